@@ -1,0 +1,330 @@
+"""Every setting of the detector, validated at construction; presets are YAML files that can be read and copied.
+
+Unknown keys are errors. The resolved config is stored in the model file and beside the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from utad.errors import ConfigError
+
+PRESETS = ("fast", "balanced", "paper", "paper-small")
+
+Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageConfig(_Section):
+    """How an image is brought to the networks: resized to a square, `channels` 1 (luma), 3 (RGB) or auto."""
+
+    size: Annotated[int, Field(ge=16, le=2048)] = 128
+    channels: Literal["auto", 1, 3] = "auto"
+    max_pixels: Positive = 100_000_000
+
+
+class AugmentConfig(_Section):
+    """Training augmentation (design: a flipped label is a defect, so each can be switched).
+
+    `rotation` in degrees to either side; `crop_scale` is the smallest side of a resized crop, as a fraction.
+    """
+
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 3.0
+    crop_scale: Annotated[float, Field(gt=0.1, le=1.0)] = 0.9
+
+
+class IENetConfig(_Section):
+    """IE-Net: filters of each of the four branches per inception block, and the factor of each pooling.
+
+    The decoder has its own filters and upsampling factors, in its own order (design, section 2). `shuffle`
+    above 1 makes the last 1x1 convolution give that many pixels by pixel-shuffle instead of one.
+    """
+
+    filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = (8, 8, 16, 32)
+    pools: Annotated[tuple[Positive, ...], Field(min_length=1)] = (4, 2, 2, 2)
+    decoder_filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = (32, 16, 8, 8)
+    upsamples: Annotated[tuple[Positive, ...], Field(min_length=1)] = (2, 4, 2, 1)
+    shuffle: Positive = 2
+    latent_dim: Positive = 128
+    hidden_dim: Positive = 256
+    critic_dim: Positive = 128
+
+    @model_validator(mode="after")
+    def _one_pool_per_block(self) -> Self:
+        if len(self.filters) != len(self.pools):
+            raise ValueError(
+                f"ie_net.filters has {len(self.filters)} entries and ie_net.pools {len(self.pools)}: "
+                "give one pooling factor per inception block"
+            )
+        if len(self.upsamples) != len(self.decoder_filters) or prod(self.upsamples) * self.shuffle != self.reduction:
+            raise ValueError(
+                f"ie_net.upsamples {list(self.upsamples)} must have {len(self.decoder_filters)} entries and, times "
+                f"ie_net.shuffle {self.shuffle}, undo the pooling by {self.reduction}"
+            )
+        return self
+
+    @property
+    def reduction(self) -> int:
+        """Input side over the side of z."""
+        return prod(self.pools)
+
+
+class ExpertNetConfig(_Section):
+    """Expert-Net: `paper` is MUNIT's AdaIN auto-encoder, `fast` the pixel-unshuffle layout with a skip.
+
+    `shared` makes one decoder and one detail extractor serve both directions, as the paper counts them.
+    Without `guidance`, the detail code is drawn from N(0, 1) (Table 2, "without E_S").
+    """
+
+    layout: Literal["paper", "fast"] = "fast"
+    width: Positive = 32
+    residual_blocks: Positive = 2
+    detail_dim: Positive = 8
+    hidden_dim: Positive = 64
+    shared: bool = True
+    guidance: bool = True
+
+
+class OptimizerConfig(_Section):
+    """Optimiser and learning-rate schedule of one stage."""
+
+    name: Literal["sgd", "adam", "adamw"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 2e-3
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    betas: tuple[Fraction, Fraction] = (0.9, 0.99)
+    weight_decay: NonNegative = 1e-4
+    schedule: Literal["constant", "one-cycle"] = "one-cycle"
+
+
+class IEWeights(_Section):
+    """Weights of the terms of Eq. 6 (design, section 2)."""
+
+    reconstruction: NonNegative = 100.0
+    local_information: NonNegative = 1.5
+    global_information: NonNegative = 0.5
+    prior: NonNegative = 0.1
+
+
+class ExpertWeights(_Section):
+    """Weights of the terms of Eq. 7 (design, section 2)."""
+
+    image: NonNegative = 10.0
+    impression: NonNegative = 10.0
+    detail: NonNegative = 1.0
+
+
+class _StageConfig(_Section):
+    batch_size: Positive = 8
+    steps: Positive | None = None
+    epochs: Positive | None = None
+    checkpoint_every: Positive = 50
+    gradient_clip: NonNegative = 0.0
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give the length of a stage either in steps or in epochs, and not both")
+        return self
+
+    def total_steps(self, n_images: int) -> int:
+        """Optimiser steps of the stage for `n_images` training images."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return self.epochs * max(1, n_images // min(self.batch_size, n_images))
+
+
+class IETrainingConfig(_StageConfig):
+    """Training of IE-Net (stage 1)."""
+
+    weights: IEWeights = IEWeights()
+
+
+class ExpertTrainingConfig(_StageConfig):
+    """Training of Expert-Net with IE-Net frozen (stage 2)."""
+
+    weights: ExpertWeights = ExpertWeights()
+
+
+class BackboneConfig(_Section):
+    """The pretrained network whose features are compared.
+
+    `name` is a timm model, or `efficientnet_lite0` for the bundled one; `stages` index timm's feature pyramid;
+    `weights` is a file to load instead of timm's own download.
+    """
+
+    name: str = "efficientnet_lite0"
+    weights: Path | None = None
+    stages: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2, 3)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if list(self.stages) != sorted(set(self.stages)):
+            raise ValueError(f"backbone.stages must ascend without repetition, got {list(self.stages)}")
+        return self
+
+
+class ScoringConfig(_Section):
+    """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, built of the named terms."""
+
+    method: Literal["paper", "calibrated"] = "calibrated"
+    terms: Annotated[tuple[str, ...], Field(min_length=1)] = ("residual", "input", "neighbours")
+    stage_weights: tuple[NonNegative, ...] | None = None
+    top_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01
+    coreset_size: Positive = 1000
+
+
+class CalibrationConfig(_Section):
+    """What is set on normal images alone: `held_out` of them do not train the networks.
+
+    `image_fpr` and `pixel_fpr` are the rates of normal images and of their pixels that 0.5 stands for.
+    """
+
+    held_out: Annotated[float, Field(gt=0.0, le=0.5)] = 0.15
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    image_fpr: Fraction = 0.01
+    pixel_fpr: Fraction = 0.01
+
+
+class Config(_Section):
+    """The whole of it.
+
+    `precision` auto means bf16 autocast in training where the CPU computes in it. `accelerator` and `devices`
+    are Lightning's; several devices train by DDP, on a CPU as that many processes.
+    """
+
+    preset: str = "fast"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    devices: Positive = 1
+    image: ImageConfig = ImageConfig()
+    augment: AugmentConfig = AugmentConfig()
+    ie_net: IENetConfig = IENetConfig()
+    expert_net: ExpertNetConfig = ExpertNetConfig()
+    ie_training: IETrainingConfig = IETrainingConfig(steps=400)
+    expert_training: ExpertTrainingConfig = ExpertTrainingConfig(steps=400)
+    backbone: BackboneConfig = BackboneConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+
+    @model_validator(mode="after")
+    def _size_fits(self) -> Self:
+        multiple = max(self.ie_net.reduction, 4)
+        if self.image.size % multiple:
+            lower = self.image.size // multiple * multiple
+            raise ValueError(
+                f"image.size {self.image.size} does not divide by {multiple}, the reduction of the networks: "
+                f"take {max(lower, multiple)} or {lower + multiple}"
+            )
+        weights = self.scoring.stage_weights
+        if weights is not None and len(weights) != len(self.backbone.stages):
+            raise ValueError(
+                f"scoring.stage_weights has {len(weights)} entries for {len(self.backbone.stages)} backbone.stages"
+            )
+        return self
+
+    def to_yaml(self) -> str:
+        """The resolved config as YAML that `load_config` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def preset_text(name: str) -> str:
+    """The YAML text of a preset, comments included.
+
+    Raises:
+        ConfigError: if there is no such preset.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return resources.files("utad").joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load_config(
+    preset: str = "fast", *, file: Path | None = None, overrides: Sequence[str] = (), seed: int | None = None
+) -> Config:
+    """Resolves a preset, a file on top of it, and `section.key=value` overrides on top of both.
+
+    Args:
+        preset: one of `PRESETS`; the base, unless `file` names another in its key `preset`.
+        file: YAML with any part of the config.
+        overrides: `section.key=value`; the value is read as YAML.
+        seed: replaces the config's seed, 0 included.
+
+    Raises:
+        ConfigError: naming the key, what was got and what is allowed.
+    """
+    document = _read_yaml(file.read_text(encoding="utf-8"), str(file)) if file is not None else {}
+    values = _read_yaml(preset_text(str(document.get("preset", preset))), f"preset {preset}")
+    _merge(values, document)
+    for override in overrides:
+        _apply_override(values, override)
+    if seed is not None:
+        values["seed"] = seed
+    return parse_config(values)
+
+
+def parse_config(values: Mapping[str, Any]) -> Config:
+    """Validates a mapping; the error names each wrong key on one line."""
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem) for problem in error.errors())
+        raise ConfigError(f"the configuration is not valid: {problems}") from None
+
+
+def _describe(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "config"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {where}"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return message if problem["type"] == "value_error" else f"{where}={problem['input']!r}: {message}"
+
+
+def _read_yaml(text: str, source: str) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is not valid YAML: {str(error).splitlines()[0]}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{source} must be a YAML mapping of sections, got {type(document).__name__}")
+    return document
+
+
+def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> None:
+    for key, value in top.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    if not separator or not path:
+        raise ConfigError(f"expected section.key=value, got {override!r}")
+    *sections, key = path.strip().split(".")
+    node = values
+    for section in sections:
+        child = node.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{override!r}: {section} is a value, not a section")
+        node = child
+    node[key] = _read_yaml(f"value: {text}", override)["value"]

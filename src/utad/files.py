@@ -1,0 +1,74 @@
+"""Writing files so that a reader sees the old one or the whole new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from utad.errors import OutputError
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turns an `OSError` while writing `path` into an `OutputError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; choose another place or free some space"
+        ) from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; on success it is flushed to disk and takes the place of `path`.
+
+    Raises:
+        OutputError: if the file cannot be written; what stood at `path` is untouched.
+    """
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Short and ASCII, so that a name near the file system's limit still has room.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".utad-", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _sync(temporary)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Calls `write` with a temporary path, then moves the result to `path`."""
+    with atomic_path(path) as temporary:
+        write(temporary)
+
+
+def make_directory(path: Path) -> Path:
+    """Creates a folder with its parents.
+
+    Raises:
+        OutputError: if that is not possible, or a file stands there.
+    """
+    with output_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it; mkstemp's own mode 0600 would lock other users out.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,88 @@
+"""Expert-Net, the second stage: restores the details, and makes a naive impression the other way (section 3.2).
+
+    x_hat = D(E_X^B(m), E_S(x))        m_hat = D(E_X^A(x), E_S(m))
+
+This file says how the parts are put together; the parts are in `expert_paper.py` (MUNIT's layout, the paper's)
+and `expert_fast.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ExpertOutput:
+    """What Expert-Net makes of images x and impressions m, `(N, C, S, S)` each.
+
+    Attributes:
+        reconstruction: x_hat, `(N, C, S, S)`; within [0, 1] in the paper's layout only.
+        naive_impression: m_hat, the same.
+        image_detail: s = E_S(x), `(N, detail_dim)`; random without guidance.
+    """
+
+    reconstruction: Tensor
+    naive_impression: Tensor
+    image_detail: Tensor
+
+
+class ExpertNet(nn.Module):
+    """Two content encoders, a detail extractor and a decoder, shared between the directions or one for each.
+
+    Args:
+        image_encoder: E_X^A, content of images.
+        impression_encoder: E_X^B, content of impressions.
+        detail_extractors: E_S; one for both directions, or that of images and that of impressions.
+        decoders: D; one for both directions, or that to images and that to impressions.
+        skip: the decoder's output is added to what it started from: x_hat = m + D(...), m_hat = x + D(...).
+        guidance: False draws s from N(0, 1) instead of extracting it (Table 2).
+    """
+
+    def __init__(
+        self,
+        image_encoder: nn.Module,
+        impression_encoder: nn.Module,
+        detail_extractors: nn.ModuleList,
+        decoders: nn.ModuleList,
+        *,
+        detail_dim: int,
+        skip: bool,
+        guidance: bool,
+    ) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.impression_encoder = impression_encoder
+        self.detail_extractors = detail_extractors
+        self.decoders = decoders
+        self.detail_dim = detail_dim
+        self.skip = skip
+        self.guidance = guidance
+
+    def forward(self, images: Tensor, impressions: Tensor, generator: torch.Generator | None = None) -> ExpertOutput:
+        """Both directions at once; `generator` draws the detail codes where there is no guidance."""
+        detail = self.image_detail(images, generator)
+        reconstruction = self.decoders[0](self.impression_encoder(impressions), detail)
+        impression_detail = self._detail(self.detail_extractors[-1], impressions, generator)
+        naive_impression = self.decoders[-1](self.image_encoder(images), impression_detail)
+        if self.skip:
+            reconstruction = impressions + reconstruction
+            naive_impression = images + naive_impression
+        return ExpertOutput(reconstruction, naive_impression, detail)
+
+    def image_detail(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """s = E_S(x), `(N, detail_dim)`; also s_hat = E_S(x_hat)."""
+        return self._detail(self.detail_extractors[0], images, generator)
+
+    def _detail(self, extractor: nn.Module, images: Tensor, generator: torch.Generator | None) -> Tensor:
+        if self.guidance:
+            detail: Tensor = extractor(images)
+            return detail
+        if generator is None:
+            # Scoring must not depend on the batch an image comes in: without guidance and without a generator,
+            # the mean of N(0, 1) stands for s.
+            return images.new_zeros(len(images), self.detail_dim)
+        noise = torch.randn(len(images), self.detail_dim, generator=generator)
+        return noise.to(device=images.device, dtype=images.dtype)

