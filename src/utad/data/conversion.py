@@ -83,7 +83,7 @@ def image_from_pil(image: PIL.Image.Image) -> Image:
 
 
 def check_image(image: Image, *, name: str = "image", min_side: int = 1) -> None:
-    """Raises `InputError` unless `image` is `(H, W, 3)`, uint8 or uint16, with sides of `min_side` or more."""
+    """Raises `InputError` unless `image` is `(H, W, 3)`, uint8 or uint16, with sides of `min_side` up."""
     shape = image.shape
     if len(shape) != 3 or shape[2] != 3 or min(shape) == 0 or image.dtype not in (np.uint8, np.uint16):
         raise InputError(

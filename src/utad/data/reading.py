@@ -40,24 +40,9 @@ __all__ = [
 ACCEPTED_FORMATS: tuple[str, ...] = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 """Pillow's names of the formats that are read, whatever the file is called."""
 
-IMAGE_SUFFIXES: frozenset[str] = frozenset(
-    # fmt: off
-    (
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".bmp",
-        ".dib",
-        ".tif",
-        ".tiff",
-        ".webp",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-    )
-    # fmt: on
+IMAGE_SUFFIXES: tuple[str, ...] = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib"),
+    *(".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm"),
 )
 """Endings, in lower case, of the files that are taken for images when a folder is listed."""
 

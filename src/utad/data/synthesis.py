@@ -100,12 +100,15 @@ def _blend(image: Image, opacity: FloatMap, target: Picture, strength: float) ->
 
 def _scratch(image: Picture, texture: Picture, rng: np.random.Generator) -> tuple[FloatMap, Picture]:  # noqa: ARG001
     opacity = drawn(stroke, image.shape[:2], rng)
-    return opacity, _contrasting(image, opacity, rng.uniform(0.75, 1.0))
+    low, high = np.quantile(image, (0.01, 0.99))
+    dark = _mean(image, opacity) > (low + high) / 2
+    return opacity, _shade(image, amount=rng.uniform(0.75, 1.0), dark=bool(dark))
 
 
 def _hole(image: Picture, texture: Picture, rng: np.random.Generator) -> tuple[FloatMap, Picture]:  # noqa: ARG001
     opacity = drawn(partial(blob, radii=(0.05, 0.11)), image.shape[:2], rng)
-    depth = _contrasting(image, opacity, rng.uniform(0.8, 1.0))
+    # Holes are dark wherever dark can be seen.
+    depth = _shade(image, amount=rng.uniform(0.8, 1.0), dark=_mean(image, opacity) > 0.25)
     # A trace of the surface shows, as light does in a pit.
     return opacity, depth + np.float32(0.15) * (image - depth)
 
@@ -152,7 +155,7 @@ def _misplaced(image: Picture, texture: Picture, rng: np.random.Generator) -> tu
 def _perlin(image: Picture, texture: Picture, rng: np.random.Generator) -> tuple[FloatMap, Picture]:
     opacity = drawn(cloud, image.shape[:2], rng)
     away = -1 if _mean(image, opacity) > 0.5 else 1
-    return opacity, texture + np.float32(away * rng.uniform(0.15, 0.3))
+    return opacity, texture + np.float32(away * rng.uniform(0.1, 0.2))
 
 
 Painter = Callable[[Picture, Picture, np.random.Generator], tuple[FloatMap, Picture]]
@@ -172,15 +175,14 @@ DEFECTS: Mapping[str, Painter] = MappingProxyType(
 """The kinds of defects by name."""
 
 
-def _contrasting(image: Picture, opacity: FloatMap, amount: float) -> Picture:
-    """One shade, `amount` of the way from the image's mean to its darkest or lightest, the farther one."""
+def _shade(image: Picture, *, amount: float, dark: bool) -> Picture:
+    """One colour, `amount` of the way from the image's mean to its darkest or lightest."""
     mean = image.mean(axis=(0, 1))
     low, high = np.quantile(image, (0.01, 0.99), axis=(0, 1))
-    dark = _mean(image, opacity) - low.mean() >= high.mean() - _mean(image, opacity)
-    # On a flat image the quantiles are the mean itself; half-way to black or white is still visible.
+    # On a flat image the quantiles are the mean itself; part of the way to black or white is still visible.
     extreme = np.minimum(low, 0.4 * mean) if dark else np.maximum(high, 1 - 0.4 * (1 - mean))
-    shade = (mean + amount * (extreme - mean)).astype(np.float32)
-    return np.broadcast_to(shade, image.shape)
+    colour = (mean + amount * (extreme - mean)).astype(np.float32)
+    return np.broadcast_to(colour, image.shape)
 
 
 def _mean(picture: Picture, opacity: FloatMap) -> float:

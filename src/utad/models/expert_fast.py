@@ -1,7 +1,8 @@
 """The parts of Expert-Net in the fast layout: the heavy work is done at a quarter of the resolution.
 
 Pixel-unshuffle by 2 first, pixel-shuffle last. The decoder's output is added to its input by `ExpertNet`
-(`skip=True`), so that it starts as the identity and learns the details alone.
+(`skip=True`), so that it starts as the identity and learns the details alone. LeakyReLU, since ReLU units behind
+a last layer that starts at zero died within a few hundred steps.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ class FastContentEncoder(nn.Module):
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * channels, width, 3, padding=1),
-            nn.ReLU(inplace=True),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
             nn.InstanceNorm2d(2 * width),
-            nn.ReLU(inplace=True),
+            nn.LeakyReLU(0.1, inplace=True),
             *(ResidualBlock(2 * width) for _ in range(residual_blocks)),
         )
 
@@ -40,11 +41,11 @@ class FastDetailExtractor(nn.Module):
         self.layers = nn.Sequential(
             nn.PixelUnshuffle(2),
             nn.Conv2d(4 * channels, width, 3, stride=2, padding=1),
-            nn.ReLU(inplace=True),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(width, width, 3, stride=2, padding=1),
-            nn.ReLU(inplace=True),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-            nn.ReLU(inplace=True),
+            nn.LeakyReLU(0.1, inplace=True),
             nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(2 * width, detail_dim, 1),
             nn.Flatten(),
@@ -70,7 +71,7 @@ class FastDecoder(nn.Module):
         self.upsampling = nn.Sequential(
             nn.Upsample(scale_factor=2, mode="nearest"),
             nn.Conv2d(2 * width, width, 3, padding=1),
-            nn.ReLU(inplace=True),
+            nn.LeakyReLU(0.1, inplace=True),
             last,
             nn.PixelShuffle(2),
         )

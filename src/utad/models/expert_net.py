@@ -73,8 +73,18 @@ class ExpertNet(nn.Module):
         return ExpertOutput(reconstruction, naive_impression, detail)
 
     def image_detail(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """s = E_S(x), `(N, detail_dim)`; also s_hat = E_S(x_hat)."""
+        """s = E_S(x), `(N, detail_dim)`."""
         return self._detail(self.detail_extractors[0], images, generator)
+
+    def restored_detail(self, reconstruction: Tensor) -> Tensor:
+        """s_hat = E_S(x_hat), `(N, detail_dim)`, with E_S held fixed: the gradient reaches x_hat alone.
+
+        An E_S that were trained to make s_hat meet s would do so by a constant code (docs/adr/0003).
+        """
+        extractor = self.detail_extractors[0]
+        fixed = {name: parameter.detach() for name, parameter in extractor.named_parameters()}
+        detail: Tensor = torch.func.functional_call(extractor, fixed, (reconstruction,))
+        return detail
 
     def _detail(self, extractor: nn.Module, images: Tensor, generator: torch.Generator | None) -> Tensor:
         if self.guidance:

@@ -48,7 +48,7 @@ class ExpertStage(Stage):
         output = self.expert_net(images, impressions, generator)
         detail = output.image_detail.float()
         # Without guidance there is no E_S to restore the detail with: the term is absent (Table 2).
-        restored = self.expert_net.image_detail(output.reconstruction).float() if self.expert_net.guidance else detail
+        restored = self.expert_net.restored_detail(output.reconstruction).float() if self.expert_net.guidance else detail
         terms = expert_losses(
             reconstruction=output.reconstruction.float(),
             image=images,

@@ -1,0 +1,28 @@
+"""The Typer application that the commands register with."""
+
+from __future__ import annotations
+
+import typer
+
+from utad.cli import calibrate, demo, doctor, evaluate, predict, train
+
+app = typer.Typer(
+    name="utad",
+    help="Finds defects in images, from normal images only, and shows why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+app.command()(demo.demo)
+app.command()(train.train)
+app.command()(predict.predict)
+app.command()(evaluate.evaluate)
+app.command()(calibrate.calibrate)
+app.command()(doctor.doctor)
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps `utad` a group of commands."""

@@ -1,0 +1,33 @@
+"""`utad evaluate`: a model against ground truth."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from utad.cli.options import Category, Data, Json, Model, Output, Root, on_terminal, print_json, say, start_logging
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    output: Output,
+    category: Category = None,
+    root: Root = None,
+    download: Annotated[bool, typer.Option("--download", help="Let torchvision fetch a data set it knows.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
+    as_json: Json = False,
+) -> None:
+    """Evaluate MODEL on the test images of DATA; writes metrics.json, metrics.md and predictions.csv."""
+    start_logging()
+    from utad.data.catalog import open_category
+    from utad.detector import UTAD
+    from utad.evaluation.evaluate import evaluate_to_folder
+
+    detector = UTAD.load(model)
+    images = open_category(data, category=category, root=root, seed=detector.config.seed, download=download)
+    outcome = evaluate_to_folder(detector, images, output, dataset=data, batch_size=batch_size, progress=on_terminal())
+    if as_json:
+        print_json(outcome.evaluation.as_dict())
+    say(f"{outcome.table}\n{output / 'metrics.json'}", as_json=as_json)

@@ -1,0 +1,46 @@
+"""Options that several commands share, and how they speak."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Model = Annotated[Path, typer.Argument(help="A model file, or the folder of a run.", show_default=False)]
+Data = Annotated[
+    str,
+    typer.Argument(help="A folder, or a known data set (utad doctor lists them).", show_default=False),
+]
+Category = Annotated[
+    str | None, typer.Option("--category", help="Category of a data set that has several.", show_default=False)
+]
+Root = Annotated[Path | None, typer.Option("--root", help="Where a downloaded data set lies.", show_default=False)]
+Output = Annotated[Path, typer.Option("--output", help="Folder to write to.", show_default=False)]
+
+
+def on_terminal() -> bool:
+    """Whether progress bars have somebody to look at them."""
+    return sys.stderr.isatty()
+
+
+def start_logging() -> None:
+    """Lets the library's warnings and progress messages through to stderr."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("utad").setLevel(logging.INFO)
+
+
+def say(text: str, *, as_json: bool) -> None:
+    """Prints text for people; with --json, stdout is for the one JSON object alone."""
+    if not as_json:
+        print(text)
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """Prints the JSON object of a command."""
+    print(json.dumps(values, allow_nan=False, ensure_ascii=False))

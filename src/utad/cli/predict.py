@@ -1,0 +1,56 @@
+"""`utad predict`: scores, maps and masks of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from utad.cli.options import Json, Model, Output, on_terminal, print_json, say, start_logging
+
+SAVABLE = ("maps", "masks", "overlays", "impressions")
+
+
+def predict(
+    model: Model,
+    inputs: Annotated[list[Path], typer.Argument(help="Images, or folders of images.", show_default=False)],
+    output: Output,
+    save: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(SAVABLE)}; or none.")] = "maps,masks",
+    threshold: Annotated[
+        float | None, typer.Option(help="On the normalised score; the model's own if not given.", show_default=False)
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
+    as_json: Json = False,
+) -> None:
+    """Score INPUTS with MODEL and write predictions.csv, predictions.jsonl and pictures to --output."""
+    start_logging()
+    wanted = frozenset(part.strip() for part in save.split(",") if part.strip() not in ("", "none"))
+    unknown = sorted(wanted.difference(SAVABLE))
+    if unknown:
+        raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(SAVABLE)}", param_hint="--save")
+
+    from utad.detector import UTAD
+    from utad.evaluation.predicting import predict_to_folder
+
+    summary = predict_to_folder(
+        UTAD.load(model),
+        inputs,
+        output,
+        save=wanted,
+        threshold=threshold,
+        batch_size=batch_size,
+        progress=on_terminal(),
+    )
+    if as_json:
+        print_json(summary.as_dict())
+    say(
+        f"{summary.n_images} images, {summary.n_anomalous} anomalous"
+        + (f", {len(summary.failed)} could not be read" if summary.failed else "")
+        + f": {output / 'predictions.csv'}",
+        as_json=as_json,
+    )
+    if summary.failed:
+        for failure in summary.failed:
+            typer.echo(f"not scored: {failure}", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,50 @@
+"""`utad train`: from normal images to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from utad.cli.options import Category, Data, Json, Output, Root, on_terminal, print_json, say, start_logging
+
+
+def train(
+    data: Data,
+    output: Output,
+    category: Category = None,
+    preset: Annotated[str, typer.Option(help="fast, balanced, paper or paper-small.")] = "fast",
+    config: Annotated[
+        Path | None, typer.Option(help="YAML on top of the preset.", exists=True, dir_okay=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable.")
+    ] = None,
+    root: Root = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave damaged images out instead of stopping.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Let torchvision fetch a data set it knows.")] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random; 0 is a seed like any other.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train on the normal images of DATA and write the detector to --output."""
+    start_logging()
+    from utad.config import load_config
+    from utad.data.catalog import open_category
+    from utad.detector import UTAD
+
+    resolved = load_config(preset, file=config, overrides=settings or (), seed=seed)
+    images = open_category(data, category=category, root=root, seed=resolved.seed, download=download)
+    detector = UTAD(config=resolved)
+    detector.fit(images, output=output, resume=resume, skip_bad=skip_bad, progress=on_terminal())
+    report = detector.report_
+    assert report is not None
+    if as_json:
+        print_json({"model": str(report.model), **report.as_dict()})
+    say(
+        f"trained on {report.n_images} images in {report.seconds:.0f} s"
+        + (f", {report.n_skipped} damaged images left out" if report.n_skipped else "")
+        + f"\nmodel: {report.model}\nnext: utad predict {output} IMAGES --output predictions",
+        as_json=as_json,
+    )

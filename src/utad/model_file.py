@@ -1,0 +1,125 @@
+"""The model file: safetensors with a manifest, checked down to the last bit before anything is believed.
+
+Nothing is unpickled. The manifest, in the file's metadata, holds the format version, the config, the versions
+of the packages that wrote it, and a sha256 over itself and every tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from utad.errors import ModelFileError
+from utad.files import atomic_path
+
+FORMAT_VERSION = 1
+MODEL_NAME = "model.safetensors"
+_MANIFEST, _DIGEST = "utad_manifest", "utad_sha256"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a model file holds: the manifest and the tensors by name."""
+
+    manifest: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def write_model(path: Path, manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Writes a model file atomically.
+
+    Args:
+        path: of the file.
+        manifest: plain JSON values; format version and package versions are added.
+        tensors: what the detector consists of.
+
+    Raises:
+        OutputError: if the file cannot be written.
+        ModelFileError: if a tensor holds values that are not finite.
+    """
+    complete = {
+        **manifest,
+        "format": FORMAT_VERSION,
+        "versions": {package: version(package) for package in ("utad", "torch", "timm", "safetensors")},
+    }
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    for name, tensor in kept.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelFileError(f"the model is not saved: its tensor {name} holds values that are not finite")
+    text = json.dumps(complete, sort_keys=True)
+    with atomic_path(path) as temporary:
+        try:
+            save_file(kept, temporary, metadata={_MANIFEST: text, _DIGEST: _digest(text, kept)})
+        except SafetensorError as error:  # its writer wraps the operating system's errors
+            raise OSError(str(error)) from error
+
+
+def read_model(path: Path) -> StoredModel:
+    """Reads and verifies a model file.
+
+    Args:
+        path: the file, or a run's folder that holds `model.safetensors`.
+
+    Raises:
+        ModelFileError: if it is missing, not a model of this package, damaged, or of a newer version.
+    """
+    path = find_model(path)
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise ModelFileError(
+            f"{path} is a pickle, not a safetensors model: it was not opened, since loading one runs its code. "
+            "Use the model.safetensors that utad train writes"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"{path} is damaged or not a model file: {error}") from None
+    if _MANIFEST not in metadata or _DIGEST not in metadata:
+        raise ModelFileError(f"{path} is a safetensors file, but not a model of utad")
+    if _digest(metadata[_MANIFEST], tensors) != metadata[_DIGEST]:
+        raise ModelFileError(f"{path} is damaged: its content does not match its sha256. Copy it again, or retrain")
+    manifest = json.loads(metadata[_MANIFEST])
+    if manifest["format"] > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has model format {manifest['format']} (written by utad {manifest['versions']['utad']}), and this "
+            f"is utad {version('utad')}, which reads formats up to {FORMAT_VERSION}: update utad"
+        )
+    return StoredModel(manifest, tensors)
+
+
+def find_model(path: Path) -> Path:
+    """The model file that `path` names: itself, or the one in a run's folder.
+
+    Raises:
+        ModelFileError: if there is none.
+    """
+    if path.is_dir():
+        inside = path / MODEL_NAME
+        if not inside.is_file():
+            raise ModelFileError(f"the folder {path} holds no {MODEL_NAME}: has its training finished?")
+        return inside
+    if not path.is_file():
+        raise ModelFileError(f"there is no model at {path}: expected a model file or the folder of a finished run")
+    return path
+
+
+def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(manifest.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
