@@ -55,3 +55,7 @@ class OutputError(UTADError):
 
 class MissingDependencyError(UTADError):
     """An optional dependency is not installed; the message gives the command that installs it."""
+
+
+class NonFiniteScoreError(UTADError):
+    """A score or map became NaN or infinite; it is never handed out."""

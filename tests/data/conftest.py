@@ -11,7 +11,5 @@ from PIL import Image
 @pytest.fixture(scope="session")
 def photographs() -> dict[str, np.ndarray]:
     folder = Path(skimage.__file__).parent / "data"
-    return {
-        name: np.array(Image.open(folder / f"{name}.png").convert("RGB"))
-        for name in ("brick", "grass", "gravel")
-    }
+    names = ("brick", "grass", "gravel")
+    return {name: np.array(Image.open(folder / f"{name}.png").convert("RGB")) for name in names}

@@ -140,6 +140,8 @@ def _decode(image: PIL.Image.Image) -> Image:
         return image_from_array(values.astype(np.uint16), name=name)
     if image.mode == "LAB":
         return image_from_array(np.array(_rgb_from_lab(image)), name=name)
+    if image.mode == "La":
+        image = image.convert("LA")  # the one mode that Pillow cannot turn to RGBA in one step
     mode = "RGBA" if image.has_transparency_data else "RGB"
     return image_from_array(np.array(image.convert(mode)), name=name)
 

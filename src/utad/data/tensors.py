@@ -20,7 +20,7 @@ def to_tensor(image: Image, size: int, channels: int) -> Tensor:
     """Resizes an image to a square and scales it to [0, 1].
 
     The aspect ratio is not kept. The resize is bilinear and antialiased; for uint8 it is done in integers,
-    which is several times faster and differs from the floating-point result by less than 1/255.
+    which is several times faster and differs from the floating-point result by at most one level of 255.
 
     Args:
         image: `(H, W, 3)`, uint8 or uint16.

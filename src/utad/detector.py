@@ -1,0 +1,306 @@
+"""`UTAD`: fit, predict, save, load. The one object a user needs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self, overload
+
+import numpy as np
+import torch
+
+from utad.config import Config, load_config, parse_config
+from utad.data.loading import iterate_images, load_images
+from utad.data.tensors import to_tensor
+from utad.errors import DataError, ImageReadError, NotFittedError, OutputError, TrainingError
+from utad.files import make_directory, write_atomically
+from utad.inputs import Input, is_single, iterate_samples, normal_samples
+from utad.model_file import MODEL_NAME, read_model, write_model
+from utad.prediction import to_prediction
+from utad.scoring.network import DetectorNetwork, build_network
+from utad.scoring.normalisation import Normalisation, fit_normalisation
+from utad.thresholds import Recalibration, threshold_for
+from utad.training.fit import train_two_stage
+from utad.types import Category, Image, Prediction, Sample
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What `UTAD.fit` came to.
+
+    Attributes:
+        n_images: normal images used.
+        n_held_out: of these, left out of the training of the networks.
+        n_skipped: damaged images left out altogether.
+        seconds: from the first file to the model.
+        stage_seconds: of each stage's training.
+        model: the file written, if an output folder was given.
+    """
+
+    n_images: int
+    n_held_out: int
+    n_skipped: int
+    seconds: float
+    stage_seconds: dict[str, float]
+    model: Path | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, without the path."""
+        values = asdict(self)
+        del values["model"]
+        return values
+
+
+class UTAD:
+    """Unsupervised two-stage anomaly detection.
+
+    Args:
+        preset: `fast`, `balanced`, `paper` or `paper-small`.
+        config: a whole config instead of a preset.
+        overrides: `section.key=value`, on top of the preset.
+        seed: replaces the preset's seed; 0 is a seed like any other.
+
+    Attributes:
+        config: the resolved config.
+        threshold: on normalised scores; 0.5 unless calibrated otherwise.
+        network_: the fitted network, after `fit` or `load`.
+        report_: what `fit` came to; None for a loaded detector.
+
+    Raises:
+        ConfigError: if a setting is wrong.
+
+    Example:
+        >>> from utad import UTAD
+        >>> UTAD(preset="fast", overrides=["image.size=64"]).config.image.size
+        64
+    """
+
+    def __init__(
+        self,
+        preset: str = "fast",
+        *,
+        config: Config | None = None,
+        overrides: Sequence[str] = (),
+        seed: int | None = None,
+    ) -> None:
+        self.config = config if config is not None else load_config(preset, overrides=overrides, seed=seed)
+        self.threshold = 0.5
+        self.network_: DetectorNetwork | None = None
+        self.report_: FitReport | None = None
+
+    def fit(
+        self,
+        data: str | Path | Category | Iterable[Input],
+        *,
+        output: Path | str | None = None,
+        resume: bool = False,
+        skip_bad: bool = False,
+        progress: bool = False,
+    ) -> Self:
+        """Trains on normal images.
+
+        Args:
+            data: a folder, the name of a data set, a category, or images.
+            output: the folder for model, config, metrics and checkpoints; None keeps nothing on disk.
+            resume: go on with an interrupted run in `output`.
+            skip_bad: leave damaged images out instead of stopping.
+            progress: show a progress bar.
+
+        Raises:
+            DatasetError: naming every damaged image, or if there are none.
+            OutputError: if `output` holds a run and `resume` is not set, or cannot be written.
+            TrainingError: if training fails, or the run to resume is another one.
+        """
+        start = time.perf_counter()
+        directory = _prepare_output(output, self.config, resume=resume)
+        wanted = None if self.config.image.channels == "auto" else self.config.image.channels
+        loaded = load_images(
+            normal_samples(data),
+            size=self.config.image.size,
+            channels=wanted,
+            max_pixels=self.config.image.max_pixels,
+            skip_bad=skip_bad,
+        )
+        if len(loaded.images) < 4:
+            raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")
+        network = build_network(self.config, loaded.channels)
+        trained_on = ~held_out_block(len(loaded.images), self.config.calibration.held_out)
+        report = train_two_stage(
+            network.two_stage,
+            loaded.images[trained_on],
+            self.config,
+            directory=directory,
+            resume=resume,
+            progress=progress,
+        )
+        network.calibrate(loaded.images, trained_on)
+        self.network_, self.threshold = network.eval(), 0.5
+        self.report_ = FitReport(
+            n_images=len(loaded.images),
+            n_held_out=int((~trained_on).sum()),
+            n_skipped=len(loaded.skipped),
+            seconds=time.perf_counter() - start,
+            stage_seconds=report.seconds,
+            model=directory / MODEL_NAME if directory is not None else None,
+        )
+        if directory is not None:
+            self.save(directory / MODEL_NAME)
+        return self
+
+    @overload
+    def predict(self, inputs: Input, *, batch_size: int = 8) -> Prediction: ...
+
+    @overload
+    def predict(self, inputs: Iterable[Input], *, batch_size: int = 8) -> list[Prediction]: ...
+
+    def predict(self, inputs: Any, *, batch_size: int = 8) -> Prediction | list[Prediction]:
+        """Scores images: one gives a `Prediction`, several (a batch, a list, a folder) give a list.
+
+        Args:
+            inputs: paths, PIL images, arrays (HWC, uint8 or float in [0, 1]), tensors (NCHW or CHW, [0, 1]).
+            batch_size: images scored together.
+
+        Raises:
+            ImageReadError: naming the file that cannot be read.
+            InputError: if an input is not an image.
+        """
+        predictions = []
+        for sample, outcome in self.predict_samples(list(iterate_samples(inputs)), batch_size=batch_size):
+            if isinstance(outcome, ImageReadError):
+                raise outcome
+            del sample
+            predictions.append(outcome)
+        single = is_single(inputs) and not (isinstance(inputs, str | Path) and Path(inputs).is_dir())
+        return predictions[0] if single else predictions
+
+    def predict_samples(
+        self, samples: Sequence[Sample], *, batch_size: int = 8
+    ) -> Iterator[tuple[Sample, Prediction | ImageReadError]]:
+        """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
+        network = self._fitted()
+        pending: list[tuple[Sample, Image | ImageReadError]] = []
+        for item in iterate_images(samples, max_pixels=self.config.image.max_pixels):
+            pending.append(item)
+            if len(pending) >= batch_size:
+                yield from self._predict_batch(network, pending)
+                pending = []
+        yield from self._predict_batch(network, pending)
+
+    def calibrate(self, normal: Iterable[Input], *, fpr: float = 0.01) -> Recalibration:
+        """Sets normalisation and threshold anew from normal images, such as those of another camera.
+
+        Args:
+            normal: normal images that the detector was not trained on.
+            fpr: share of normal images above the threshold.
+        """
+        raw = [prediction.raw_score for prediction in self.predict(list(iterate_samples(normal)))]
+        self._fitted().calibration.set_image(fit_normalisation(torch.tensor(raw, dtype=torch.float64), fpr))
+        self.threshold = 0.5
+        return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw))
+
+    def calibrate_labelled(self, samples: Sequence[Sample], *, target: str = "f1") -> Recalibration:
+        """Sets the threshold from labelled images, to the best F1 or to a recall.
+
+        Args:
+            samples: normal and anomalous images; those without a label are left out.
+            target: `f1` or `recall=0.95`.
+
+        Raises:
+            DataError: unless both kinds are there.
+        """
+        labelled = [sample for sample in samples if sample.anomalous is not None]
+        if not labelled:
+            raise DataError("none of the images has a label: name the folders normal/ and abnormal/")
+        scores = np.array([prediction.pred_score for prediction in self.predict(labelled)])
+        labels = np.array([bool(sample.anomalous) for sample in labelled])
+        self.threshold = threshold_for(scores, labels, target)
+        basis = f"{target} on {int((~labels).sum())} normal and {int(labels.sum())} anomalous images"
+        return Recalibration(self.threshold, basis, len(labelled))
+
+    def save(self, path: Path | str) -> None:
+        """Writes the whole detector to one safetensors file, atomically.
+
+        Raises:
+            NotFittedError: before `fit`.
+            OutputError: if the file cannot be written.
+        """
+        network = self._fitted()
+        manifest = {
+            "config": self.config.model_dump(mode="json"),
+            "channels": network.channels,
+            "threshold": self.threshold,
+        }
+        write_model(Path(path), manifest, network.state_dict())
+
+    @classmethod
+    def load(cls, path: Path | str) -> UTAD:
+        """Reads a detector; nothing is downloaded and nothing is unpickled.
+
+        Raises:
+            ModelFileError: if the file is missing, damaged, not a model, or of a newer version.
+        """
+        stored = read_model(Path(path))
+        detector = cls(config=parse_config(stored.manifest["config"]))
+        detector.threshold = float(stored.manifest["threshold"])
+        network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
+        network.load_state_dict(stored.tensors)
+        detector.network_ = network.eval().requires_grad_(requires_grad=False)
+        return detector
+
+    @property
+    def image_normalisation(self) -> Normalisation:
+        """How raw image scores become normalised ones."""
+        return self._fitted().calibration.of_image()
+
+    def _fitted(self) -> DetectorNetwork:
+        if self.network_ is None:
+            raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
+        return self.network_
+
+    def _predict_batch(
+        self, network: DetectorNetwork, batch: Sequence[tuple[Sample, Image | ImageReadError]]
+    ) -> Iterator[tuple[Sample, Prediction | ImageReadError]]:
+        readable = [image for _, image in batch if not isinstance(image, ImageReadError)]
+        predictions: Iterator[Prediction] = iter(())
+        if readable:
+            tensors = [to_tensor(image, self.config.image.size, network.channels) for image in readable]
+            with torch.inference_mode():
+                detection = network(torch.stack(tensors))
+            sizes = [(image.shape[0], image.shape[1]) for image in readable]
+            predictions = iter(to_prediction(detection, sizes, self.threshold))
+        for sample, image in batch:
+            yield sample, image if isinstance(image, ImageReadError) else next(predictions)
+
+
+def held_out_block(count: int, share: float) -> torch.Tensor:
+    """Which images do not train the networks: one run of neighbours in the middle, bool `(count,)`.
+
+    Neighbours often resemble each other (frames of a film, overlapping crops): a run of them leaves fewer
+    near-copies of held-out images in the training than a random choice does.
+    """
+    size = max(1, round(share * count))
+    start = (count - size) // 2
+    held_out = torch.zeros(count, dtype=torch.bool)
+    held_out[start : start + size] = True
+    return held_out
+
+
+def _prepare_output(output: Path | str | None, config: Config, *, resume: bool) -> Path | None:
+    if output is None:
+        return None
+    directory = make_directory(Path(output))
+    taken = [name for name in (MODEL_NAME, "checkpoints", "config.yaml") if (directory / name).exists()]
+    if taken and not resume:
+        raise OutputError(
+            f"{directory} already holds a run ({', '.join(taken)}): choose another folder, delete it, or resume it "
+            "(--resume)"
+        )
+    write_atomically(
+        directory / "config.yaml", lambda temporary: temporary.write_text(config.to_yaml(), encoding="utf-8")
+    )
+    return directory

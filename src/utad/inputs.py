@@ -1,0 +1,80 @@
+"""What `UTAD.fit` and `UTAD.predict` accept, turned into samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import torch
+
+from utad.data.conversion import image_from_array, image_from_pil
+from utad.data.listing import list_images
+from utad.errors import InputError
+from utad.types import Category, Sample
+
+Input = str | Path | PIL.Image.Image | np.ndarray[Any, Any] | torch.Tensor | Sample
+"""One image: a file, a PIL image, an array `(H, W[, C])` of uint8, uint16 or float in [0, 1], or a tensor
+`(C, H, W)` in [0, 1]."""
+
+
+def is_single(inputs: object) -> bool:
+    """Whether this is one image rather than several: a 4-dimensional tensor or array is a batch, even of one."""
+    if isinstance(inputs, torch.Tensor | np.ndarray):
+        return inputs.ndim <= 3
+    return isinstance(inputs, str | Path | PIL.Image.Image | Sample)
+
+
+def iterate_samples(inputs: object) -> Iterator[Sample]:
+    """Every image of `inputs` as a sample: one image, a folder of images, a batch, or an iterable of images.
+
+    Raises:
+        InputError: naming the position and type of what is not an image.
+        DatasetError: if a path does not exist or a folder holds no image.
+    """
+    if isinstance(inputs, str | Path) and Path(inputs).is_dir():
+        root = Path(inputs)
+        yield from (Sample(path.relative_to(root).as_posix(), path) for path in list_images(root))
+    elif is_single(inputs):
+        yield as_sample(inputs, "image")
+    elif isinstance(inputs, Iterable):
+        for index, item in enumerate(inputs):
+            yield as_sample(item, f"image {index}")
+    else:
+        raise InputError(
+            f"cannot predict {type(inputs).__name__}: give a path, a PIL image, an array, a tensor, or several of them"
+        )
+
+
+def as_sample(item: object, name: str) -> Sample:
+    """One image as a sample.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if isinstance(item, Sample):
+        return item
+    if isinstance(item, str | Path):
+        return Sample(Path(item).as_posix(), Path(item))
+    if isinstance(item, PIL.Image.Image):
+        return Sample(name, image_from_pil(item))
+    if isinstance(item, torch.Tensor):
+        if item.ndim != 3 or item.shape[0] not in (1, 3):
+            raise InputError(f"{name}: got a tensor of shape {tuple(item.shape)}, expected (C, H, W) with C 1 or 3")
+        return Sample(name, image_from_array(item.detach().cpu().permute(1, 2, 0).float().numpy(), name=name))
+    if isinstance(item, np.ndarray):
+        return Sample(name, image_from_array(item, name=name))
+    raise InputError(f"{name}: got {type(item).__name__}, expected a path, a PIL image, an array or a tensor")
+
+
+def normal_samples(data: object) -> list[Sample]:
+    """The normal images to train on: of a category, of a data set or folder by name, or as they are given."""
+    if isinstance(data, Category):
+        return list(data.train)
+    if isinstance(data, str | Path):
+        from utad.data.catalog import open_category
+
+        return list(open_category(data).train)
+    return list(iterate_samples(data))

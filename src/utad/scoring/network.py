@@ -1,0 +1,170 @@
+"""The whole detector as one module: from images to normalised scores, maps and the images that explain them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from utad.config import Config
+from utad.errors import NonFiniteScoreError
+from utad.models.backbones import Backbone, build_backbone
+from utad.models.build import build_two_stage
+from utad.models.two_stage import Restoration, TwoStage
+from utad.scoring.features import StageFeatures, measure
+from utad.scoring.measurement import CalibratedMeasurement, Measured, Measurement, build_measurement
+from utad.scoring.normalisation import Normalisation, fit_normalisation
+from utad.scoring.state import FittedModule
+from utad.scoring.terms import term_vectors
+from utad.training.seeding import derived_seed
+
+_MAP_SAMPLES = 4_000_000
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What the detector says of a batch of N images.
+
+    Attributes:
+        raw_score: `(N,)`, before normalisation.
+        score: `(N,)`, normalised.
+        anomaly_map: `(N, S, S)`, normalised.
+        term_maps: by name, `(N, S, S)`, on their own scales.
+        restoration: x, x_hat, m, m_hat.
+    """
+
+    raw_score: Tensor
+    score: Tensor
+    anomaly_map: Tensor
+    term_maps: dict[str, Tensor]
+    restoration: Restoration
+
+
+class Calibration(FittedModule):
+    """Location and limit of image scores and of pixels, as buffers, so that they travel in the model file."""
+
+    image: Tensor
+    pixel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__(("image", "pixel"))
+
+    def set_image(self, normalisation: Normalisation) -> None:
+        """Replaces the normalisation of image scores."""
+        self.image = torch.tensor([normalisation.location, normalisation.limit], dtype=torch.float64)
+
+    def set_pixel(self, normalisation: Normalisation) -> None:
+        """Replaces the normalisation of maps."""
+        self.pixel = torch.tensor([normalisation.location, normalisation.limit], dtype=torch.float64)
+
+    def of_image(self) -> Normalisation:
+        """The normalisation of image scores."""
+        self.require_fitted()
+        return Normalisation(float(self.image[0]), float(self.image[1]))
+
+    def of_pixel(self) -> Normalisation:
+        """The normalisation of maps."""
+        self.require_fitted()
+        return Normalisation(float(self.pixel[0]), float(self.pixel[1]))
+
+
+class DetectorNetwork(nn.Module):
+    """Two stages, backbone, measurement and calibration."""
+
+    def __init__(
+        self, config: Config, two_stage: TwoStage, backbone: Backbone, measurement: Measurement, channels: int
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.channels = channels
+        self.two_stage = two_stage
+        self.backbone = backbone
+        self.measurement = measurement
+        self.calibration = Calibration()
+
+    def forward(self, images: Tensor) -> Detection:
+        """Images `(N, C, S, S)` in [0, 1] to normalised scores and maps.
+
+        Raises:
+            NotFittedError: before calibration.
+            NonFiniteScoreError: if a score or map is not finite.
+        """
+        restoration, features = self.restore(images)
+        measured = self.measurement(features, images.shape[-1])
+        image, pixel = self.calibration.of_image(), self.calibration.of_pixel()
+        detection = Detection(
+            raw_score=measured.score,
+            score=image.apply(measured.score),
+            anomaly_map=pixel.apply(measured.anomaly_map),
+            term_maps=measured.term_maps,
+            restoration=restoration,
+        )
+        if not bool(torch.isfinite(detection.score).all() and torch.isfinite(detection.anomaly_map).all()):
+            raise NonFiniteScoreError(
+                "a score is not finite, although every pixel of the image is: the model does not fit these images; "
+                "retrain it with images like them"
+            )
+        return detection
+
+    def restore(self, images: Tensor) -> tuple[Restoration, tuple[StageFeatures, ...]]:
+        """The four images and their features."""
+        restoration: Restoration = self.two_stage(images)
+        return restoration, measure(self.backbone, restoration)
+
+    @torch.inference_mode()
+    def calibrate(self, images: Tensor, trained_on: Tensor, batch_size: int = 16) -> None:
+        """Fits measurement, normalisation and threshold to normal images.
+
+        The networks reproduce the images they were trained on a little better than others. The gap between
+        the medians of the two groups is added to the values of the former before the thresholds are set.
+
+        Args:
+            images: all normal images, `(N, C, S, S)`.
+            trained_on: bool `(N,)`, which of them trained the networks.
+            batch_size: images at a time.
+        """
+        measured = self._measure_normals(images, batch_size)
+        settings = self.config.calibration
+        scores = _without_gap(measured.score, trained_on)
+        # A strided sample of the pixels: the same pixels whatever the order of batches, bounded in memory.
+        pixels = measured.anomaly_map.flatten()
+        pixels = pixels[:: max(1, len(pixels) // _MAP_SAMPLES)]
+        self.calibration.set_image(fit_normalisation(scores, settings.image_fpr))
+        self.calibration.set_pixel(fit_normalisation(pixels, settings.pixel_fpr))
+
+    def _measure_normals(self, images: Tensor, batch_size: int) -> Measured:
+        size = images.shape[-1]
+        if isinstance(self.measurement, CalibratedMeasurement):
+            vectors: dict[str, list[Tensor]] = {name: [] for name in self.measurement.vector_names}
+            for batch in images.split(batch_size):
+                features = self.restore(batch)[1]
+                for name, collected in vectors.items():
+                    collected.append(term_vectors(name, features))
+            return self.measurement.fit({name: torch.cat(parts) for name, parts in vectors.items()}, size)
+        parts = [self.measurement(self.restore(batch)[1], size) for batch in images.split(batch_size)]
+        return Measured(
+            torch.cat([part.score for part in parts]), torch.cat([part.anomaly_map for part in parts]), {}
+        )
+
+
+def build_network(config: Config, channels: int, *, pretrained: bool = True) -> DetectorNetwork:
+    """The untrained detector; its weights depend on the config's seed alone.
+
+    Args:
+        config: the resolved config.
+        channels: of the images, 1 or 3.
+        pretrained: False leaves the backbone's weights to a model file.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(config.seed, "initial weights"))
+        two_stage = build_two_stage(config, channels)
+        backbone = build_backbone(config.backbone, pretrained=pretrained)
+    return DetectorNetwork(config, two_stage, backbone, build_measurement(config), channels).eval()
+
+
+def _without_gap(scores: Tensor, trained_on: Tensor) -> Tensor:
+    if bool(trained_on.all()) or not bool(trained_on.any()):
+        return scores
+    gap = float(scores[~trained_on].median() - scores[trained_on].median())
+    return torch.where(trained_on, scores + max(0.0, gap), scores)

@@ -1,0 +1,76 @@
+"""The terms of the calibrated measurement by name: which features each looks at, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from utad.config import ScoringConfig
+from utad.errors import ConfigError
+from utad.scoring.features import StageFeatures
+from utad.scoring.gaussian import GaussianTerm
+from utad.scoring.neighbours import NeighboursTerm
+
+
+@dataclass(frozen=True)
+class TermSpec:
+    """What a term looks at.
+
+    Attributes:
+        source: `residual`, the three signed differences of Eq. 8, or `input`, the features of x alone.
+        first: the first stage it uses, as a position in `backbone.stages`; clipped to those there are.
+        last: the last one.
+        grid: the stage whose resolution the map has.
+        kind: how normal features are described.
+    """
+
+    source: Literal["residual", "input"]
+    first: int
+    last: int
+    grid: int
+    kind: Literal["gaussian", "neighbours"]
+
+
+TERMS: dict[str, TermSpec] = {
+    "residual": TermSpec("residual", 1, 3, 2, "gaussian"),
+    "residual-fine": TermSpec("residual", 0, 1, 1, "gaussian"),
+    "input": TermSpec("input", 1, 3, 2, "gaussian"),
+    "neighbours": TermSpec("input", 1, 2, 2, "neighbours"),
+    "neighbours-fine": TermSpec("input", 0, 1, 1, "neighbours"),
+}
+
+
+def build_term(name: str, config: ScoringConfig, seed: int) -> GaussianTerm | NeighboursTerm:
+    """An unfitted term.
+
+    Raises:
+        ConfigError: if there is no term of that name.
+    """
+    if name not in TERMS:
+        raise ConfigError(f"scoring.terms: unknown term {name!r}, choose from {', '.join(TERMS)}")
+    if TERMS[name].kind == "gaussian":
+        return GaussianTerm()
+    return NeighboursTerm(config.coreset_size, seed)
+
+
+def term_vectors(name: str, features: Sequence[StageFeatures]) -> Tensor:
+    """The feature vectors that a term describes, `(N, C, g, g)`, stages joined at one resolution."""
+    spec = TERMS[name]
+    last = len(features) - 1
+    chosen = features[min(spec.first, last) : spec.last + 1]
+    side = features[min(spec.grid, last)].image.shape[-1]
+    maps = [stage.residual() if spec.source == "residual" else stage.image for stage in chosen]
+    return torch.cat([_at_side(stage, side) for stage in maps], dim=1)
+
+
+def _at_side(maps: Tensor, side: int) -> Tensor:
+    if maps.shape[-1] == side:
+        return maps
+    if maps.shape[-1] > side:
+        return functional.adaptive_avg_pool2d(maps, side)
+    return functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)

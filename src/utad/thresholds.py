@@ -1,0 +1,80 @@
+"""Choosing a threshold from labelled images, where there are any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utad.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What a threshold was set to, and on what.
+
+    Attributes:
+        threshold: on the normalised score.
+        basis: what it rests on, in words.
+        n_images: number of images used.
+    """
+
+    threshold: float
+    basis: str
+    n_images: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"threshold": self.threshold, "basis": self.basis, "n_images": self.n_images}
+
+
+def parse_target(target: str) -> float | None:
+    """None for `f1`, the recall for `recall=0.95`.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if target == "f1":
+        return None
+    name, _, value = target.partition("=")
+    try:
+        recall = float(value)
+    except ValueError:
+        recall = -1.0
+    if name != "recall" or not 0.0 < recall <= 1.0:
+        raise ConfigError(f"got target {target!r}, expected f1 or recall=R with R above 0 and at most 1")
+    return recall
+
+
+def threshold_for(scores: NDArray[np.float64], labels: NDArray[np.bool_], target: str) -> float:
+    """The threshold for best F1, or the highest that reaches a recall.
+
+    The value lies half-way between the last score that is called anomalous and the next one below.
+
+    Args:
+        scores: `(N,)`, higher is more anomalous.
+        labels: `(N,)`, true when anomalous.
+        target: `f1` or `recall=R`.
+
+    Raises:
+        ConfigError: if the target is not understood.
+        DataError: unless both kinds of images are there.
+    """
+    recall = parse_target(target)
+    if not labels.any() or labels.all():
+        raise DataError(
+            f"a threshold from labels needs normal and anomalous images, got {int((~labels).sum())} and "
+            f"{int(labels.sum())}"
+        )
+    values = np.unique(scores)[::-1]  # candidates: everything >= value is anomalous
+    found = np.array([(scores[labels] >= value).sum() for value in values], dtype=np.float64)
+    called = np.array([(scores >= value).sum() for value in values], dtype=np.float64)
+    positives = float(labels.sum())
+    if recall is None:
+        best = int(np.argmax(2 * found / (called + positives)))
+    else:
+        best = int(np.argmax(found / positives >= recall - 1e-12))
+    below = values[best + 1] if best + 1 < len(values) else values[best] - 1.0
+    return float((values[best] + below) / 2)

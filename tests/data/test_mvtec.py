@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests import fabricate
+from utad.data.mvtec import MVTEC_CATEGORIES, is_mvtec, mvtec_categories, open_mvtec
+from utad.data.reading import load_image, load_mask
+from utad.errors import DatasetError
+
+
+def test_the_fifteen_names():
+    assert len(set(MVTEC_CATEGORIES)) == 15
+    assert {"metal_nut", "zipper", "carpet"} < set(MVTEC_CATEGORIES)
+
+
+def test_a_category(tmp_path):
+    category = open_mvtec(fabricate.mvtec_category(tmp_path / "bottle"))
+    assert category.name == "bottle"
+    assert [sample.name for sample in category.train] == [f"train/good/{i:03d}.png" for i in range(4)]
+    assert all(sample.anomalous is False and sample.defect == "good" for sample in category.train)
+    assert [(sample.name, sample.anomalous, sample.defect) for sample in category.test] == [
+        ("test/good/000.png", False, "good"),
+        ("test/good/001.png", False, "good"),
+        ("test/broken/000.png", True, "broken"),
+        ("test/broken/001.png", True, "broken"),
+        ("test/scratch/000.png", True, "scratch"),
+    ]
+
+
+def test_masks_lie_on_the_defects(tmp_path):
+    for sample in open_mvtec(fabricate.mvtec_category(tmp_path / "bottle")).test:
+        image = load_image(sample)
+        mask = load_mask(sample, image.shape[:2])
+        assert mask is not None
+        assert mask.sum() == (100 if sample.anomalous else 0)
+        assert (image[mask] == 0).all()
+
+
+def test_several_categories(tmp_path):
+    for name in ("cable", "bottle"):
+        fabricate.mvtec_category(tmp_path / name)
+    (tmp_path / "notes").mkdir()
+    assert mvtec_categories(tmp_path) == ("bottle", "cable")
+    assert open_mvtec(tmp_path, category="cable").name == "cable"
+    with pytest.raises(DatasetError, match="name one of bottle, cable"):
+        open_mvtec(tmp_path)
+    with pytest.raises(DatasetError, match="no category 'zipper'; there are bottle, cable"):
+        open_mvtec(tmp_path, category="zipper")
+
+
+def test_one_category_needs_no_name(tmp_path):
+    fabricate.mvtec_category(tmp_path / "bottle")
+    assert open_mvtec(tmp_path).name == "bottle"
+    assert open_mvtec(tmp_path / "bottle", category="bottle").name == "bottle"
+    with pytest.raises(DatasetError, match="no category 'cable'"):
+        open_mvtec(tmp_path / "bottle", category="cable")
+
+
+def test_without_test_images_or_masks(tmp_path):
+    category = open_mvtec(fabricate.mvtec_category(tmp_path, n_good=0, defects={}))
+    assert len(category.train) == 4
+    assert category.test == ()
+    fabricate.save(tmp_path / "test" / "broken" / "1.png", fabricate.picture())
+    sample = open_mvtec(tmp_path).test[0]
+    assert sample.anomalous
+    assert sample.mask is None
+
+
+def test_no_training_images(tmp_path):
+    (tmp_path / "train" / "good").mkdir(parents=True)
+    assert is_mvtec(tmp_path)
+    with pytest.raises(DatasetError, match="got no images"):
+        open_mvtec(tmp_path)
+
+
+def test_every_inconsistency_is_named_at_once(tmp_path):
+    folder = fabricate.mvtec_category(tmp_path / "bottle", defects={"broken": 3})
+    truth, images = folder / "ground_truth", folder / "test"
+    (truth / "broken" / "001_mask.png").unlink()
+    fabricate.save(truth / "broken" / "010_mask.png", fabricate.square_mask())
+    fabricate.save(truth / "broken" / "000.png", fabricate.square_mask())
+    fabricate.save(truth / "broken" / "002_mask.png", np.zeros((9, 9), np.uint8))
+    fabricate.save(images / "broken" / "002.jpg", fabricate.picture())
+    fabricate.save(truth / "bent" / "000_mask.png", fabricate.square_mask())
+    fabricate.save(images / "stray.png", fabricate.picture())
+    fabricate.save(folder / "train" / "broken" / "000.png", fabricate.picture())
+    with pytest.raises(DatasetError) as caught:
+        open_mvtec(folder)
+    message = str(caught.value)
+    for path in (
+        *(images / "broken" / name for name in ("000.png", "001.png", "002.png", "002.jpg")),
+        *(truth / "broken" / name for name in ("000.png", "000_mask.png", "002_mask.png", "010_mask.png")),
+        truth / "bent" / "000_mask.png",
+        images / "stray.png",
+        folder / "train" / "broken",
+    ):
+        assert str(path) in message
+    assert "8 inconsistencies" in message or "7 inconsistencies" in message
+    assert "\n" not in message

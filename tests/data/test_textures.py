@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from utad.data import textures
+from utad.data.synthesis import DEFECTS
+from utad.data.textures import TEXTURES, open_texture
+from utad.errors import DatasetError, InputError
+
+
+@pytest.mark.parametrize("name", TEXTURES)
+def test_counts_and_forms(name):
+    category = open_texture(name, seed=0, size=64, n_train=20, n_normal=5, n_anomalous=14)
+    assert category.name == name
+    assert len(category.train) == 20
+    assert Counter(sample.defect for sample in category.test) == {"good": 5} | dict.fromkeys(DEFECTS, 2)
+    for sample in (*category.train, *category.test):
+        assert sample.image.shape == (64, 64, 3)
+        assert sample.image.dtype == np.uint8
+        assert (sample.mask is not None) == bool(sample.anomalous)
+    names = [sample.name for sample in (*category.train, *category.test)]
+    assert len(set(names)) == len(names)
+
+
+def test_defaults():
+    category = open_texture("brick", seed=0)
+    assert (len(category.train), len(category.test)) == (240, 150)
+    assert category.train[0].image.shape == (128, 128, 3)
+
+
+def test_no_pixel_is_in_training_and_in_test(monkeypatch):
+    # A picture whose rows above the cut are 0 and below 255; 0.6 * 512 = 307.2.
+    halves = np.zeros((512, 512, 3), np.uint8)
+    halves[307:] = 255
+    monkeypatch.setattr(textures, "_photograph", lambda name: halves)
+    category = open_texture("brick", seed=1, n_train=300, n_normal=300, n_anomalous=0, size=200)
+    assert all((sample.image == 0).all() for sample in category.train)
+    assert all((sample.image == 255).all() for sample in category.test)
+
+
+def test_crops_are_pieces_of_the_photograph_in_spatial_order(photographs):
+    whole = photographs["gravel"]
+    lefts = []
+    for sample in open_texture("gravel", seed=2, n_train=12, n_normal=0, n_anomalous=0).train:
+        corner = np.argwhere((whole[:180, :385] == sample.image[0, 0]).all(axis=2))
+        matches = [
+            (top, left)
+            for top, left in corner
+            if np.array_equal(whole[top : top + 128, left : left + 128], sample.image)
+        ]
+        assert len(matches) == 1
+        lefts.append(matches[0][1])
+    assert lefts == sorted(lefts)
+
+
+def test_masks_are_where_the_defect_is(photographs):
+    category = open_texture("grass", seed=0, n_normal=0, n_anomalous=7)
+    clean = open_texture("grass", seed=0, n_normal=0, n_anomalous=7)
+    for sample, again in zip(category.test, clean.test, strict=True):
+        assert np.array_equal(sample.image, again.image)
+        assert 0.002 <= sample.mask.mean() <= 0.15
+        # Outside the mask the crop is a piece of the photograph, untouched.
+        row = np.flatnonzero(~sample.mask.any(axis=1))[0]
+        pieces = np.lib.stride_tricks.sliding_window_view(photographs["grass"][307:, :, 0], 128, axis=1)
+        assert (pieces == sample.image[row, :, 0]).all(axis=2).any()
+
+
+def test_seeds():
+    one, same, other = (
+        open_texture("brick", seed=s, n_train=5, n_normal=5, n_anomalous=5) for s in (0, 0, 1)
+    )
+    for a, b in zip((*one.train, *one.test), (*same.train, *same.test), strict=True):
+        assert np.array_equal(a.image, b.image)
+    assert not np.array_equal(one.train[0].image, other.train[0].image)
+    more = open_texture("brick", seed=0, n_train=9, n_normal=5, n_anomalous=5)
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(one.test, more.test, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"name": "wood"}, "'wood', expected one of brick, grass, gravel"),
+        ({"size": 206}, "expected 32 to 205"),
+        ({"size": 31}, "crops of 31"),
+        ({"n_train": 0}, "0 training"),
+        ({"n_normal": -1}, "-1 normal"),
+    ],
+)
+def test_refuses(arguments, words):
+    with pytest.raises(InputError, match=words):
+        open_texture(**({"name": "brick", "seed": 0} | arguments))
+
+
+def test_missing_photographs(monkeypatch):
+    monkeypatch.setattr(textures, "find_spec", lambda name: None)
+    with pytest.raises(DatasetError, match="reinstall scikit-image"):
+        open_texture("brick", seed=0)
