@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 import numpy as np
+import PIL.Image
 import torch
 
 from utad.config import Config, load_config, parse_config
 from utad.data.loading import iterate_images, load_images
 from utad.data.tensors import to_tensor
-from utad.errors import DataError, ImageReadError, NotFittedError, OutputError, TrainingError
-from utad.files import make_directory, write_atomically
+from utad.errors import DataError, ImageReadError, NotFittedError, TrainingError
 from utad.inputs import Input, is_single, iterate_samples, normal_samples
 from utad.model_file import MODEL_NAME, read_model, write_model
 from utad.prediction import to_prediction
+from utad.run_folder import prepare_run_folder, write_config
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation, fit_normalisation
 from utad.thresholds import Recalibration, threshold_for
@@ -99,6 +100,7 @@ class UTAD:
         *,
         output: Path | str | None = None,
         resume: bool = False,
+        replace: bool = False,
         skip_bad: bool = False,
         progress: bool = False,
     ) -> Self:
@@ -108,16 +110,19 @@ class UTAD:
             data: a folder, the name of a data set, a category, or images.
             output: the folder for model, config, metrics and checkpoints; None keeps nothing on disk.
             resume: go on with an interrupted run in `output`.
+            replace: delete an earlier run in `output` first.
             skip_bad: leave damaged images out instead of stopping.
             progress: show a progress bar.
 
         Raises:
             DatasetError: naming every damaged image, or if there are none.
-            OutputError: if `output` holds a run and `resume` is not set, or cannot be written.
+            OutputError: if `output` holds a run and neither `resume` nor `replace` is set, or cannot be written.
             TrainingError: if training fails, or the run to resume is another one.
         """
         start = time.perf_counter()
-        directory = _prepare_output(output, self.config, resume=resume)
+        directory = Path(output) if output is not None else None
+        if directory is not None:
+            prepare_run_folder(directory, self.config, resume=resume, replace=replace)
         wanted = None if self.config.image.channels == "auto" else self.config.image.channels
         loaded = load_images(
             normal_samples(data),
@@ -149,11 +154,17 @@ class UTAD:
             model=directory / MODEL_NAME if directory is not None else None,
         )
         if directory is not None:
+            write_config(directory, self.config)
             self.save(directory / MODEL_NAME)
         return self
 
     @overload
-    def predict(self, inputs: Input, *, batch_size: int = 8) -> Prediction: ...
+    def predict(
+        self, inputs: str | Path | PIL.Image.Image | np.ndarray[Any, Any] | torch.Tensor, *, batch_size: int = 8
+    ) -> Any: ...
+
+    @overload
+    def predict(self, inputs: Sample, *, batch_size: int = 8) -> Prediction: ...
 
     @overload
     def predict(self, inputs: Iterable[Input], *, batch_size: int = 8) -> list[Prediction]: ...
@@ -288,19 +299,3 @@ def held_out_block(count: int, share: float) -> torch.Tensor:
     held_out = torch.zeros(count, dtype=torch.bool)
     held_out[start : start + size] = True
     return held_out
-
-
-def _prepare_output(output: Path | str | None, config: Config, *, resume: bool) -> Path | None:
-    if output is None:
-        return None
-    directory = make_directory(Path(output))
-    taken = [name for name in (MODEL_NAME, "checkpoints", "config.yaml") if (directory / name).exists()]
-    if taken and not resume:
-        raise OutputError(
-            f"{directory} already holds a run ({', '.join(taken)}): choose another folder, delete it, or resume it "
-            "(--resume)"
-        )
-    write_atomically(
-        directory / "config.yaml", lambda temporary: temporary.write_text(config.to_yaml(), encoding="utf-8")
-    )
-    return directory

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from utad.data.tensors import to_uint8
 from utad.scoring.network import Detection
 from utad.scoring.perceptual import upsample
 from utad.scoring.segmentation import segment
-from utad.types import FloatMap, Prediction
+from utad.types import Prediction
 
 
 def to_prediction(detection: Detection, sizes: Sequence[tuple[int, int]], threshold: float) -> list[Prediction]:
@@ -24,12 +22,7 @@ def to_prediction(detection: Detection, sizes: Sequence[tuple[int, int]], thresh
     predictions = []
     restoration = detection.restoration
     for index, size in enumerate(sizes):
-
-        def resized(maps: object, index: int = index, size: tuple[int, int] = size) -> FloatMap:
-            chosen: FloatMap = upsample(maps[index : index + 1].float(), size)[0].numpy()  # type: ignore[index]
-            return chosen
-
-        anomaly_map = resized(detection.anomaly_map)
+        anomaly_map = upsample(detection.anomaly_map[index : index + 1].float(), size)[0]
         score = float(detection.score[index])
         predictions.append(
             Prediction(
@@ -37,12 +30,15 @@ def to_prediction(detection: Detection, sizes: Sequence[tuple[int, int]], thresh
                 pred_label=score > threshold,
                 threshold=threshold,
                 raw_score=float(detection.raw_score[index]),
-                anomaly_map=anomaly_map,
-                pred_mask=np.asarray(segment(anomaly_map), dtype=np.bool_),
+                anomaly_map=anomaly_map.numpy(),
+                pred_mask=segment(anomaly_map).numpy(),
                 impression=to_uint8(restoration.impression[index], size),
                 naive_impression=to_uint8(restoration.naive_impression[index], size),
                 reconstruction=to_uint8(restoration.reconstruction[index], size),
-                term_maps={name: resized(maps) for name, maps in detection.term_maps.items()},
+                term_maps={
+                    name: upsample(maps[index : index + 1].float(), size)[0].numpy()
+                    for name, maps in detection.term_maps.items()
+                },
             )
         )
     return predictions

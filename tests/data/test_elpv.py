@@ -40,9 +40,7 @@ def test_counts(table, kind):
 
 def test_the_cells_in_between_only_when_asked(table):
     sure, all_ = open_elpv("mono", seed=0), open_elpv("mono", seed=0, uncertain=True)
-    between = sum(
-        count for (kind, value), count in table.items() if kind == "mono" and value in ("0.33", "0.66")
-    )
+    between = sum(count for (kind, value), count in table.items() if kind == "mono" and value in ("0.33", "0.66"))
     assert between > 0
     assert len(all_.test) - len(sure.test) == between
     assert sum(sample.defect == "uncertain" for sample in all_.test) == between

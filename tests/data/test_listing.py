@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -53,16 +54,19 @@ def test_long_and_odd_names(tmp_path):
     assert sorted(names(tmp_path)) == sorted(odd)
 
 
-def test_what_cannot_be_listed_is_named(tmp_path):
+def test_what_cannot_be_listed_is_named(tmp_path, monkeypatch):
     fabricate.save(tmp_path / "locked" / "a.png", fabricate.picture())
-    (tmp_path / "locked").chmod(0)
-    try:
-        if os.access(tmp_path / "locked", os.R_OK):
-            pytest.skip("permissions do not bind this user")
-        with pytest.raises(DatasetError, match="locked"):
-            list_images(tmp_path)
-    finally:
-        (tmp_path / "locked").chmod(0o700)
+    scandir = os.scandir
+
+    def refusing(folder):
+        # File permissions would not do: they do not bind root, as whom containers run the tests.
+        if Path(folder).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(DatasetError, match="locked: cannot list this folder: Permission denied"):
+        list_images(tmp_path)
 
 
 def test_natural_key_by_hand():
@@ -84,7 +88,7 @@ def test_stems_are_whole_and_of_one_unicode_form(tmp_path):
 
 @pytest.mark.parametrize("entry", ["../a.png", "/etc/passwd", "a/../../b.png", "..\\a.png", "C:\\a.png", ""])
 def test_entries_outside_are_refused(tmp_path, entry):
-    with pytest.raises(DatasetError, match="table.csv"):
+    with pytest.raises(DatasetError, match=r"table\.csv"):
         inside(tmp_path, entry, source=tmp_path / "table.csv")
 
 

@@ -17,9 +17,7 @@ from utad.types import Sample
 
 def files(tmp_path, count: int, *, grey: bool = False) -> list[Sample]:
     return [
-        Sample(
-            f"{i}.png", fabricate.save(tmp_path / f"{i}.png", fabricate.picture(20, 24, seed=i, grey=grey))
-        )
+        Sample(f"{i}.png", fabricate.save(tmp_path / f"{i}.png", fabricate.picture(20, 24, seed=i, grey=grey)))
         for i in range(count)
     ]
 

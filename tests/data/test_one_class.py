@@ -33,9 +33,7 @@ def test_mnist_5k_counts_and_labels():
     category = open_mnist_5k("3", seed=0)
     assert len(category.train) == 400
     assert Counter(sample.anomalous for sample in category.test) == {False: 100, True: 900}
-    assert Counter(sample.defect for sample in category.test) == {"good": 100} | {
-        digit: 100 for digit in "012456789"
-    }
+    assert Counter(sample.defect for sample in category.test) == {"good": 100} | {digit: 100 for digit in "012456789"}
     image = category.train[0].image
     assert image.shape == (28, 28, 3)
     assert image.dtype == np.uint8

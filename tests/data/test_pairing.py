@@ -51,9 +51,7 @@ def test_two_masks_for_one_image(tmp_path):
     pairs, found = pair(tmp_path, ["a.png"], ["a.png", "a_mask.png"])
     assert pairs == {}
     assert len(found) == 1
-    assert all(
-        str(tmp_path / part) in found[0] for part in ("images/a.png", "masks/a.png", "masks/a_mask.png")
-    )
+    assert all(str(tmp_path / part) in found[0] for part in ("images/a.png", "masks/a.png", "masks/a_mask.png"))
 
 
 def test_two_images_of_one_name(tmp_path):
@@ -84,7 +82,7 @@ def test_damaged_masks_are_found_and_damaged_images_left_to_reading(tmp_path):
         fabricate.save(tmp_path / "masks" / name, fabricate.square_mask())
     (tmp_path / "masks" / "a.png").write_bytes(b"")
     (tmp_path / "images" / "b.png").write_bytes(b"")
-    pairs, found = pair(tmp_path, [], [])
+    pairs, _ = pair(tmp_path, [], [])
     problems = Problems()
     pairs = pair_masks(
         list_images(tmp_path / "images"),

@@ -84,15 +84,14 @@ def test_seeds_and_types(kind):
     assert np.array_equal(one.image, same.image)
     assert not np.array_equal(one.mask, other.mask)
     wide = add_defect(image.astype(np.uint16) * 257, kind, rng=np.random.default_rng(0))
-    assert np.abs(wide.image / 257 - one.image).max() <= 1
+    # Half a level of rounding, and one level where a pixel that would not change is made to.
+    assert np.abs(wide.image / 257 - one.image).max() <= 1.5
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_grey_stays_grey(kind):
     image = fabricate.picture(64, 64, grey=True)
-    changed = add_defect(
-        image, kind, rng=np.random.default_rng(5), foreign=fabricate.picture(20, 20, seed=9)
-    ).image
+    changed = add_defect(image, kind, rng=np.random.default_rng(5), foreign=fabricate.picture(20, 20, seed=9)).image
     assert np.array_equal(changed[..., 0], changed[..., 1])
     assert np.array_equal(changed[..., 0], changed[..., 2])
 

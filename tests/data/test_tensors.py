@@ -129,9 +129,7 @@ def test_to_uint8_clips_repeats_grey_and_resizes():
     assert is_grey(shown)
 
 
-@pytest.mark.parametrize(
-    "tensor", [torch.rand(4, 2, 2), torch.rand(2, 2), torch.zeros(3, 2, 2, dtype=torch.uint8)]
-)
+@pytest.mark.parametrize("tensor", [torch.rand(4, 2, 2), torch.rand(2, 2), torch.zeros(3, 2, 2, dtype=torch.uint8)])
 def test_to_uint8_refuses(tensor):
     with pytest.raises(InputError, match="expected floats"):
         to_uint8(tensor, (2, 2))

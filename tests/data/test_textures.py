@@ -69,9 +69,7 @@ def test_masks_are_where_the_defect_is(photographs):
 
 
 def test_seeds():
-    one, same, other = (
-        open_texture("brick", seed=s, n_train=5, n_normal=5, n_anomalous=5) for s in (0, 0, 1)
-    )
+    one, same, other = (open_texture("brick", seed=s, n_train=5, n_normal=5, n_anomalous=5) for s in (0, 0, 1))
     for a, b in zip((*one.train, *one.test), (*same.train, *same.test), strict=True):
         assert np.array_equal(a.image, b.image)
     assert not np.array_equal(one.train[0].image, other.train[0].image)

@@ -20,9 +20,7 @@ def test_the_table_makes_the_split(tmp_path):
     assert is_visa(root)
     assert visa_categories(root) == ("candle", "pcb1")
     category = open_visa(root, category="candle")
-    assert [sample.name for sample in category.train] == [
-        f"candle/Data/Images/Normal/{i:04d}.JPG" for i in range(3)
-    ]
+    assert [sample.name for sample in category.train] == [f"candle/Data/Images/Normal/{i:04d}.JPG" for i in range(3)]
     assert [(sample.anomalous, sample.defect) for sample in category.test] == [
         (False, "good"),
         (True, "anomaly"),
@@ -41,9 +39,7 @@ def test_category(tmp_path):
         open_visa(root, category="fryum")
 
 
-@pytest.mark.parametrize(
-    "entry", ["../outside.png", "/etc/passwd", "candle/../../outside.png", "..\\outside.png"]
-)
+@pytest.mark.parametrize("entry", ["../outside.png", "/etc/passwd", "candle/../../outside.png", "..\\outside.png"])
 @pytest.mark.parametrize("old", ["candle/Data/Images/Anomaly/000.JPG", "candle/Data/Masks/Anomaly/000.png"])
 def test_the_table_may_not_point_outside(tmp_path, entry, old):
     root = fabricate.visa(tmp_path / "visa")

@@ -12,7 +12,16 @@ import typer
 
 from utad.cli.options import Json, print_json
 
-PACKAGES = ("utad", "torch", "torchvision", "pytorch-lightning", "timm", "scikit-learn", "scikit-image", "safetensors")
+PACKAGES = (
+    "utad",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "timm",
+    "scikit-learn",
+    "scikit-image",
+    "safetensors",
+)
 EXTRAS = {"bench": ("mlxtend", "elpv_dataset"), "tensorboard": ("tensorboard",)}
 PAPER_PARAMETERS_MILLION = 16.77
 

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from utad.cli.options import Category, Data, Json, Model, Output, Root, on_terminal, print_json, say, start_logging
+from utad.cli.options import (
+    Category,
+    Data,
+    Json,
+    Model,
+    Output,
+    Root,
+    on_terminal,
+    print_json,
+    say,
+    start_logging,
+)
 
 
 def evaluate(

@@ -18,7 +18,8 @@ Data = Annotated[
     typer.Argument(help="A folder, or a known data set (utad doctor lists them).", show_default=False),
 ]
 Category = Annotated[
-    str | None, typer.Option("--category", help="Category of a data set that has several.", show_default=False)
+    str | None,
+    typer.Option("--category", help="Category of a data set that has several.", show_default=False),
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Where a downloaded data set lies.", show_default=False)]
 Output = Annotated[Path, typer.Option("--output", help="Folder to write to.", show_default=False)]

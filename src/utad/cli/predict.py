@@ -18,7 +18,8 @@ def predict(
     output: Output,
     save: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(SAVABLE)}; or none.")] = "maps,masks",
     threshold: Annotated[
-        float | None, typer.Option(help="On the normalised score; the model's own if not given.", show_default=False)
+        float | None,
+        typer.Option(help="On the normalised score; the model's own if not given.", show_default=False),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
     as_json: Json = False,
@@ -33,12 +34,14 @@ def predict(
     from utad.detector import UTAD
     from utad.evaluation.predicting import predict_to_folder
 
+    detector = UTAD.load(model)
+    if threshold is not None:
+        detector.threshold = threshold
     summary = predict_to_folder(
-        UTAD.load(model),
+        detector,
         inputs,
         output,
         save=wanted,
-        threshold=threshold,
         batch_size=batch_size,
         progress=on_terminal(),
     )

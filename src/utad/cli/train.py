@@ -15,11 +15,10 @@ def train(
     output: Output,
     category: Category = None,
     preset: Annotated[str, typer.Option(help="fast, balanced, paper or paper-small.")] = "fast",
-    config: Annotated[
-        Path | None, typer.Option(help="YAML on top of the preset.", exists=True, dir_okay=False)
-    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML on top of the preset.", exists=True, dir_okay=False)] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable."),
     ] = None,
     root: Root = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,

@@ -38,9 +38,7 @@ def image_from_array(array: NDArray[Any], *, name: str = "array") -> Image:
     if not isinstance(array, np.ndarray):
         raise InputError(f"{name}: got {type(array).__name__}, expected a NumPy array")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise InputError(
-            f"{name}: got shape {array.shape}, expected (H, W) or (H, W, C) with 1, 3 or 4 channels last"
-        )
+        raise InputError(f"{name}: got shape {array.shape}, expected (H, W) or (H, W, C) with 1, 3 or 4 channels last")
     if array.size == 0:
         raise InputError(f"{name}: got an empty array of shape {array.shape}, expected at least one pixel")
     pixels = _full_scale(array, name)
@@ -162,8 +160,7 @@ def _full_scale(array: NDArray[Any], name: str) -> Image:
         return cast("Image", array.astype(array.dtype.newbyteorder("="), copy=False))
     if array.dtype.kind != "f":
         raise InputError(
-            f"{name}: got dtype {array.dtype}, expected uint8, uint16, bool, or float in [0, 1]; "
-            "convert it first"
+            f"{name}: got dtype {array.dtype}, expected uint8, uint16, bool, or float in [0, 1]; convert it first"
         )
     if not np.isfinite(array).all():
         raise InputError(f"{name}: got NaN or infinite values, expected floats in [0, 1]")

@@ -54,9 +54,7 @@ def open_elpv(
             defect = "defective" if probability == 1 else "uncertain"
             anomalous.append(Sample(name, path, anomalous=True, defect=defect))
     if len(normal) < 2:
-        raise DatasetError(
-            f"{folder / 'labels.csv'}: got {len(normal)} normal {kind} cells, expected at least 2"
-        )
+        raise DatasetError(f"{folder / 'labels.csv'}: got {len(normal)} normal {kind} cells, expected at least 2")
     order = np.random.default_rng(seed).permutation(len(normal))
     chosen = set(order[: round(_TRAIN_SHARE * len(normal))].tolist())
     train = tuple(sample for index, sample in enumerate(normal) if index in chosen)

@@ -70,9 +70,7 @@ def inside(root: Path, relative: str, *, source: Path) -> Path:
     entry = PurePosixPath(relative.replace("\\", "/"))
     drive = PureWindowsPath(relative).drive
     if entry.is_absolute() or drive or not entry.parts or ".." in entry.parts:
-        raise DatasetError(
-            f"{source}: the entry {relative!r} points outside {root}; expected a path below it"
-        )
+        raise DatasetError(f"{source}: the entry {relative!r} points outside {root}; expected a path below it")
     return root / entry
 
 

@@ -53,9 +53,7 @@ def open_mvtec(root: Path, *, category: str | None = None) -> Category:
     test = _test_samples(folder, problems)
     problems.raise_if_any(folder)
     if not train:
-        raise DatasetError(
-            f"{folder / 'train' / GOOD}: got no images, expected the normal images for training"
-        )
+        raise DatasetError(f"{folder / 'train' / GOOD}: got no images, expected the normal images for training")
     return Category(category or folder.resolve().name, train, test)
 
 
@@ -84,9 +82,7 @@ def _check_places(folder: Path, problems: Problems) -> None:
             continue
         for path in list_images(folder / part):
             if path.parent == folder / part:
-                problems.found.append(
-                    f"{path} lies directly in {part}, expected it in a folder named for its kind"
-                )
+                problems.found.append(f"{path} lies directly in {part}, expected it in a folder named for its kind")
 
 
 def _test_samples(folder: Path, problems: Problems) -> tuple[Sample, ...]:

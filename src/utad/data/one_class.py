@@ -121,9 +121,7 @@ def _mnist_5k() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
 
 
-def _official(
-    dataset: str, root: Path, *, train: bool, download: bool
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _official(dataset: str, root: Path, *, train: bool, download: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images `(N, H, W)` or `(N, H, W, 3)` and labels `(N,)` of an official split."""
     from torchvision import datasets
 

@@ -108,6 +108,5 @@ def _check_sizes(image: Path, mask: Path, problems: Problems) -> None:
         return
     if mask_size != image_size:
         problems.found.append(
-            f"{mask} is {mask_size[0]} x {mask_size[1]} (H x W) "
-            f"but {image} is {image_size[0]} x {image_size[1]}"
+            f"{mask} is {mask_size[0]} x {mask_size[1]} (H x W) but {image} is {image_size[0]} x {image_size[1]}"
         )

@@ -41,9 +41,7 @@ def perlin_noise(size: tuple[int, int], cells: tuple[int, int], *, rng: np.rando
 
     def slope(down: int, right: int) -> NDArray[np.float64]:
         angle = angles[np.ix_(top + down, left + right)]  # (H, W)
-        along: NDArray[np.float64] = np.sin(angle) * (fraction_y - down) + np.cos(angle) * (
-            fraction_x - right
-        )
+        along: NDArray[np.float64] = np.sin(angle) * (fraction_y - down) + np.cos(angle) * (fraction_x - right)
         return along
 
     weight_y, weight_x = _fade(fraction_y), _fade(fraction_x)

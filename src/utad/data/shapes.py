@@ -124,9 +124,7 @@ def _place(size: tuple[int, int], rng: np.random.Generator, *, margin: float) ->
     return np.array([rng.uniform(margin, 1 - margin) * size[0], rng.uniform(margin, 1 - margin) * size[1]])
 
 
-def _rotated_offsets(
-    size: tuple[int, int], rng: np.random.Generator, *, stretch: float
-) -> tuple[Floats, Floats]:
+def _rotated_offsets(size: tuple[int, int], rng: np.random.Generator, *, stretch: float) -> tuple[Floats, Floats]:
     centre = _place(size, rng, margin=0.2)
     angle = rng.uniform(0, 2 * math.pi)
     down = (np.arange(size[0]) + 0.5 - centre[0])[:, None]

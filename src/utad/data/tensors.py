@@ -100,9 +100,7 @@ def _resize_uint16(pixels: Image, size: int) -> Tensor:
     for channel in range(pixels.shape[2]):
         plane = torch.from_numpy(pixels[:, :, channel].astype(np.float32))[None, None]  # (1, 1, H, W)
         if plane.shape[2:] != (size, size):
-            plane = F.interpolate(
-                plane, size=(size, size), mode="bilinear", align_corners=False, antialias=True
-            )
+            plane = F.interpolate(plane, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
         planes.append(plane[0, 0])
     return (torch.stack(planes) / 65535).clamp_(0, 1)  # (C, S, S)
 

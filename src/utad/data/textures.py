@@ -57,8 +57,7 @@ def open_texture(
         raise InputError(f"got texture {name!r}, expected one of {', '.join(TEXTURES)}")
     if n_train < 1 or min(n_normal, n_anomalous) < 0:
         raise InputError(
-            f"got {n_train} training, {n_normal} normal and {n_anomalous} anomalous crops; "
-            "expected at least 1, 0 and 0"
+            f"got {n_train} training, {n_normal} normal and {n_anomalous} anomalous crops; expected at least 1, 0 and 0"
         )
     picture = _photograph(name)
     cut = round(TRAIN_SHARE * picture.shape[0])
@@ -85,8 +84,7 @@ def _crops(part: Image, size: int, count: int, rng: np.random.Generator) -> list
 
 def _normal(crops: list[Image], folder: str) -> tuple[Sample, ...]:
     return tuple(
-        Sample(f"{folder}/{index:04d}", crop, anomalous=False, defect="good")
-        for index, crop in enumerate(crops)
+        Sample(f"{folder}/{index:04d}", crop, anomalous=False, defect="good") for index, crop in enumerate(crops)
     )
 
 
@@ -119,7 +117,5 @@ def _photograph(name: str) -> Image:
     places = list(spec.submodule_search_locations or ()) if spec is not None else []
     path = Path(places[0]) / "data" / f"{name}.png" if places else Path(f"{name}.png")
     if not path.is_file():
-        raise DatasetError(
-            f"{path} is missing; reinstall scikit-image: pip install --force-reinstall scikit-image"
-        )
+        raise DatasetError(f"{path} is missing; reinstall scikit-image: pip install --force-reinstall scikit-image")
     return read_image(path)

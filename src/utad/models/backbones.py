@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +44,7 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
-    def train(self, mode: bool = True) -> Backbone:  # noqa: FBT001, FBT002 - torch's own signature
+    def train(self, mode: bool = True) -> Backbone:  # noqa: ARG002 - torch's own signature
         """Stays in evaluation mode whatever is asked: its batch statistics are part of the measurement."""
         return super().train(mode=False)
 
@@ -70,9 +72,7 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
         raise ConfigError(f"backbone.name: timm has no model {config.name!r}; the bundled one is {BUNDLED}")
     from_hub = pretrained and config.weights is None and config.name != BUNDLED
     try:
-        network = timm.create_model(
-            timm_name, pretrained=from_hub, features_only=True, out_indices=list(config.stages)
-        )
+        network = timm.create_model(timm_name, pretrained=from_hub, features_only=True, out_indices=list(config.stages))
     except (IndexError, AssertionError, RuntimeError) as error:
         raise ConfigError(
             f"backbone {config.name} does not have the stages {list(config.stages)}: {error or 'out of range'}"
@@ -98,10 +98,11 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
 
 
 def _cut_after_last_stage(network: nn.Module, last: int) -> None:
-    """timm keeps the later blocks of the EfficientNet family: drop them, they would be computed for nothing."""
+    """Timm keeps the later blocks of the EfficientNet family: drop them, they would be computed for nothing."""
     blocks = getattr(network, "blocks", None)
     if not isinstance(blocks, nn.Sequential):
         return
-    module = str(network.feature_info.get_dicts()[network.feature_info.out_indices.index(last)]["module"])  # type: ignore[union-attr, operator, index]
+    feature_info: Any = network.feature_info
+    module = str(feature_info.get_dicts()[feature_info.out_indices.index(last)]["module"])
     kept = int(module.split(".")[1]) + 1
     network.blocks = blocks[:kept]

@@ -32,7 +32,7 @@ class GlobalCritic(nn.Module):
         )
 
     def forward(self, latent: Tensor, feature_map: Tensor) -> Tensor:
-        """z `(N, latent_dim)` and feature map `(N, F, h, w)` to logits `(N, 1)`."""
+        """Z `(N, latent_dim)` and feature map `(N, F, h, w)` to logits `(N, 1)`."""
         logits: Tensor = self.layers(torch.cat([latent, feature_map.mean(dim=(2, 3))], dim=1))
         return logits
 
@@ -53,7 +53,7 @@ class LocalCritic(nn.Module):
         )
 
     def forward(self, latent: Tensor, feature_map: Tensor) -> Tensor:
-        """z `(N, latent_dim)` and feature map `(N, F, h, w)` to logits `(N, 1, h, w)`."""
+        """Z `(N, latent_dim)` and feature map `(N, F, h, w)` to logits `(N, 1, h, w)`."""
         everywhere = latent[:, :, None, None].expand(-1, -1, *feature_map.shape[2:])  # (N, latent_dim, h, w)
         logits: Tensor = self.layers(torch.cat([everywhere, feature_map], dim=1))
         return logits

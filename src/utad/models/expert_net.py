@@ -73,7 +73,7 @@ class ExpertNet(nn.Module):
         return ExpertOutput(reconstruction, naive_impression, detail)
 
     def image_detail(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """s = E_S(x), `(N, detail_dim)`."""
+        """S = E_S(x), `(N, detail_dim)`."""
         return self._detail(self.detail_extractors[0], images, generator)
 
     def restored_detail(self, reconstruction: Tensor) -> Tensor:

@@ -53,7 +53,13 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, filters: tuple[int, ...], scales: tuple[int, ...], out_channels: int, *, shuffle: int
+        self,
+        in_channels: int,
+        filters: tuple[int, ...],
+        scales: tuple[int, ...],
+        out_channels: int,
+        *,
+        shuffle: int,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []

@@ -37,7 +37,13 @@ _EXPANDED = {
     "_bn2": "bn3",
 }
 _SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-_TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+_TOP = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
 # Blocks per stage of EfficientNet-B0 and Lite0 (Tan and Le, 2019, Table 1).
 _BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 
@@ -120,7 +126,9 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
         WeightsError: naming the first tensors that are missing or of another shape.
     """
     wanted = network.state_dict()
-    renamed = {key if key in wanted else re.sub(r"^features\.", "features_", key): value for key, value in state.items()}
+    renamed = {
+        key if key in wanted else re.sub(r"^features\.", "features_", key): value for key, value in state.items()
+    }
     wrong = [key for key, tensor in wanted.items() if key not in renamed or renamed[key].shape != tensor.shape]
     if wrong:
         raise WeightsError(

@@ -41,7 +41,7 @@ def mismatch(feature_map: Tensor) -> Tensor:
 
 
 def sample_latent(mu: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-    """z = mu + sigma * noise, the reparameterisation of Kingma and Welling (2013); all `(N, latent_dim)`."""
+    """Z = mu + sigma * noise, the reparameterisation of Kingma and Welling (2013); all `(N, latent_dim)`."""
     return mu + torch.exp(0.5 * log_var) * noise
 
 

@@ -75,7 +75,7 @@ class GaussianTerm(FittedModule):
     def _whiten(self, vectors: Tensor) -> Tensor:
         return torch.einsum("dc,nchw->ndhw", self.whitening, vectors - self.mean)
 
-    def _estimate(self, vectors: Tensor, per_position: bool, shrinkage: float) -> None:  # noqa: FBT001 - private
+    def _estimate(self, vectors: Tensor, per_position: bool, shrinkage: float) -> None:
         channels = vectors.shape[1]
         mean = vectors.mean(dim=0) if per_position else vectors.mean(dim=(0, 2, 3))[:, None, None]
         centred = (vectors - mean).permute(0, 2, 3, 1).reshape(-1, channels)  # (N * g * g, C)
@@ -116,7 +116,8 @@ def _whitening(covariance: Tensor) -> Tensor:
     """W with W Sigma W^T = 1, for one matrix or a stack: the inverse of the Cholesky factor."""
     factor = torch.linalg.cholesky(covariance)
     identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device).expand_as(factor)
-    return torch.linalg.solve_triangular(factor, identity, upper=False)
+    inverse: Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
+    return inverse
 
 
 def _log_diagonal(matrices: Tensor) -> Tensor:

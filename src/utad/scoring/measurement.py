@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -129,7 +130,7 @@ class CalibratedMeasurement(Measurement):
         folds = min(self.config.calibration.folds, count)
         edges = [round(fold * count / folds) for fold in range(folds + 1)]
         maps = []
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             rest = torch.cat([vectors[:start], vectors[stop:]])
             maps.append(term.fit_like(rest)(vectors[start:stop]))
         return torch.cat(maps)

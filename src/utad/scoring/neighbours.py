@@ -92,7 +92,7 @@ def nearest_distance(patches: Tensor, bank: Tensor) -> Tensor:
     bank_norms = bank.square().sum(dim=1)
     nearest = [
         torch.addmm(bank_norms, chunk, bank.T, alpha=-2.0).min(dim=1).values + chunk.square().sum(dim=1)
-        for chunk in patches.split(_CHUNK)
+        for chunk in torch.split(patches, _CHUNK)
     ]
     return torch.cat(nearest).clamp_min(0.0).sqrt()
 

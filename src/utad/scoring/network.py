@@ -137,15 +137,13 @@ class DetectorNetwork(nn.Module):
         size = images.shape[-1]
         if isinstance(self.measurement, CalibratedMeasurement):
             vectors: dict[str, list[Tensor]] = {name: [] for name in self.measurement.vector_names}
-            for batch in images.split(batch_size):
+            for batch in torch.split(images, batch_size):
                 features = self.restore(batch)[1]
                 for name, collected in vectors.items():
                     collected.append(term_vectors(name, features))
             return self.measurement.fit({name: torch.cat(parts) for name, parts in vectors.items()}, size)
-        parts = [self.measurement(self.restore(batch)[1], size) for batch in images.split(batch_size)]
-        return Measured(
-            torch.cat([part.score for part in parts]), torch.cat([part.anomaly_map for part in parts]), {}
-        )
+        parts = [self.measurement(self.restore(batch)[1], size) for batch in torch.split(images, batch_size)]
+        return Measured(torch.cat([part.score for part in parts]), torch.cat([part.anomaly_map for part in parts]), {})
 
 
 def build_network(config: Config, channels: int, *, pretrained: bool = True) -> DetectorNetwork:

@@ -51,7 +51,7 @@ def perceptual_maps(features: Sequence[StageFeatures], size: int) -> dict[str, l
 def perceptual_measurement(
     features: Sequence[StageFeatures], size: int, weights: Sequence[float] | None = None
 ) -> Tensor:
-    """e = sum_l lambda_l (phi_l(x, x_hat) + phi_l(m, m_hat) + phi_l(x, m)), Eq. 8.
+    """E = sum_l lambda_l (phi_l(x, x_hat) + phi_l(m, m_hat) + phi_l(x, m)), Eq. 8.
 
     Args:
         features: one entry a stage.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def segment(anomaly_map: Tensor, alpha: float = 0.5) -> Tensor:
-    """y = 1 where e > alpha (Eq. 9).
+    """Y = 1 where e > alpha (Eq. 9).
 
     Args:
         anomaly_map: normalised e, any shape.

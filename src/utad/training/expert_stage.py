@@ -33,7 +33,7 @@ class ExpertStage(Stage):
         self.expert_net = expert_net
         self.weights = settings.weights.model_dump()
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's own signature
+    def train(self, mode: bool = True) -> Self:
         """IE-Net stays in evaluation mode: its batch statistics are frozen with it."""
         super().train(mode)
         self.ie_net.eval()
@@ -48,7 +48,9 @@ class ExpertStage(Stage):
         output = self.expert_net(images, impressions, generator)
         detail = output.image_detail.float()
         # Without guidance there is no E_S to restore the detail with: the term is absent (Table 2).
-        restored = self.expert_net.restored_detail(output.reconstruction).float() if self.expert_net.guidance else detail
+        restored = (
+            self.expert_net.restored_detail(output.reconstruction).float() if self.expert_net.guidance else detail
+        )
         terms = expert_losses(
             reconstruction=output.reconstruction.float(),
             image=images,

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +19,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-import utad
 from utad.config import Config
 from utad.errors import TrainingError
 from utad.models.build import build_critics
@@ -151,7 +151,10 @@ class _Run:
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
             gradient_clip_val=stage.settings.gradient_clip or None,
-            callbacks=[StageCheckpoint(checkpoint, self.identity), MetricsFile(self.directory / "metrics.csv")],
+            callbacks=[
+                StageCheckpoint(checkpoint, self.identity),
+                MetricsFile(self.directory / "metrics.csv"),
+            ],
             plugins=[AtomicCheckpointIO()],
             logger=loggers or False,
             log_every_n_steps=1,
@@ -168,7 +171,7 @@ def _identity(images: Tensor, config: Config) -> dict[str, str]:
     digest.update(images.contiguous().numpy().tobytes())
     settings = config.model_dump(mode="json", exclude={"scoring", "calibration", "backbone"})
     return {
-        "version": utad.__version__,
+        "version": version("utad"),
         "settings": json.dumps(settings, sort_keys=True),
         "training images": digest.hexdigest(),
     }

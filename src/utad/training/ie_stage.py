@@ -37,15 +37,24 @@ class IEStage(Stage):
         del batch_index
         output = self.ie_net(images)
         mu, log_var = output.mu.float(), output.log_var.float()
-        noise = torch.randn(mu.shape, generator=generator_for(self.seed, f"ie_net/latent/{self.global_rank}", self.global_step))
+        noise = torch.randn(
+            mu.shape,
+            generator=generator_for(self.seed, f"ie_net/latent/{self.global_rank}", self.global_step),
+        )
         latent = sample_latent(mu, log_var, noise.to(mu))
         features = output.feature_map
         terms = {"reconstruction": impression_loss(output.impression.float(), images)}
-        for name, critic in (("local_information", self.local_critic), ("global_information", self.global_critic)):
+        for name, critic in (
+            ("local_information", self.local_critic),
+            ("global_information", self.global_critic),
+        ):
             if self.weights[name] > 0:
                 terms[name] = jensen_shannon_loss(
                     critic(latent, features).float(), critic(latent, mismatch(features)).float()
                 )
         terms["prior"] = prior_divergence(mu, log_var)
-        watched = {"mu_std": mu.detach().std(dim=0).mean(), "sigma_mean": log_var.detach().mul(0.5).exp().mean()}
+        watched = {
+            "mu_std": mu.detach().std(dim=0).mean(),
+            "sigma_mean": log_var.detach().mul(0.5).exp().mean(),
+        }
         return self.weighted_sum(terms, self.weights, watched)

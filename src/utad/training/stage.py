@@ -76,7 +76,9 @@ class Stage(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def weighted_sum(self, terms: Mapping[str, Tensor], weights: Mapping[str, float], watched: Mapping[str, Tensor]) -> Tensor:
+    def weighted_sum(
+        self, terms: Mapping[str, Tensor], weights: Mapping[str, float], watched: Mapping[str, Tensor]
+    ) -> Tensor:
         """The loss of the stage, checked to be finite and logged by its terms.
 
         Args:

@@ -1,0 +1,56 @@
+"""The demo: train, evaluate, and a picture of a few test images that a person can look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from utad.data.reading import load_image, load_mask
+from utad.detector import UTAD
+from utad.evaluation.evaluate import EvaluationReport, evaluate_to_folder
+from utad.files import write_atomically
+from utad.interpret.figures import Explained, prediction_grid
+from utad.types import Category, Sample
+
+GRID_NORMAL = 2
+"""Normal images in the grid; one of each kind of defect joins them."""
+
+
+def run_demo(detector: UTAD, category: Category, output: Path, *, progress: bool = False) -> EvaluationReport:
+    """Trains and evaluates on a category and leaves everything in a folder.
+
+    Args:
+        detector: not fitted.
+        category: with test images of both kinds.
+        output: gets what `UTAD.fit` and `evaluate_to_folder` write, and `grid.png`.
+        progress: show bars on the terminal.
+
+    Raises:
+        OutputError: if something cannot be written.
+    """
+    detector.fit(category, output=output, replace=True, progress=progress)
+    report = evaluate_to_folder(detector, category, output, dataset=category.name, progress=progress)
+    explained = explain_samples(detector, choose(category))
+    figure = prediction_grid(explained)
+    write_atomically(output / "grid.png", lambda temporary: figure.savefig(temporary, format="png", dpi=90))
+    return report
+
+
+def choose(category: Category) -> list[Sample]:
+    """A few test images that show the whole range: some normal ones, and the first of every kind of defect."""
+    normal = [sample for sample in category.test if sample.anomalous is False]
+    defects: dict[str, Sample] = {}
+    for sample in category.test:
+        if sample.anomalous:
+            defects.setdefault(sample.defect, sample)
+    step = max(1, len(normal) // GRID_NORMAL)
+    return [*normal[::step][:GRID_NORMAL], *defects.values()]
+
+
+def explain_samples(detector: UTAD, samples: list[Sample]) -> list[Explained]:
+    """The samples with their predictions and what is known of them."""
+    explained = []
+    for sample, prediction in zip(samples, detector.predict(samples), strict=True):
+        image = load_image(sample)
+        mask = load_mask(sample, (image.shape[0], image.shape[1]))
+        explained.append(Explained(sample.defect or sample.name, image, prediction, mask))
+    return explained

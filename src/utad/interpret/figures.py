@@ -1,0 +1,105 @@
+"""Pictures that a person can look at: heat maps over images, and grids that show what the model believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utad.types import FloatMap, Image, Mask, Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = (
+    "input",
+    "ground truth",
+    "impression m",
+    "naive impression m̂",
+    "reconstruction x̂",
+    "anomaly map",
+    "mask",
+)
+"""What a grid shows of each image, from left to right."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An image, what is known of it and what the detector says.
+
+    Attributes:
+        name: shown beside the row.
+        image: `(H, W, 3)`, uint8 or uint16.
+        prediction: of this image.
+        gt_mask: `(H, W)`; None where there is no ground truth.
+    """
+
+    name: str
+    image: Image
+    prediction: Prediction
+    gt_mask: Mask | None = None
+
+
+def to_8_bit(image: Image) -> NDArray[np.uint8]:
+    """Full scale uint8 or uint16 to uint8."""
+    scale = 1.0 if image.dtype == np.uint8 else 257.0
+    return np.round(image / scale).astype(np.uint8)
+
+
+def strength(anomaly_map: FloatMap) -> FloatMap:
+    """A normalised map, unclipped, to [0, 1): 0 at 0 and below, one half at the threshold of 0.5.
+
+    1 - 4^(-v): monotone, so that even far above the threshold more anomalous stays brighter.
+    """
+    return np.asarray(1.0 - np.power(4.0, -np.maximum(anomaly_map, 0.0)), dtype=np.float32)
+
+
+def heat_overlay(image: Image, anomaly_map: FloatMap) -> NDArray[np.uint8]:
+    """The map in colour over the image, `(H, W, 3)` uint8; what is normal stays uncovered."""
+    from matplotlib import colormaps
+
+    level = strength(anomaly_map)
+    colour = colormaps["inferno"](level)[..., :3] * 255.0
+    opacity = np.clip(1.4 * level, 0.0, 0.85)[..., None]
+    blended = (1 - opacity) * to_8_bit(image) + opacity * colour
+    return np.asarray(np.round(blended), dtype=np.uint8)
+
+
+def prediction_grid(items: Sequence[Explained]) -> Figure:
+    """One row an image, the columns of `COLUMNS`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.6 * len(COLUMNS) + 1.0, 1.72 * len(items) + 0.3), layout="constrained")
+    axes = figure.subplots(len(items), len(COLUMNS), squeeze=False)
+    for row, item in zip(axes, items, strict=True):
+        for axis, panel in zip(row, _panels(item), strict=True):
+            axis.imshow(panel, interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+        verdict = "anomalous" if item.prediction.pred_label else "normal"
+        row[0].set_ylabel(f"{item.name}\n{item.prediction.pred_score:.2f}: {verdict}", fontsize=8)
+    for axis, title in zip(axes[0], COLUMNS, strict=True):
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def _panels(item: Explained) -> list[NDArray[np.uint8]]:
+    prediction = item.prediction
+    image = to_8_bit(item.image)
+    unknown = np.full_like(image, 128)
+    return [
+        image,
+        unknown if item.gt_mask is None else _black_and_white(item.gt_mask),
+        prediction.impression,
+        prediction.naive_impression,
+        prediction.reconstruction,
+        heat_overlay(image, prediction.anomaly_map),
+        _black_and_white(prediction.pred_mask),
+    ]
+
+
+def _black_and_white(mask: Mask) -> NDArray[np.uint8]:
+    return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
