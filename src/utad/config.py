@@ -183,9 +183,11 @@ class ScoringConfig(_Section):
     """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, built of the named terms."""
 
     method: Literal["paper", "calibrated"] = "calibrated"
-    terms: Annotated[tuple[str, ...], Field(min_length=1)] = ("residual", "input", "neighbours")
+    terms: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        *("input", "input-fine", "residual", "residual-fine", "naive"),
+    )
     stage_weights: tuple[NonNegative, ...] | None = None
-    top_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01
+    top_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     coreset_size: Positive = 1000
 
 

@@ -32,10 +32,10 @@ def test_defaults():
 
 
 def test_no_pixel_is_in_training_and_in_test(monkeypatch):
-    # A picture whose rows above the cut are 0 and below 255; 0.6 * 512 = 307.2.
-    halves = np.zeros((512, 512, 3), np.uint8)
-    halves[307:] = 255
-    monkeypatch.setattr(textures, "_photograph", lambda name: halves)
+    # A picture that is 0 but for its lower right quarter, which is 255.
+    quarters = np.zeros((512, 512, 3), np.uint8)
+    quarters[256:, 256:] = 255
+    monkeypatch.setattr(textures, "_photograph", lambda name: quarters)
     category = open_texture("brick", seed=1, n_train=300, n_normal=300, n_anomalous=0, size=200)
     assert all((sample.image == 0).all() for sample in category.train)
     assert all((sample.image == 255).all() for sample in category.test)
@@ -43,17 +43,19 @@ def test_no_pixel_is_in_training_and_in_test(monkeypatch):
 
 def test_crops_are_pieces_of_the_photograph_in_spatial_order(photographs):
     whole = photographs["gravel"]
-    lefts = []
+    places = []
     for sample in open_texture("gravel", seed=2, n_train=12, n_normal=0, n_anomalous=0).train:
-        corner = np.argwhere((whole[:180, :385] == sample.image[0, 0]).all(axis=2))
+        corner = np.argwhere((whole[:385, :385] == sample.image[0, 0]).all(axis=2))
         matches = [
             (top, left)
             for top, left in corner
             if np.array_equal(whole[top : top + 128, left : left + 128], sample.image)
         ]
         assert len(matches) == 1
-        lefts.append(matches[0][1])
-    assert lefts == sorted(lefts)
+        top, left = matches[0]
+        assert top + 128 <= 256 or left + 128 <= 256
+        places.append(left - top)
+    assert places == sorted(places)
 
 
 def test_masks_are_where_the_defect_is(photographs):
@@ -64,7 +66,7 @@ def test_masks_are_where_the_defect_is(photographs):
         assert 0.002 <= sample.mask.mean() <= 0.15
         # Outside the mask the crop is a piece of the photograph, untouched.
         row = np.flatnonzero(~sample.mask.any(axis=1))[0]
-        pieces = np.lib.stride_tricks.sliding_window_view(photographs["grass"][307:, :, 0], 128, axis=1)
+        pieces = np.lib.stride_tricks.sliding_window_view(photographs["grass"][256:, 256:, 0], 128, axis=1)
         assert (pieces == sample.image[row, :, 0]).all(axis=2).any()
 
 
@@ -81,7 +83,7 @@ def test_seeds():
     ("arguments", "words"),
     [
         ({"name": "wood"}, "'wood', expected one of brick, grass, gravel"),
-        ({"size": 206}, "expected 32 to 205"),
+        ({"size": 257}, "expected 32 to 256"),
         ({"size": 31}, "crops of 31"),
         ({"n_train": 0}, "0 training"),
         ({"n_normal": -1}, "-1 normal"),

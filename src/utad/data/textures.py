@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from utad.data.reading import read_image
 from utad.data.synthesis import DEFECTS, MIN_SIDE, add_defect
@@ -18,8 +17,8 @@ from utad.types import Category, Image, Sample
 
 TEXTURES: tuple[str, ...] = ("brick", "grass", "gravel")
 
-TRAIN_SHARE = 0.6
-"""The part of a picture, from the top, that training crops are cut from."""
+_TEST_SHARE = 0.5
+"""Height and width of the lower right corner, as parts of the picture's, that test crops are cut from."""
 
 
 def open_texture(
@@ -33,15 +32,16 @@ def open_texture(
 ) -> Category:
     """Cuts one photograph into square crops.
 
-    Training crops come from the upper 60 % of the picture, test crops from the rest: no pixel is in both.
-    Within a part crops overlap and are sorted from left to right, so that neighbours in the sequence are
-    neighbours in the picture. The kinds of defects take turns, with strengths in [0.6, 1]; foreign texture
-    comes from one of the other two pictures.
+    Test crops come from the lower right quarter of the picture, training crops from all the rest: no pixel is
+    in both, and light and scale, which change from top to bottom and from left to right, are the same in both.
+    Within a part crops overlap and are sorted by place, so that neighbours in the sequence are neighbours in the
+    picture. The kinds of defects take turns, with strengths in [0.8, 1]; foreign texture comes from the lower
+    right quarter of one of the other two pictures.
 
     Args:
         name: `brick`, `grass` or `gravel`.
         seed: draws positions and defects.
-        size: side of a crop in pixels, 32 to 204.
+        size: side of a crop in pixels, 32 to 256.
         n_train: number of normal training crops.
         n_normal: number of normal test crops.
         n_anomalous: number of anomalous test crops.
@@ -60,26 +60,30 @@ def open_texture(
             f"got {n_train} training, {n_normal} normal and {n_anomalous} anomalous crops; expected at least 1, 0 and 0"
         )
     picture = _photograph(name)
-    cut = round(TRAIN_SHARE * picture.shape[0])
-    upper, lower = picture[:cut], picture[cut:]
-    largest = min(lower.shape[:2])
+    cut = round((1 - _TEST_SHARE) * min(picture.shape[:2]))
+    corner = picture[cut:, cut:]
+    largest = min(cut, *corner.shape[:2])
     if not MIN_SIDE <= size <= largest:
         raise InputError(f"got crops of {size} pixels, expected {MIN_SIDE} to {largest}")
     # One source of randomness for each part: the number of training crops does not change the test.
     for_train, for_normal, for_anomalous = np.random.default_rng(seed).spawn(3)
-    train = _normal(_crops(upper, size, n_train, for_train), "train/good")
-    normal = _normal(_crops(lower, size, n_normal, for_normal), "test/good")
-    foreign = [_photograph(other)[cut:] for other in TEXTURES if other != name]
-    anomalous = _anomalous(_crops(lower, size, n_anomalous, for_anomalous), foreign, for_anomalous)
+    train = _normal(_crops(picture, size, n_train, for_train, spared=cut), "train/good")
+    normal = _normal(_crops(corner, size, n_normal, for_normal), "test/good")
+    foreign = [_photograph(other)[cut:, cut:] for other in TEXTURES if other != name]
+    anomalous = _anomalous(_crops(corner, size, n_anomalous, for_anomalous), foreign, for_anomalous)
     return Category(name, train, (*normal, *anomalous))
 
 
-def _crops(part: Image, size: int, count: int, rng: np.random.Generator) -> list[Image]:
-    tops = rng.integers(part.shape[0] - size + 1, size=count)
-    lefts = rng.integers(part.shape[1] - size + 1, size=count)
-    # By column first: the parts are wider than high, so this puts the ends of the sequence farthest apart.
-    order: NDArray[np.intp] = np.lexsort((tops, lefts))
-    return [part[tops[i] : tops[i] + size, lefts[i] : lefts[i] + size].copy() for i in order]
+def _crops(part: Image, size: int, count: int, rng: np.random.Generator, *, spared: int | None = None) -> list[Image]:
+    """Square crops at random; none reaches both below and to the right of `spared`."""
+    tops, lefts = np.mgrid[: part.shape[0] - size + 1, : part.shape[1] - size + 1].reshape(2, -1)
+    if spared is not None:
+        outside = (tops + size <= spared) | (lefts + size <= spared)
+        tops, lefts = tops[outside], lefts[outside]
+    chosen = rng.integers(len(tops), size=count)
+    # From the lower left by the upper left to the upper right, which is the way round the spared corner.
+    chosen = chosen[np.argsort(lefts[chosen] - tops[chosen], kind="stable")]
+    return [part[tops[i] : tops[i] + size, lefts[i] : lefts[i] + size].copy() for i in chosen]
 
 
 def _normal(crops: list[Image], folder: str) -> tuple[Sample, ...]:
@@ -96,7 +100,7 @@ def _anomalous(crops: list[Image], foreign: list[Image], rng: np.random.Generato
             crop,
             kinds[index % len(kinds)],
             rng=rng,
-            strength=rng.uniform(0.6, 1.0),
+            strength=rng.uniform(0.8, 1.0),
             foreign=foreign[int(rng.integers(len(foreign)))],
         )
         samples.append(

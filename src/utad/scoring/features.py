@@ -27,20 +27,6 @@ class StageFeatures:
     impression: Tensor
     naive_impression: Tensor
 
-    def residual(self) -> Tensor:
-        """The three differences of Eq. 8 with their signs, stacked: `(N, 3 * C_l, H_l, W_l)`.
-
-        x - x_hat, m - m_hat, x - m, in this order.
-        """
-        return torch.cat(
-            [
-                self.image - self.reconstruction,
-                self.impression - self.naive_impression,
-                self.image - self.impression,
-            ],
-            dim=1,
-        )
-
 
 def measure(backbone: Backbone, restoration: Restoration) -> tuple[StageFeatures, ...]:
     """Features of all four images at every stage of the backbone."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,8 @@ from utad.scoring.neighbours import NeighboursTerm
 from utad.scoring.perceptual import perceptual_maps, perceptual_measurement, upsample
 from utad.scoring.state import FittedModule
 from utad.scoring.terms import build_term, term_vectors
+
+RUNS_PER_FOLD = 4
 
 
 @dataclass(frozen=True)
@@ -122,18 +123,13 @@ class CalibratedMeasurement(Measurement):
         return scale
 
     def _cross_fit(self, term: GaussianTerm | NeighboursTerm, vectors: Tensor) -> Tensor:
-        """Maps `(N, g, g)` of a term fitted on the other folds; folds are runs of neighbouring images.
-
-        Neighbours in time or space resemble each other; random folds would measure an image by its twin.
-        """
-        count = len(vectors)
-        folds = min(self.config.calibration.folds, count)
-        edges = [round(fold * count / folds) for fold in range(folds + 1)]
-        maps = []
-        for start, stop in pairwise(edges):
-            rest = torch.cat([vectors[:start], vectors[stop:]])
-            maps.append(term.fit_like(rest)(vectors[start:stop]))
-        return torch.cat(maps)
+        """Maps `(N, g, g)`, each of a term fitted on the other folds."""
+        fold_of = fold_indices(len(vectors), self.config.calibration.folds)
+        maps = vectors.new_empty(len(vectors), *vectors.shape[2:])
+        for fold in range(int(fold_of.max()) + 1):
+            left_out = fold_of == fold
+            maps[left_out] = term.fit_like(vectors[~left_out])(vectors[left_out])
+        return maps
 
 
 class TermScale(FittedModule):
@@ -156,6 +152,17 @@ class TermScale(FittedModule):
     def of_score(self, scores: Tensor) -> Tensor:
         """Scores of any shape, centred and scaled."""
         return (scores - self.of_images[0]) / self.of_images[1]
+
+
+def fold_indices(count: int, folds: int) -> Tensor:
+    """The fold of each of `count` images, `(count,)` int64: short runs of neighbours take turns.
+
+    Neighbours in time or space resemble each other: single images drawn at random would be measured by their
+    twins, and a whole fifth left out at once may be the only one of its kind. Runs lie between the two.
+    """
+    folds = min(folds, count)
+    runs = min(count, folds * RUNS_PER_FOLD)
+    return (torch.arange(count) * runs // count) % folds
 
 
 def top_mean(maps: Tensor, fraction: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,32 +16,45 @@ from utad.scoring.features import StageFeatures
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.neighbours import NeighboursTerm
 
+Source = Literal["x", "x - x_hat", "m - m_hat", "x - m"]
+
+SOURCES: dict[Source, Callable[[StageFeatures], Tensor]] = {
+    "x": lambda stage: stage.image,
+    "x - x_hat": lambda stage: stage.image - stage.reconstruction,
+    "m - m_hat": lambda stage: stage.impression - stage.naive_impression,
+    "x - m": lambda stage: stage.image - stage.impression,
+}
+"""The features of the image, and the signed differences of the three pairs of Eq. 8, `(N, C_l, H_l, W_l)`."""
+
 
 @dataclass(frozen=True)
 class TermSpec:
     """What a term looks at.
 
     Attributes:
-        source: `residual`, the three signed differences of Eq. 8, or `input`, the features of x alone.
+        source: one of `SOURCES`.
         first: the first stage it uses, as a position in `backbone.stages`; clipped to those there are.
         last: the last one.
         grid: the stage whose resolution the map has.
         kind: how normal features are described.
     """
 
-    source: Literal["residual", "input"]
+    source: Source
     first: int
     last: int
     grid: int
-    kind: Literal["gaussian", "neighbours"]
+    kind: Literal["gaussian", "neighbours"] = "gaussian"
 
 
 TERMS: dict[str, TermSpec] = {
-    "residual": TermSpec("residual", 1, 3, 2, "gaussian"),
-    "residual-fine": TermSpec("residual", 0, 1, 1, "gaussian"),
-    "input": TermSpec("input", 1, 3, 2, "gaussian"),
-    "neighbours": TermSpec("input", 1, 2, 2, "neighbours"),
-    "neighbours-fine": TermSpec("input", 0, 1, 1, "neighbours"),
+    "input": TermSpec("x", 1, 3, 2),
+    "input-fine": TermSpec("x", 0, 2, 2),
+    "residual": TermSpec("x - x_hat", 1, 3, 2),
+    "residual-fine": TermSpec("x - x_hat", 0, 2, 2),
+    "naive": TermSpec("m - m_hat", 1, 3, 2),
+    "impression": TermSpec("x - m", 1, 3, 2),
+    "neighbours": TermSpec("x", 1, 2, 2, "neighbours"),
+    "neighbours-fine": TermSpec("x", 0, 1, 1, "neighbours"),
 }
 
 
@@ -64,8 +77,7 @@ def term_vectors(name: str, features: Sequence[StageFeatures]) -> Tensor:
     last = len(features) - 1
     chosen = features[min(spec.first, last) : spec.last + 1]
     side = features[min(spec.grid, last)].image.shape[-1]
-    maps = [stage.residual() if spec.source == "residual" else stage.image for stage in chosen]
-    return torch.cat([_at_side(stage, side) for stage in maps], dim=1)
+    return torch.cat([_at_side(SOURCES[spec.source](stage), side) for stage in chosen], dim=1)
 
 
 def _at_side(maps: Tensor, side: int) -> Tensor:
