@@ -1,0 +1,1 @@
+"""The compared methods, each in one file, behind one fit and predict."""
