@@ -150,8 +150,8 @@ class Baseline(ABC):
                     )
                 )
         results = iter(predictions)
-        for sample, image in batch:
-            yield sample, image if isinstance(image, ImageReadError) else next(results)
+        for sample, outcome in batch:
+            yield sample, outcome if isinstance(outcome, ImageReadError) else next(results)
 
     def _score_all(self, images: Tensor, batch_size: int = 16) -> Scores:
         with torch.no_grad():

@@ -49,7 +49,8 @@ class PaDiM(Baseline):
 
     def _vectors(self, images: Tensor) -> Tensor:
         with torch.inference_mode():
-            return self.features_(images)[:, self.chosen_]
+            vectors: Tensor = self.features_(images)[:, self.chosen_]
+        return vectors
 
 
 def gaussian_per_place(places: Tensor, epsilon: float = EPSILON) -> tuple[Tensor, Tensor]:
