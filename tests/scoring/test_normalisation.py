@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from utad.errors import InputError
+from utad.scoring.normalisation import Normalisation, fit_normalisation, upper_limit
+
+
+def test_location_becomes_zero_and_limit_one_half_and_nothing_is_clipped():
+    normalisation = Normalisation(location=2.0, limit=4.0)
+    assert normalisation.apply(torch.tensor([-6.0, 2.0, 4.0, 42.0])).tolist() == [-2.0, 0.0, 0.5, 10.0]
+
+
+def test_the_conformal_rank_by_hand():
+    # 199 values, rate 5 %: rank ceil(200 * 0.95) = 190.
+    values = torch.arange(1, 200, dtype=torch.float64)
+    assert upper_limit(values, 0.05) >= 190
+    assert upper_limit(values, 0.5) == 100
+
+
+def test_few_values_give_a_limit_beyond_the_largest():
+    values = torch.arange(10, dtype=torch.float64)
+    limits = [upper_limit(values, rate) for rate in (0.1, 0.05, 0.01, 0.001)]
+    assert limits == sorted(limits)
+    assert limits[-1] > 9
+
+
+@pytest.mark.parametrize("count", [60, 300, 3000])
+def test_the_rate_is_kept_on_further_draws(count):
+    generator = torch.Generator().manual_seed(count)
+    rates = []
+    for _ in range(60):
+        limit = upper_limit(torch.randn(count, generator=generator, dtype=torch.float64), 0.01)
+        rates.append(0.5 * math.erfc(limit / math.sqrt(2)))
+    assert sum(rates) / len(rates) < 0.013
+    assert sum(rates) / len(rates) > 0.0005
+
+
+def test_order_does_not_matter():
+    values = torch.rand(50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert fit_normalisation(values, 0.01) == fit_normalisation(values.flip(0), 0.01)
+
+
+def test_equal_scores_still_give_a_threshold_above_them():
+    normalisation = fit_normalisation(torch.full((20,), 3.0), 0.01)
+    assert float(normalisation.apply(torch.tensor(3.0, dtype=torch.float64))) < 0.5
+    assert float(normalisation.apply(torch.tensor(3.1, dtype=torch.float64))) > 0.5
+
+
+@pytest.mark.parametrize("raw", [torch.empty(0), torch.tensor([1.0, math.nan]), torch.tensor([math.inf])])
+def test_refuses_what_is_not_finite(raw):
+    with pytest.raises(InputError, match="finite"):
+        fit_normalisation(raw, 0.01)
