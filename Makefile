@@ -21,13 +21,14 @@ test: $(STAMP)
 	$(BIN)/python -m pytest
 
 check: $(STAMP)
-	$(BIN)/ruff format --check src tests benchmarks examples
-	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples docs
+	$(BIN)/ruff check src tests benchmarks examples docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/quality.py --output benchmarks/results
+	$(BIN)/python benchmarks/end_to_end.py
+	$(BIN)/python docs/render.py
 
 docs: $(STAMP)
 	$(BIN)/python docs/render.py

@@ -1,0 +1,85 @@
+"""Trains and evaluates the default preset on brick and elpv-mono with the commands a user types, and records it.
+
+    python benchmarks/end_to_end.py --output benchmarks/results/end_to_end.json
+
+Needs the extra `bench` for ELPV. Takes about ten minutes on two cores. `docs/render.py` puts the figures into README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+CATEGORIES = ("brick", "elpv-mono")
+PACKAGES = ("utad", "torch", "timm", "scikit-learn", "pytorch-lightning")
+
+
+def run(*arguments: str) -> tuple[dict[str, Any], float]:
+    """Runs `utad ... --json`: its object, and the seconds of wall-clock time."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", "from utad.cli import main; main()", *arguments, "--json"],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    return json.loads(done.stdout), time.perf_counter() - start
+
+
+def measure(category: str, folder: Path) -> dict[str, Any]:
+    """One category from images to metrics."""
+    trained, train_seconds = run("train", category, "--output", str(folder / "run"))
+    evaluation, _ = run("evaluate", str(folder / "run"), category, "--output", str(folder / "evaluation"))
+    return {
+        "n_train": trained["n_images"],
+        "train_seconds": round(train_seconds, 1),
+        "stage_seconds": trained["stage_seconds"],
+        "model_mb": round((folder / "run" / "model.safetensors").stat().st_size / 1e6, 1),
+        "evaluation": evaluation,
+    }
+
+
+def main() -> None:
+    """Measures every category and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/end_to_end.json"))
+    arguments = parser.parse_args()
+    results = {}
+    for category in CATEGORIES:
+        with tempfile.TemporaryDirectory() as folder:
+            results[category] = measure(category, Path(folder))
+        print(category, json.dumps(results[category]), flush=True)
+    document = {
+        "preset": "fast",
+        "seed": 0,
+        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()},
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "results": results,
+    }
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def processor() -> str:
+    """The processor's own name where the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
