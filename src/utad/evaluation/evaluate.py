@@ -1,11 +1,12 @@
-"""A fitted detector against the ground truth of one category."""
+"""A fitted method against the ground truth of one category."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from utad.data.reading import load_mask
 from utad.detector import UTAD
@@ -14,7 +15,40 @@ from utad.evaluation.evaluation import Evaluation, Outcome, evaluate_outcomes
 from utad.evaluation.predicting import PredictionFolder, tracked
 from utad.evaluation.report import Result, metrics_table, write_metrics
 from utad.files import write_atomically
-from utad.types import Category, Prediction, Sample
+from utad.types import Category, FloatMap, Mask, Sample
+
+
+class Scored(Protocol):
+    """What the metrics need of a prediction, be it UTAD's or a baseline's."""
+
+    @property
+    def raw_score(self) -> float:
+        """Before normalisation; higher is more anomalous."""
+
+    @property
+    def pred_label(self) -> bool:
+        """True when anomalous."""
+
+    @property
+    def anomaly_map(self) -> FloatMap:
+        """`(H, W)`."""
+
+    @property
+    def pred_mask(self) -> Mask:
+        """`(H, W)`."""
+
+
+_Scored = TypeVar("_Scored", bound=Scored)
+_Prediction = TypeVar("_Prediction", bound=Scored, covariant=True)
+
+
+class Predictor(Protocol[_Prediction]):
+    """A fitted method."""
+
+    def predict_samples(
+        self, samples: Sequence[Sample], *, batch_size: int = 8
+    ) -> Iterator[tuple[Sample, _Prediction | ImageReadError]]:
+        """Scores a stream of images."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +83,32 @@ def evaluate_to_folder(
         ImageReadError: naming a test image that cannot be read.
         OutputError: if something cannot be written.
     """
-    samples = labelled(category)
-    has_masks = masks_complete(samples)
+    names = [sample.name for sample in labelled(category)]
+    timer = _Timer()
     outcomes = []
-    seconds = 0.0
-    with PredictionFolder(output, [sample.name for sample in samples]) as folder:
-        predictions = detector.predict_samples(samples, batch_size=batch_size)
-        start = time.perf_counter()
-        for sample, prediction in tracked(predictions, len(samples), "evaluating", show=progress):
-            if isinstance(prediction, ImageReadError):
-                raise prediction
-            # Only the predicting is timed: reading masks and writing rows is ours, not the detector's.
-            seconds += time.perf_counter() - start
-            outcomes.append(to_outcome(sample, prediction, with_masks=has_masks))
+    with PredictionFolder(output, names) as folder:
+        predictions = _scored(detector, category, timer, batch_size=batch_size)
+        for sample, prediction, outcome in tracked(predictions, len(names), "evaluating", show=progress):
+            outcomes.append(outcome)
             folder.add(sample, prediction)
-            start = time.perf_counter()
-    evaluation = evaluate_outcomes(outcomes, seconds=seconds)
+    evaluation = evaluate_outcomes(outcomes, seconds=timer.seconds)
     result = Result(Path(dataset).name, category.name, "utad", detector.config.seed, evaluation)
     write_metrics(output / "metrics.json", [result])
     table = metrics_table([result])
     write_atomically(output / "metrics.md", lambda temporary: temporary.write_text(table + "\n", encoding="utf-8"))
     return EvaluationReport(evaluation, table)
+
+
+def evaluate_method(method: Predictor[Scored], category: Category, *, batch_size: int = 8) -> Evaluation:
+    """Metrics of a fitted method on the labelled test images.
+
+    Raises:
+        DataError: if no test image has a label.
+        ImageReadError: naming a test image that cannot be read.
+    """
+    timer = _Timer()
+    outcomes = [outcome for _, _, outcome in _scored(method, category, timer, batch_size=batch_size)]
+    return evaluate_outcomes(outcomes, seconds=timer.seconds)
 
 
 def labelled(category: Category) -> list[Sample]:
@@ -93,19 +132,32 @@ def masks_complete(samples: Sequence[Sample]) -> bool:
     return bool(anomalous) and all(sample.mask is not None for sample in anomalous)
 
 
-def to_outcome(sample: Sample, prediction: Prediction, *, with_masks: bool) -> Outcome:
-    """What the metrics need of a prediction.
+@dataclass
+class _Timer:
+    """Seconds spent in predicting alone; reading masks and writing rows is not the method's time."""
 
-    Raises:
-        DatasetError: if the mask has another size than the image.
-        ImageReadError: if the mask cannot be read.
-    """
-    shape = (prediction.anomaly_map.shape[0], prediction.anomaly_map.shape[1])
-    return Outcome(
-        score=prediction.raw_score,
-        called_anomalous=prediction.pred_label,
-        anomalous=bool(sample.anomalous),
-        anomaly_map=prediction.anomaly_map if with_masks else None,
-        pred_mask=prediction.pred_mask if with_masks else None,
-        gt_mask=load_mask(sample, shape) if with_masks else None,
-    )
+    seconds: float = 0.0
+
+
+def _scored(
+    method: Predictor[_Scored], category: Category, timer: _Timer, *, batch_size: int
+) -> Iterator[tuple[Sample, _Scored, Outcome]]:
+    """The labelled test images with their predictions and what the metrics need of them."""
+    samples = labelled(category)
+    with_masks = masks_complete(samples)
+    start = time.perf_counter()
+    for sample, prediction in method.predict_samples(samples, batch_size=batch_size):
+        if isinstance(prediction, ImageReadError):
+            raise prediction
+        timer.seconds += time.perf_counter() - start
+        shape = (prediction.anomaly_map.shape[0], prediction.anomaly_map.shape[1])
+        outcome = Outcome(
+            score=prediction.raw_score,
+            called_anomalous=prediction.pred_label,
+            anomalous=bool(sample.anomalous),
+            anomaly_map=prediction.anomaly_map if with_masks else None,
+            pred_mask=prediction.pred_mask if with_masks else None,
+            gt_mask=load_mask(sample, shape) if with_masks else None,
+        )
+        yield sample, prediction, outcome
+        start = time.perf_counter()

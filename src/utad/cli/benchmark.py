@@ -1,0 +1,79 @@
+"""`utad benchmark`: UTAD and what it is compared with, on the same data, splits and metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from utad.cli.options import Json, Output, Root, print_json, say, start_logging
+
+if TYPE_CHECKING:
+    from utad.evaluation.matrix import Progress
+
+
+def benchmark(
+    suite: Annotated[
+        str,
+        typer.Argument(
+            help="textures, elpv, mnist-5k, mvtec, mnist, fashion-mnist, cifar10 or folder.", show_default=False
+        ),
+    ],
+    output: Output,
+    root: Root = None,
+    methods: Annotated[str, typer.Option(help="Comma-separated; all of them with 'all'.")] = "utad,padim,patchcore",
+    seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0",
+    categories: Annotated[
+        str | None, typer.Option(help="Comma-separated; all if not given.", show_default=False)
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Of UTAD; the others see images of its size.")] = "fast",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting of UTAD.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes at a time; 0 runs all in this one.", min=0)] = 1,
+    limit: Annotated[
+        int | None, typer.Option(help="Images a category at the most, for a trial.", min=2, show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run METHODS on every category of SUITE; interrupted, it goes on where it stopped when run again."""
+    start_logging()
+    from utad.evaluation.benchmark import run_benchmark, variants_of
+    from utad.evaluation.methods import METHODS
+    from utad.evaluation.suites import suite_named
+
+    chosen = METHODS if methods == "all" else _names(methods)
+    report = run_benchmark(
+        suite_named(suite),
+        variants_of(chosen, settings or ()),
+        [_seed(text) for text in _names(seeds)],
+        output,
+        root=root,
+        categories=_names(categories) if categories is not None else None,
+        preset=preset,
+        limit=limit,
+        jobs=jobs,
+        report=_show,
+    )
+    if as_json:
+        print_json(report.document)
+    say(f"{report.table}\n{output / 'results.json'}", as_json=as_json)
+    if report.document["failures"]:
+        raise typer.Exit(1)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise typer.BadParameter(f"{text!r} is not a whole number", param_hint="--seeds")
+    return int(text)
+
+
+def _show(progress: Progress) -> None:
+    cell = progress.cell
+    left = f", about {progress.seconds_left / 60:.0f} min left" if progress.seconds_left else ""
+    outcome = "done" if progress.error is None else f"FAILED ({progress.error})"
+    typer.echo(f"{progress.done}/{progress.total} {cell.category} {cell.method} {cell.seed}: {outcome}{left}", err=True)

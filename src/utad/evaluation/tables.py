@@ -1,0 +1,79 @@
+"""Markdown tables that compare methods: mean and spread, the best bold, the second underlined."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+COLUMNS: Mapping[str, str] = {
+    "image.auroc": "image AUROC",
+    "image.aupr": "image AUPR",
+    "image.f1_max": "image F1-max",
+    "pixel.auroc": "pixel AUROC",
+    "pixel.aupr": "pixel AUPR",
+    "pixel.aupro": "AUPRO",
+    "pixel.f1_max": "pixel F1-max",
+    "pixel.iou": "IoU",
+    "pixel.iou_oracle": "IoU, oracle threshold",
+}
+"""The columns that are compared, higher being better, and their headings."""
+
+_PLAIN: Mapping[str, tuple[str, float, str]] = {
+    "false_positive_rate": ("FPR", 100.0, " %"),
+    "recall": ("recall", 100.0, " %"),
+    "ms_per_image": ("ms/image", 1.0, ""),
+    "fit_seconds": ("fit, s", 1.0, ""),
+    "peak_memory_mb": ("memory, MB", 1.0, ""),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A category and method, and the values of each key over seeds."""
+
+    category: str
+    method: str
+    values: Mapping[str, Sequence[float]]
+
+
+def comparison_table(rows: Sequence[Row]) -> str:
+    """A Markdown table, one line a row; what no row has is no column."""
+    compared = [key for key in COLUMNS if any(key in row.values for row in rows)]
+    plain = [key for key in _PLAIN if any(key in row.values for row in rows)]
+    lines = [
+        _line(["category", "method", *(COLUMNS[key] for key in compared), *(_PLAIN[key][0] for key in plain)]),
+        _line(["---", "---", *["---:"] * (len(compared) + len(plain))]),
+    ]
+    for row in rows:
+        rivals = [rival.values for rival in rows if rival.category == row.category]
+        cells = [_marked(row.values.get(key), key, rivals) for key in compared]
+        cells += [_plain(row.values.get(key), key) for key in plain]
+        lines.append(_line([row.category, row.method, *cells]))
+    return "\n".join(lines)
+
+
+def _marked(values: Sequence[float] | None, key: str, rivals: Sequence[Mapping[str, Sequence[float]]]) -> str:
+    if not values:
+        return "–"
+    mean = statistics.fmean(values)
+    text = f"{mean:.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
+    # As they are shown: what looks equal is marked alike.
+    means = sorted({round(statistics.fmean(row[key]), 3) for row in rivals if row.get(key)}, reverse=True)
+    if len(means) > 1 and round(mean, 3) == means[0]:
+        return f"**{text}**"
+    if len(means) > 2 and round(mean, 3) == means[1]:
+        return f"<u>{text}</u>"
+    return text
+
+
+def _plain(values: Sequence[float] | None, key: str) -> str:
+    if not values:
+        return "–"
+    _, factor, unit = _PLAIN[key]
+    value = factor * statistics.fmean(values)
+    return f"{value:.1f}{unit}" if unit else f"{value:.0f}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

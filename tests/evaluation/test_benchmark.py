@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests import fabricate
+from utad.data.mvtec import MVTEC_CATEGORIES
+from utad.errors import ConfigError, DatasetError, OutputError
+from utad.evaluation.benchmark import Variant, rows_of, run_benchmark, variants_of
+from utad.evaluation.cell import Cell, run_cell
+from utad.evaluation.matrix import run_matrix
+from utad.evaluation.suites import SUITES, suite_named
+
+PADIM = (Variant("padim", "padim", ("image.size=32",)),)
+
+
+@pytest.fixture(scope="module")
+def mvtec(tmp_path_factory):
+    root = tmp_path_factory.mktemp("mvtec")
+    for category in MVTEC_CATEGORIES:
+        fabricate.mvtec_category(root / category)
+    return root
+
+
+@pytest.fixture(scope="module")
+def report(mvtec, tmp_path_factory):
+    output = tmp_path_factory.mktemp("benchmark")
+    return output, run_benchmark(suite_named("mvtec"), PADIM, [0], output, root=mvtec, jobs=0)
+
+
+def test_the_whole_suite_of_mvtec_ad_runs_on_its_true_layout(report):
+    output, outcome = report
+    assert outcome.document["failures"] == []
+    assert [cell["cell"]["category"] for cell in outcome.document["cells"]] == sorted(MVTEC_CATEGORIES)
+    for cell in outcome.document["cells"]:
+        assert 0 <= cell["evaluation"]["image"]["auroc"] <= 1
+        assert 0 <= cell["evaluation"]["pixel"]["aupro"] <= 1
+        assert cell["fit_seconds"] > 0
+        assert cell["peak_memory_mb"] > 50
+    assert json.loads((output / "results.json").read_text(encoding="utf-8")) == outcome.document
+
+
+def test_results_say_what_they_rest_on(report):
+    document = report[1].document
+    assert document["licence"].startswith("CC BY-NC-SA 4.0")
+    assert document["versions"]["torch"]
+    assert document["machine"]["cores"] >= 1
+    assert document["seeds"] == [0]
+
+
+def test_tables_have_a_row_for_every_category_and_the_mean(report):
+    output, outcome = report
+    lines = outcome.table.splitlines()
+    assert len(lines) == 2 + 15 + 1
+    assert lines[-1].startswith("| mean | padim |")
+    assert (output / "table.md").read_text(encoding="utf-8") == outcome.table + "\n"
+    with (output / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    values = [float(row["image.auroc mean"]) for row in rows]
+    assert values[-1] == pytest.approx(sum(values[:-1]) / 15, abs=1e-5)
+
+
+def test_finished_cells_are_not_run_again(report, mvtec):
+    output, outcome = report
+    told = []
+    again = run_benchmark(suite_named("mvtec"), PADIM, [0], output, root=mvtec, jobs=0, report=told.append)
+    assert told == []
+    assert again.document["cells"] == outcome.document["cells"]
+
+
+def test_results_of_other_settings_are_not_taken_for_these(report, mvtec):
+    with pytest.raises(OutputError, match="other settings"):
+        run_benchmark(suite_named("mvtec"), PADIM, [0], report[0], root=mvtec, limit=2, jobs=0)
+
+
+def cell(mvtec, **changes) -> Cell:
+    values = {
+        "overrides": ("image.size=32",),
+        "suite": "mvtec",
+        "dataset": "mvtec",
+        "category": "bottle",
+        "method": "padim",
+        "base": "padim",
+    }
+    return Cell(**(values | {"seed": 0, "root": str(mvtec)} | changes))
+
+
+def test_a_failure_is_recorded_and_the_rest_goes_on(mvtec, tmp_path):
+    cells = [cell(mvtec, category="no such thing"), cell(mvtec)]
+    told = []
+    outcome = run_matrix(cells, tmp_path, jobs=2, report=told.append)
+    assert [result["cell"]["category"] for result in outcome.results] == ["bottle"]
+    ((failed, reason),) = outcome.failures
+    assert failed == cells[0]
+    assert "DatasetError" in reason
+    assert "no such thing" in reason
+    assert sorted((progress.done, progress.total) for progress in told) == [(1, 2), (2, 2)]
+
+
+def test_a_process_of_its_own_gives_the_same_figures(mvtec, report, tmp_path):
+    (apart,) = run_matrix([cell(mvtec)], tmp_path, jobs=1).results
+    (here,) = (c for c in report[1].document["cells"] if c["cell"]["category"] == "bottle")
+    assert apart["evaluation"]["image"] == here["evaluation"]["image"]
+    assert apart["evaluation"]["pixel"] == pytest.approx(here["evaluation"]["pixel"], abs=1e-6)
+
+
+def test_killed_and_run_again_it_repeats_nothing(mvtec, tmp_path):
+    command = [sys.executable, "-c", "from utad.cli import main; main()", "benchmark", "mvtec", "--root", str(mvtec)]
+    command += ["--methods", "padim", "--categories", "bottle,cable", "--limit", "6", "--output", str(tmp_path / "o")]
+    first = tmp_path / "o" / "cells" / "mvtec__bottle__padim__0.json"
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not first.is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    written = first.stat().st_mtime_ns
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert first.stat().st_mtime_ns == written
+    assert "bottle padim" not in done.stderr
+    assert done.stdout.count("| padim |") == 3
+
+
+def test_the_number_of_images_can_be_limited(mvtec):
+    result = run_cell(cell(mvtec, limit=4))
+    assert result["n_train"] == 4
+    assert result["evaluation"]["n_normal"] + result["evaluation"]["n_anomalous"] == 4
+
+
+def test_mean_and_spread_over_seeds_and_categories():
+    def stored(category, seed, auroc):
+        evaluation = {"image": {"auroc": auroc}}
+        return {"cell": {"category": category, "method": "padim", "seed": seed}, "evaluation": evaluation}
+
+    document = {"cells": [stored("a", 1, 0.5), stored("a", 0, 0.7), stored("b", 0, 0.9), stored("b", 1, 1.0)]}
+    rows = {row.category: row.values for row in rows_of(document)}
+    assert rows["a"]["image.auroc"] == [0.7, 0.5]
+    assert rows["mean"]["image.auroc"] == pytest.approx([0.8, 0.75])
+
+
+def test_unknown_names_are_named():
+    with pytest.raises(ConfigError, match="unknown method gan: choose from utad, padim"):
+        variants_of(["gan"])
+    with pytest.raises(ConfigError, match="unknown suite 'imagenet'"):
+        suite_named("imagenet")
+    with pytest.raises(ConfigError, match="has no category x"):
+        run_benchmark(SUITES["textures"], PADIM, [0], None, categories=["x"])
+
+
+def test_a_suite_without_its_data_says_what_to_get_and_where_to_put_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"get it from https://www\.mvtec\.com.*--root DIR"):
+        SUITES["mvtec"].categories()
+    with pytest.raises(DatasetError, match="download it from"):
+        SUITES["mvtec"].categories(tmp_path)
+
+
+def test_one_class_suites_follow_the_paper():
+    for name in ("mnist-5k", "mnist", "fashion-mnist", "cifar10"):
+        assert SUITES[name].size == 64
+    assert [category for _, category in SUITES["mnist-5k"].categories()] == [str(digit) for digit in range(10)]
+    assert SUITES["textures"].categories() == (("textures", "brick"), ("textures", "grass"), ("textures", "gravel"))
+    assert SUITES["elpv"].categories() == (("elpv-mono", "elpv-mono"), ("elpv-poly", "elpv-poly"))
+
+
+def test_a_folder_is_a_suite_of_one(tmp_path):
+    fabricate.normal_abnormal(tmp_path / "parts")
+    ((dataset, category),) = SUITES["folder"].categories(tmp_path / "parts")
+    images = SUITES["folder"].open(dataset, category, root=tmp_path / "parts", seed=0)
+    assert images.name == "parts"
+    assert any(sample.anomalous for sample in images.test)

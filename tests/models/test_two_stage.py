@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from utad.config import load_config
+from utad.models.build import build_two_stage
+from utad.models.two_stage import TwoStage
+
+
+def built(preset: str, *, spread: float = 0.3) -> TwoStage:
+    """An untrained network whose weights are large enough to leave [0, 1] where nothing holds it there."""
+    torch.manual_seed(0)
+    model = build_two_stage(load_config(preset, overrides=["expert_net.width=4"]), 3)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=spread)
+    return model.eval()
+
+
+def images(count: int = 3) -> torch.Tensor:
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("preset", ["fast", "paper-small"])
+@torch.no_grad()
+def test_all_four_images_lie_in_the_unit_interval(preset):
+    model = built(preset)
+    restored = model(images())
+    for image in (restored.image, restored.reconstruction, restored.impression, restored.naive_impression):
+        assert image.shape == (3, 3, 64, 64)
+        assert 0 <= image.min() <= image.max() <= 1
+    assert restored.latent.shape == (3, 128)
+
+
+@torch.no_grad()
+def test_the_skip_of_the_fast_layout_would_leave_the_interval_without_clamping():
+    model = built("fast")
+    impression = model.ie_net(images()).impression
+    raw = model.expert_net(images(), impression).reconstruction
+    assert not 0 <= raw.min() <= raw.max() <= 1
+    assert torch.allclose(model(images()).reconstruction, raw.clamp(0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["fast", "paper-small"])
+@torch.no_grad()
+def test_an_image_is_restored_alike_in_any_batch(preset):
+    model = built(preset, spread=0.05)
+    together = model(images())
+    for index in range(3):
+        alone = model(images()[index : index + 1])
+        for name in ("reconstruction", "impression", "naive_impression", "latent"):
+            assert torch.allclose(getattr(alone, name)[0], getattr(together, name)[index], atol=1e-5), name
+
+
+@torch.no_grad()
+def test_the_image_is_handed_on_and_the_latent_is_the_mean():
+    model = built("fast")
+    restored = model(images())
+    assert torch.equal(restored.image, images())
+    assert torch.equal(restored.latent, model.ie_net(images()).mu)
+    assert torch.equal(restored.impression, model.ie_net(images()).impression)
