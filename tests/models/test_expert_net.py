@@ -87,7 +87,7 @@ def test_without_guidance_the_detail_is_drawn_from_the_generator():
 def test_without_guidance_the_result_does_not_depend_on_the_batch():
     net = built(guidance=False)
     together = net(images(0), images(1)).reconstruction
-    assert torch.allclose(net(images(0)[1:], images(1)[1:]).reconstruction, together[1:], atol=1e-6)
+    assert torch.allclose(net(images(0)[1:], images(1)[1:]).reconstruction, together[1:], atol=1e-4)
 
 
 def test_the_restored_detail_is_that_of_the_extractor():

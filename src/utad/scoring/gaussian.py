@@ -56,7 +56,9 @@ class GaussianTerm(FittedModule):
         shared = own.mean(dim=0)
         identity = torch.eye(channels, dtype=shared.dtype, device=shared.device)
         ridge = _RIDGE * shared.diagonal().mean() + 1e-10
-        self.whitening = _whitening(SHARED * shared + (1 - SHARED) * own + ridge * identity).float()
+        whitening = _whitening(SHARED * shared + (1 - SHARED) * own + ridge * identity).float()
+        # The solver gives columns; as a loaded model has rows, so that both multiply alike to the last bit.
+        self.whitening = whitening.contiguous()
         return self
 
     def fit_like(self, vectors: Tensor) -> GaussianTerm:

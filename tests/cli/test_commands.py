@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tests import fabricate
+from tests.conftest import TINY
+from utad.cli.app import app
+from utad.data import open_category
+
+SETTINGS = [part for setting in TINY for part in ("--set", setting)]
+
+
+def utad(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=True)
+
+
+def shell(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from utad.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_train_leaves_a_run(parts, tmp_path):
+    result = utad("train", parts, "--output", tmp_path / "r", *SETTINGS, "--seed", 3, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["n_images"] + report["n_skipped"] == len(open_category(parts).train)
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
+        "checkpoints",
+        "config.yaml",
+        "metrics.csv",
+        "model.safetensors",
+    ]
+    assert "seed: 3" in (tmp_path / "r" / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_predict_writes_tables_and_pictures(run, tmp_path):
+    photos = fabricate.photos(tmp_path / "fotos")
+    result = utad("predict", run, photos, "--output", tmp_path / "p", "--save", "maps,masks,overlays,impressions")
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "p" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask"]
+    assert "näher/übung.bmp" in [row["path"] for row in rows]
+    lines = (tmp_path / "p" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["path"] for line in lines] == [row["path"] for row in rows]
+    for row in rows:
+        with Image.open(photos / row["path"]) as image, Image.open(tmp_path / "p" / row["anomaly_map"]) as heat:
+            assert heat.size == image.size
+            assert heat.mode == "I;16"
+        with Image.open(tmp_path / "p" / row["pred_mask"]) as mask:
+            assert mask.mode == "1"
+        for folder in ("overlays", "impressions", "naive_impressions", "reconstructions"):
+            assert (tmp_path / "p" / folder / row["pred_mask"].removeprefix("masks/")).is_file()
+
+
+def test_predict_reports_what_it_cannot_read_and_scores_the_rest(run, tmp_path):
+    fabricate.save(tmp_path / "in" / "good.png", fabricate.picture())
+    fabricate.damaged_files(tmp_path / "in")
+    result = shell("predict", run, tmp_path / "in", "--output", tmp_path / "p", "--json")
+    assert result.returncode == 1
+    summary = json.loads(result.stdout)
+    assert summary["n_images"] == 1
+    assert len(summary["failed"]) == 9
+    assert "empty.png" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_threshold_can_be_given(run, tmp_path):
+    image = fabricate.save(tmp_path / "x.png", fabricate.picture())
+    for threshold, label in (("-100", "true"), ("100", "false")):
+        result = utad("predict", run, image, "--output", tmp_path / "p", "--threshold", threshold, "--save", "none")
+        assert result.exit_code == 0, result.output
+        with (tmp_path / "p" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert (row["pred_label"], float(row["threshold"]), row["anomaly_map"]) == (label, float(threshold), "")
+
+
+def test_evaluate_writes_metrics(run, parts, tmp_path):
+    result = utad("evaluate", run, parts, "--output", tmp_path / "e")
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text(encoding="utf-8"))
+    evaluation = metrics[parts.name][parts.name]["utad"]["0"]
+    assert 0 <= evaluation["image"]["auroc"] <= 1
+    assert set(evaluation["pixel"]) == {"auroc", "aupr", "aupro", "f1_max", "iou", "iou_oracle"}
+    assert (tmp_path / "e" / "metrics.md").read_text(encoding="utf-8").strip() in result.stdout
+
+
+def test_calibrate_saves_the_threshold_in_place(run, parts, tmp_path):
+    model = tmp_path / "m.safetensors"
+    model.write_bytes((run / "model.safetensors").read_bytes())
+    result = utad("calibrate", model, "--labelled", parts, "--target", "recall=1", "--json")
+    assert result.exit_code == 0, result.output
+    threshold = json.loads(result.stdout)["threshold"]
+    image = fabricate.save(tmp_path / "x.png", fabricate.picture())
+    utad("predict", model, image, "--output", tmp_path / "p")
+    line = (tmp_path / "p" / "predictions.jsonl").read_text(encoding="utf-8")
+    assert json.loads(line)["threshold"] == threshold
+
+
+def test_doctor_counts_the_papers_parameters():
+    result = utad("doctor", "--preset", "paper", "--json")
+    found = json.loads(result.stdout)
+    assert sum(found["parameters"].values()) == 16_797_712
+    assert found["bundled_backbone"] == "sha256 verified"
+    assert "16.77 M; here 16.80 M" in utad("doctor", "--preset", "paper").stdout
+
+
+def test_demo_leaves_everything_a_person_wants_to_see(tmp_path):
+    result = utad("demo", "--output", tmp_path, *SETTINGS)
+    assert result.exit_code == 0, result.output
+    assert "| brick | utad |" in result.stdout
+    assert "utad train" in result.stdout
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"model.safetensors", "metrics.json", "predictions.csv", "grid.png"} <= names
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert min(grid.size) > 800
+        assert np.asarray(grid.convert("L")).std() > 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "nowhere", "--output", "x"], "neither a folder nor one of"),
+        (["train", "brick", "--output", "x", "--set", "image.sise=3"], "unknown key image.sise"),
+        (["predict", "nowhere.safetensors", "x.png", "--output", "x"], "there is no model at nowhere.safetensors"),
+        (["benchmark", "mvtec", "--output", "x"], "--root DIR"),
+        (["doctor", "--preset", "slow"], "unknown preset 'slow'"),
+    ],
+)
+def test_a_failure_is_one_line_and_exit_1(arguments, words):
+    result = shell(*arguments)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "brick"],
+        ["predict", "m", "x", "--output", "o", "--save", "everything"],
+        ["calibrate", "m"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments):
+    result = utad(*arguments)
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("module", ["utad", "utad.cli.app", "utad.config"])
+def test_importing_is_light(module):
+    heavy = ("torch", "torchvision", "timm", "pytorch_lightning", "matplotlib", "skimage", "sklearn", "scipy")
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests import fabricate
+from tests.conftest import TINY
+from utad import UTAD, Category, Sample
+from utad.data import open_category
+from utad.detector import held_out_block
+from utad.errors import DataError, DatasetError, ImageReadError, InputError, NotFittedError, OutputError, TrainingError
+
+PIXELS = fabricate.picture(50, 70, seed=77)
+
+
+def scores(detector: UTAD, images) -> list[float]:
+    return [prediction.raw_score for prediction in detector.predict(images)]
+
+
+def test_same_seed_same_scores_zero_included(parts, run, detector):
+    again = UTAD(overrides=TINY, seed=0).fit(parts)
+    images = [fabricate.picture(64, 64, seed=seed) for seed in range(3)]
+    assert scores(again, images) == scores(detector, images)
+    other = UTAD(overrides=TINY, seed=1).fit(parts)
+    assert scores(other, images) != scores(detector, images)
+
+
+def test_saving_and_loading_changes_nothing(detector, tmp_path):
+    detector.threshold = 0.7
+    detector.save(tmp_path / "näher.safetensors")
+    loaded = UTAD.load(tmp_path / "näher.safetensors")
+    one, other = detector.predict(PIXELS), loaded.predict(PIXELS)
+    assert (one.pred_score, one.threshold) == (other.pred_score, other.threshold)
+    assert np.array_equal(one.anomaly_map, other.anomaly_map)
+    assert np.array_equal(one.reconstruction, other.reconstruction)
+    assert loaded.config == detector.config
+
+
+def test_a_batch_of_one_scores_as_a_batch_of_eight(detector):
+    images = [fabricate.picture(40, 48, seed=seed) for seed in range(8)]
+    alone = [p.pred_score for p in detector.predict(images, batch_size=1)]
+    together = [p.pred_score for p in detector.predict(images, batch_size=8)]
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
+
+
+def test_every_form_of_an_image_gives_the_same_score(detector, tmp_path):
+    path = fabricate.save(tmp_path / "x.png", PIXELS)
+    as_float = PIXELS.astype(np.float32) / 255
+    tensor = torch.from_numpy(as_float).permute(2, 0, 1)
+    expected = detector.predict(path).pred_score
+    with Image.open(path) as picture:
+        forms = [str(path), picture.copy(), PIXELS, Sample("x", path)]
+    assert [detector.predict(form).pred_score for form in forms] == [expected] * 4
+    # More than 8 bits are resized without rounding, and differ by that.
+    finer = [detector.predict(form).pred_score for form in (as_float, tensor, PIXELS.astype(np.uint16) * 257)]
+    assert finer == pytest.approx([expected] * 3, abs=0.02)
+    assert finer[0] == finer[1] == finer[2]
+
+
+def test_several_images_give_a_list(detector, tmp_path):
+    path = fabricate.save(tmp_path / "folder" / "x.png", PIXELS)
+    batch = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for inputs, count in (([path, PIXELS], 2), (batch, 2), (tmp_path / "folder", 1), ((i for i in [PIXELS]), 1)):
+        predictions = detector.predict(inputs)
+        assert isinstance(predictions, list)
+        assert len(predictions) == count
+
+
+def test_a_prediction_has_the_size_of_its_image_and_cannot_be_changed(detector):
+    prediction = detector.predict(PIXELS)
+    assert prediction.anomaly_map.shape == prediction.pred_mask.shape == (50, 70)
+    assert prediction.anomaly_map.dtype == np.float32
+    for picture in (prediction.impression, prediction.naive_impression, prediction.reconstruction):
+        assert picture.shape == (50, 70, 3)
+        assert picture.dtype == np.uint8
+    assert set(prediction.term_maps) == {"input", "residual", "neighbours"}
+    assert np.array_equal(prediction.pred_mask, prediction.anomaly_map > 0.5)
+    assert prediction.pred_label == (prediction.pred_score > prediction.threshold)
+    with pytest.raises(FrozenInstanceError):
+        prediction.pred_score = 0.0
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((64, 64, 3), np.uint8),
+        np.full((64, 64), 255, np.uint8),
+        np.zeros((1, 1000, 3), np.uint8),
+        np.full((3, 3, 3), 0.5, np.float32),
+    ],
+    ids=["black", "white", "a line", "tiny"],
+)
+def test_strange_images_get_a_finite_score(detector, image):
+    prediction = detector.predict(image)
+    assert math.isfinite(prediction.pred_score)
+    assert np.isfinite(prediction.anomaly_map).all()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.full((8, 8, 3), np.nan, np.float32),
+        np.full((8, 8, 3), np.inf, np.float32),
+        np.full((8, 8, 3), 7.0, np.float32),
+        np.zeros((8, 8, 5), np.uint8),
+        torch.zeros(2, 8, 8),
+        3.0,
+        [None],
+    ],
+)
+def test_what_is_not_an_image_is_refused(detector, image):
+    with pytest.raises(InputError, match=r"\w"):
+        detector.predict(image)
+
+
+def test_defects_score_higher_the_stronger_they_are(detector):
+    image = fabricate.picture(64, 64, seed=3)
+    values = []
+    for strength in (0.0, 0.5, 1.0):
+        changed = image.astype(np.float32)
+        changed[20:40, 20:40] += strength * (255 - changed[20:40, 20:40])
+        values.append(detector.predict(changed.astype(np.uint8)).raw_score)
+    assert values == sorted(values)
+    assert values[0] < values[2]
+
+
+def test_test_images_are_never_touched(parts, run):
+    category = open_category(parts)
+    poisoned = replace(category, test=(Sample("gone", Path("/nowhere/gone.png"), anomalous=True),))
+    one, other = UTAD(overrides=TINY).fit(category), UTAD(overrides=TINY).fit(Category("x", poisoned.train))
+    assert scores(one, [PIXELS]) == scores(other, [PIXELS]) == scores(UTAD.load(run), [PIXELS])
+    assert scores(UTAD(overrides=TINY).fit(poisoned), [PIXELS]) == scores(one, [PIXELS])
+
+
+def test_damaged_files_are_all_named_or_skipped_and_counted(tmp_path):
+    for seed in range(8):
+        fabricate.save(tmp_path / f"{seed}.png", fabricate.picture(64, 64, seed=seed))
+    (tmp_path / "bad one.png").write_bytes(b"")
+    (tmp_path / "text.png").write_text("no image", encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"(?s)bad one\.png.*text\.png"):
+        UTAD(overrides=TINY).fit(tmp_path)
+    detector = UTAD(overrides=TINY).fit(tmp_path, skip_bad=True)
+    assert (detector.report_.n_images, detector.report_.n_skipped) == (8, 2)
+
+
+def test_too_few_images(tmp_path):
+    for seed in range(3):
+        fabricate.save(tmp_path / f"{seed}.png", fabricate.picture(64, 64, seed=seed))
+    with pytest.raises(TrainingError, match="at least 4 normal images, got 3"):
+        UTAD(overrides=TINY).fit(tmp_path)
+
+
+def test_mixed_photos_train_and_predict(tmp_path):
+    fabricate.photos(tmp_path / "Meine Fotos")
+    detector = UTAD(overrides=TINY).fit(tmp_path / "Meine Fotos")
+    predictions = detector.predict(tmp_path / "Meine Fotos")
+    assert len(predictions) == detector.report_.n_images >= 5
+    assert all(math.isfinite(prediction.pred_score) for prediction in predictions)
+
+
+def test_not_fitted():
+    with pytest.raises(NotFittedError, match="call fit"):
+        UTAD().predict(PIXELS)
+    with pytest.raises(NotFittedError):
+        UTAD().save("never.safetensors")
+
+
+def test_an_unreadable_file_stops_predict_and_is_named(detector, tmp_path):
+    (tmp_path / "x.png").write_bytes(b"GIF89a")
+    with pytest.raises(ImageReadError, match=r"x\.png"):
+        detector.predict(tmp_path / "x.png")
+
+
+def test_a_run_is_not_overwritten_unless_asked(parts, run):
+    with pytest.raises(OutputError, match="already holds a run"):
+        UTAD(overrides=TINY).fit(parts, output=run)
+
+
+def test_replace_takes_the_place_of_an_earlier_run(parts, tmp_path):
+    UTAD(overrides=[*TINY, "ie_training.steps=2"]).fit(parts, output=tmp_path)
+    keep = tmp_path / "notes.txt"
+    keep.write_text("mine", encoding="utf-8")
+    UTAD(overrides=TINY, seed=4).fit(parts, output=tmp_path, replace=True)
+    assert "seed: 4" in (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    assert UTAD.load(tmp_path).config.seed == 4
+    assert keep.read_text(encoding="utf-8") == "mine"
+
+
+def test_calibration_on_normals_sets_the_rate(detector):
+    images = [fabricate.picture(40, 48, seed=seed) for seed in range(300, 360)]
+    outcome = detector.calibrate(images, fpr=0.2)
+    assert outcome.n_images == 60
+    above = sum(prediction.pred_label for prediction in detector.predict(images))
+    assert 6 <= above <= 12
+
+
+def test_calibration_on_labels_reaches_the_recall(detector, parts):
+    test = open_category(parts).test
+    outcome = detector.calibrate_labelled(test, target="recall=1.0")
+    predictions = detector.predict([sample for sample in test if sample.anomalous])
+    assert all(prediction.pred_label for prediction in predictions)
+    assert "recall=1.0 on" in outcome.basis
+    with pytest.raises(DataError, match="none of the images has a label"):
+        detector.calibrate_labelled([Sample("x", PIXELS)])
+
+
+def test_the_held_out_block_is_one_run_in_the_middle():
+    assert held_out_block(10, 0.2).tolist() == [False] * 4 + [True] * 2 + [False] * 4
+    assert int(held_out_block(4, 0.01).sum()) == 1
