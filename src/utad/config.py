@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from math import prod
+from math import lcm, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -150,8 +150,9 @@ class _StageConfig(_Section):
 
 
 class IETrainingConfig(_StageConfig):
-    """Training of IE-Net (stage 1)."""
+    """Training of IE-Net (stage 1); mismatched pairs need a second image in each batch."""
 
+    batch_size: Annotated[int, Field(ge=2)] = 8
     weights: IEWeights = IEWeights()
 
 
@@ -227,12 +228,18 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:
-        multiple = max(self.ie_net.reduction, 4)
+        multiple = lcm(self.ie_net.reduction, 4)
         if self.image.size % multiple:
             lower = self.image.size // multiple * multiple
             raise ValueError(
                 f"image.size {self.image.size} does not divide by {multiple}, the reduction of the networks: "
-                f"take {max(lower, multiple)} or {lower + multiple}"
+                f"take {f'{lower} or ' if lower else ''}{lower + multiple}"
+            )
+        if self.ie_training.batch_size < 2 * self.devices or self.expert_training.batch_size < self.devices:
+            raise ValueError(
+                f"{self.devices} devices share ie_training.batch_size {self.ie_training.batch_size} and "
+                f"expert_training.batch_size {self.expert_training.batch_size}: each needs two images of the first and "
+                "one of the second"
             )
         weights = self.scoring.stage_weights
         if weights is not None and len(weights) != len(self.backbone.stages):
@@ -271,7 +278,7 @@ def load_config(
     Raises:
         ConfigError: naming the key, what was got and what is allowed.
     """
-    document = _read_yaml(file.read_text(encoding="utf-8"), str(file)) if file is not None else {}
+    document = _read_yaml(_text_of(file), str(file)) if file is not None else {}
     values = _read_yaml(preset_text(str(document.get("preset", preset))), f"preset {preset}")
     _merge(values, document)
     for override in overrides:
@@ -310,6 +317,15 @@ def _read_yaml(text: str, source: str) -> dict[str, Any]:
     return document
 
 
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not a text file in UTF-8") from None
+
+
 def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> None:
     for key, value in top.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
@@ -323,6 +339,8 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if not separator or not path:
         raise ConfigError(f"expected section.key=value, got {override!r}")
     *sections, key = path.strip().split(".")
+    if key == "preset" and not sections:
+        raise ConfigError(f"{override!r} would only rename the preset: choose one with --preset, or in a file's key")
     node = values
     for section in sections:
         child = node.setdefault(section, {})

@@ -91,13 +91,26 @@ def read_model(path: Path) -> StoredModel:
         raise ModelFileError(f"{path} is a safetensors file, but not a model of utad")
     if _digest(metadata[_MANIFEST], tensors) != metadata[_DIGEST]:
         raise ModelFileError(f"{path} is damaged: its content does not match its sha256. Copy it again, or retrain")
-    manifest = json.loads(metadata[_MANIFEST])
+    return StoredModel(_checked_manifest(path, metadata[_MANIFEST]), tensors)
+
+
+def _checked_manifest(path: Path, text: str) -> dict[str, Any]:
+    try:
+        manifest = json.loads(text)
+    except ValueError:
+        manifest = None
+    if (
+        not isinstance(manifest, dict)
+        or not isinstance(manifest.get("format"), int)
+        or not isinstance(manifest.get("versions"), dict)
+    ):
+        raise ModelFileError(f"{path} is a safetensors file with a manifest that utad did not write")
     if manifest["format"] > FORMAT_VERSION:
         raise ModelFileError(
-            f"{path} has model format {manifest['format']} (written by utad {manifest['versions']['utad']}), and this "
-            f"is utad {version('utad')}, which reads formats up to {FORMAT_VERSION}: update utad"
+            f"{path} has model format {manifest['format']} (written by utad {manifest['versions'].get('utad')}), and "
+            f"this is utad {version('utad')}, which reads formats up to {FORMAT_VERSION}: update utad"
         )
-    return StoredModel(manifest, tensors)
+    return manifest
 
 
 def find_model(path: Path) -> Path:

@@ -54,7 +54,7 @@ def test_the_loss_is_the_weighted_sum_and_every_term_is_kept(logged):
     assert loss.item() == pytest.approx(50.2)
     kept = {"loss": 50.2, "reconstruction": 0.5, "prior": 2.0, "mu_std": 0.25}
     assert stage.term_values == pytest.approx(kept)
-    assert logged == pytest.approx({name: kept[name] for name in ("loss", "reconstruction", "prior")})
+    assert logged == pytest.approx(kept)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -127,14 +127,27 @@ def test_critics_without_weight_are_left_out():
     assert "global_information" not in stage.term_values
 
 
-def test_the_latent_noise_depends_on_the_seed():
+def test_the_latent_noise_depends_on_seed_and_step_alone(monkeypatch):
     values = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(0)
+    for seed, step in ((0, 0), (0, 0), (1, 0), (0, 1)):
+        monkeypatch.setattr(Stage, "global_step", step)
+        torch.manual_seed(0)  # the critics' weights
         stage = ie_stage(seed=seed)
+        torch.manual_seed(len(values))
         stage.training_step(tiny.images(4), 0)
         values.append(stage.term_values["local_information"])
-    assert values[0] == values[1] != values[2]
+    assert values[0] == values[1]
+    assert len(set(values)) == 3
+
+
+def test_without_guidance_the_details_depend_on_the_step(monkeypatch):
+    spreads = []
+    for step in (0, 0, 1):
+        monkeypatch.setattr(Stage, "global_step", step)
+        stage = expert_stage("expert_net.guidance=false")
+        stage.training_step(tiny.images(4), 0)
+        spreads.append(stage.term_values["detail_std"])
+    assert spreads[0] == spreads[1] != spreads[2]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from utad.config import BackboneConfig
 from utad.errors import ConfigError, WeightsError
-from utad.models.weights import HOW_TO_GET_VGG19, load_into, load_lite0, read_weights
+from utad.models.weights import how_to_get, load_into, load_lite0, read_weights
 
 BUNDLED = "efficientnet_lite0"
 _TIMM_NAMES = {BUNDLED: "tf_efficientnet_lite0"}
@@ -70,18 +70,21 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
     timm_name = _TIMM_NAMES.get(config.name, config.name)
     if not timm.is_model(timm_name):
         raise ConfigError(f"backbone.name: timm has no model {config.name!r}; the bundled one is {BUNDLED}")
-    from_hub = pretrained and config.weights is None and config.name != BUNDLED
+    stages = list(config.stages)
     try:
-        network = timm.create_model(timm_name, pretrained=from_hub, features_only=True, out_indices=list(config.stages))
+        network = timm.create_model(timm_name, pretrained=False, features_only=True, out_indices=stages)
     except (IndexError, AssertionError, RuntimeError) as error:
         raise ConfigError(
             f"backbone {config.name} does not have the stages {list(config.stages)}: {error or 'out of range'}"
         ) from None
-    except Exception as error:  # the hub's client raises a dozen unrelated classes when there is no internet
-        raise WeightsError(
-            f"the weights of backbone {config.name} are not on this machine and could not be fetched "
-            f"({type(error).__name__}): {HOW_TO_GET_VGG19}"
-        ) from None
+    if pretrained and config.weights is None and config.name != BUNDLED:
+        try:
+            network = timm.create_model(timm_name, pretrained=True, features_only=True, out_indices=stages)
+        except Exception as error:  # the hub's client raises a dozen unrelated classes when there is no internet
+            raise WeightsError(
+                f"the weights of backbone {config.name} are not on this machine and could not be fetched "
+                f"({type(error).__name__}): {how_to_get(config.name)}"
+            ) from None
     _cut_after_last_stage(network, config.stages[-1])
     if pretrained and config.weights is not None:
         load_into(network, read_weights(config.weights), str(config.weights))
@@ -104,5 +107,6 @@ def _cut_after_last_stage(network: nn.Module, last: int) -> None:
         return
     feature_info: Any = network.feature_info
     module = str(feature_info.get_dicts()[feature_info.out_indices.index(last)]["module"])
-    kept = int(module.split(".")[1]) + 1
+    # A stage may come from before the first block.
+    kept = int(module.split(".")[1]) + 1 if module.startswith("blocks.") else 0
     network.blocks = blocks[:kept]

@@ -65,7 +65,7 @@ class ExpertNet(nn.Module):
         """Both directions at once; `generator` draws the detail codes where there is no guidance."""
         detail = self.image_detail(images, generator)
         reconstruction = self.decoders[0](self.impression_encoder(impressions), detail)
-        impression_detail = self._detail(self.detail_extractors[-1], impressions, generator)
+        impression_detail = self._detail(-1, impressions, generator)
         naive_impression = self.decoders[-1](self.image_encoder(images), impression_detail)
         if self.skip:
             reconstruction = impressions + reconstruction
@@ -73,8 +73,8 @@ class ExpertNet(nn.Module):
         return ExpertOutput(reconstruction, naive_impression, detail)
 
     def image_detail(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """S = E_S(x), `(N, detail_dim)`."""
-        return self._detail(self.detail_extractors[0], images, generator)
+        """The detail code s = E_S(x), `(N, detail_dim)`."""
+        return self._detail(0, images, generator)
 
     def restored_detail(self, reconstruction: Tensor) -> Tensor:
         """s_hat = E_S(x_hat), `(N, detail_dim)`, with E_S held fixed: the gradient reaches x_hat alone.
@@ -86,9 +86,9 @@ class ExpertNet(nn.Module):
         detail: Tensor = torch.func.functional_call(extractor, fixed, (reconstruction,))
         return detail
 
-    def _detail(self, extractor: nn.Module, images: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _detail(self, direction: int, images: Tensor, generator: torch.Generator | None) -> Tensor:
         if self.guidance:
-            detail: Tensor = extractor(images)
+            detail: Tensor = self.detail_extractors[direction](images)
             return detail
         if generator is None:
             # Scoring must not depend on the batch an image comes in: without guidance and without a generator,

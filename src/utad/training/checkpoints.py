@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,23 +17,27 @@ from typing_extensions import override
 from utad.errors import TrainingError
 from utad.files import atomic_path
 
+_MAGIC = b"utad checkpoint 1\n"
+
 
 class AtomicCheckpointIO(CheckpointIO):
     """Lightning's own writer moves from the system's temporary folder, which is not atomic across disks."""
 
     @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with atomic_path(Path(path)) as temporary:
-            try:
-                torch.save(checkpoint, temporary)
-            except RuntimeError as error:  # torch's own zip writer turns a full disk into a RuntimeError
-                raise OSError(str(error).splitlines()[0]) from error
+        payload = io.BytesIO()
+        torch.save(checkpoint, payload)
+        content = payload.getbuffer()
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
+            file.write(_MAGIC + hashlib.sha256(content).digest())
+            file.write(content)
 
     @override
     def load_checkpoint(
         self, path: Any, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        return read_checkpoint(Path(path))
+        # Lightning's own temporary files of several processes come this way too, and hold a bare state.
+        return _read(Path(path))
 
     @override
     def remove_checkpoint(self, path: Any) -> None:
@@ -44,14 +50,30 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         TrainingError: if the file is damaged or holds more than tensors and plain values.
     """
+    checkpoint = _read(path)
+    if "state_dict" not in checkpoint:
+        raise TrainingError(f"{path} is not a training checkpoint: delete it to start its stage again")
+    return checkpoint
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"the checkpoint {path} cannot be read ({error.strerror or error})") from None
+    head = len(_MAGIC) + hashlib.sha256().digest_size
+    if not content.startswith(_MAGIC) or hashlib.sha256(content[head:]).digest() != content[len(_MAGIC) : head]:
+        raise TrainingError(
+            f"{path} is damaged, or not a training checkpoint of utad: delete it to start its stage again"
+        )
+    try:
+        checkpoint = torch.load(io.BytesIO(content[head:]), map_location="cpu", weights_only=True)
+    except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainingError(
             f"the checkpoint {path} cannot be read ({reason}): delete it to start its stage again"
         ) from None
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    if not isinstance(checkpoint, dict):
         raise TrainingError(f"{path} is not a training checkpoint: delete it to start its stage again")
     return checkpoint
 

@@ -59,4 +59,4 @@ class ExpertStage(Stage):
             restored_detail=restored,
             detail=detail,
         )
-        return self.weighted_sum(terms, self.weights, {"detail_std": detail.detach().std(dim=0).mean()})
+        return self.weighted_sum(terms, self.weights, {"detail_std": detail.detach().std(dim=0, correction=0).mean()})

@@ -127,13 +127,16 @@ class _Run:
             _LOGGER.info("%s goes on from step %d of %d", stage.name, state["global_step"], stage.total_steps)
             if int(state["global_step"]) >= stage.total_steps:
                 stage.load_state_dict(state["state_dict"])
+                _check_weights(stage)
                 report.final_terms[stage.name], report.seconds[stage.name] = {}, 0.0
                 return
+        trainer = self._trainer(stage, path)
         with _quiet_lightning():
-            self._trainer(stage, path).fit(stage, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(stage, ckpt_path=checkpoint, weights_only=True)
         _check_weights(stage)
         report.seconds[stage.name] = time.perf_counter() - start
-        report.final_terms[stage.name] = dict(stage.term_values)
+        # Not the stage's own record: with several processes it stays in those.
+        report.final_terms[stage.name] = {name: float(value) for name, value in trainer.callback_metrics.items()}
 
     def _trainer(self, stage: Stage, checkpoint: Path) -> pl.Trainer:
         loggers = []
@@ -152,8 +155,9 @@ class _Run:
             use_distributed_sampler=False,
             gradient_clip_val=stage.settings.gradient_clip or None,
             callbacks=[
-                StageCheckpoint(checkpoint, self.identity),
+                # The rows first: those of a checkpoint that was not written are dropped on resuming.
                 MetricsFile(self.directory / "metrics.csv"),
+                StageCheckpoint(checkpoint, self.identity),
             ],
             plugins=[AtomicCheckpointIO()],
             logger=loggers or False,

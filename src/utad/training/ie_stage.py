@@ -54,7 +54,7 @@ class IEStage(Stage):
                 )
         terms["prior"] = prior_divergence(mu, log_var)
         watched = {
-            "mu_std": mu.detach().std(dim=0).mean(),
+            "mu_std": mu.detach().std(dim=0, correction=0).mean(),
             "sigma_mean": log_var.detach().mul(0.5).exp().mean(),
         }
         return self.weighted_sum(terms, self.weights, watched)

@@ -45,6 +45,10 @@ class Stage(pl.LightningModule):
         self._augmentation = augmentation
         self.term_values: dict[str, float] = {}
 
+    def on_train_start(self) -> None:
+        """Puts the layers into training mode: Lightning leaves them as they were handed over."""
+        self.train()
+
     def train_dataloader(self) -> DataLoader[Tensor]:
         """The batches up to the next checkpoint; Lightning asks anew at each epoch."""
         first = self.global_step
@@ -97,8 +101,9 @@ class Stage(pl.LightningModule):
             )
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         self.term_values = {name: float(value.detach()) for name, value in {"loss": loss, **terms, **watched}.items()}
-        for name in ("loss", *terms):
-            self.log(name, self.term_values[name], prog_bar=True, logger=False, batch_size=self.settings.batch_size)
+        for name, value in self.term_values.items():
+            shown = name not in watched
+            self.log(name, value, prog_bar=shown, logger=False, batch_size=self.settings.batch_size)
         return loss
 
     def _section(self) -> str:

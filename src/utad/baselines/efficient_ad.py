@@ -1,0 +1,243 @@
+"""EfficientAD-S (Batzner et al., "EfficientAD", WACV 2024).
+
+A student learns to answer like a teacher, a patch description network (PDN) of field 33, from the hardest thousandth
+of the teacher's features; an autoencoder, which sees the whole image through a bottleneck, learns the teacher's
+answers too, and a second half of the student's channels learns the autoencoder's. Where student and teacher differ a
+patch is unlike the normal ones; where student and autoencoder differ the patches do not belong together. Both maps
+are put on one scale by quantiles of held-back normal images and averaged; the image's score is the highest value.
+
+Deviations from the source, each for want of ImageNet or of a GPU:
+
+- The teacher is not distilled from WideResNet-101 on ImageNet but from the bundled EfficientNet-Lite0 on the training
+  images and copies of them that are turned and changed in brightness and contrast. As in the source, its targets come
+  from the image at twice the size. Its descriptors have the 176 channels of those features instead of 384.
+- No ImageNet penalty on the student.
+- `width` 32 instead of 128 filters in the first convolution of the PDN; learning rate 1e-3 instead of 1e-4,
+  `teacher_steps` and `steps` of `batch_size` images instead of 60,000 and 70,000; the hardest features are chosen
+  over that batch. The rate falls to a tenth for the last twentieth of the steps, as in the source.
+- Images are mirrored at their border for the PDN, so that maps reach to it and images of 32 pixels can be scored.
+- The autoencoder's decoder stops at the resolution of the PDN, which the source overshoots and returns to.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.transforms import functional as colour
+
+from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.features import FrozenFeatures
+from utad.baselines.students import PatchNetwork, all_descriptors, channel_statistics, hold_back
+from utad.errors import NotFittedError
+from utad.scoring.perceptual import upsample
+
+PATCH = 33
+STRIDE = 4
+P_HARD = 0.999
+QUANTILES = (0.9, 0.995)
+JITTER = 0.2
+"""The autoencoder's images change in brightness, contrast or saturation by a factor of up to 1 +- this."""
+
+
+class Autoencoder(nn.Module):
+    """From an image through 64 numbers to descriptors on the grid of the PDN.
+
+    Args:
+        channels: of the images.
+        descriptor: size of a descriptor.
+        size: S, a multiple of 32.
+    """
+
+    def __init__(self, channels: int, descriptor: int, size: int) -> None:
+        super().__init__()
+        encoder: list[nn.Module] = []
+        widths = (channels, 32, 32, 64, 64, 64)
+        for before, after in zip(widths, widths[1:], strict=False):
+            encoder += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
+        encoder.append(nn.Conv2d(64, 64, size // 32))  # (N, 64, 1, 1)
+        decoder: list[nn.Module] = []
+        for side in (size // 32, size // 16, size // 8, size // STRIDE):
+            decoder += [
+                nn.Upsample(size=(side, side), mode="bilinear", align_corners=False),
+                nn.Conv2d(64, 64, 3, padding=1),
+                nn.ReLU(),
+                nn.Dropout(0.2),
+            ]
+        self.layers = nn.Sequential(*encoder, *decoder, nn.Conv2d(64, descriptor, 3, padding=1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `(N, C, S, S)` to `(N, descriptor, S / 4, S / 4)`."""
+        described: Tensor = self.layers(images)
+        return described
+
+
+class EfficientADS(Baseline):
+    """Student, teacher and autoencoder on small patch description networks.
+
+    Args:
+        size: as for every baseline.
+        seed: as for every baseline.
+        held_out: as for every baseline.
+        image_fpr: as for every baseline.
+        pixel_fpr: as for every baseline.
+        width: filters of the first convolution of the PDN.
+        teacher_steps: of distilling the teacher.
+        steps: of training student and autoencoder.
+        batch_size: images a step.
+        learning_rate: of Adam, for teacher, student and autoencoder.
+        weight_decay: of Adam.
+        p_hard: share of the teacher's features that the student's loss leaves out as easy.
+    """
+
+    name = "efficientad-s"
+
+    def __init__(
+        self,
+        *,
+        size: int = 128,
+        seed: int = 0,
+        held_out: float = 0.15,
+        image_fpr: float = 0.01,
+        pixel_fpr: float = 0.01,
+        width: int = 32,
+        teacher_steps: int = 150,
+        steps: int = 250,
+        batch_size: int = 4,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-5,
+        p_hard: float = P_HARD,
+    ) -> None:
+        super().__init__(size=size, seed=seed, held_out=held_out, image_fpr=image_fpr, pixel_fpr=pixel_fpr)
+        self.width = width
+        self.teacher_steps = teacher_steps
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.p_hard = p_hard
+
+    def learn(self, images: Tensor) -> None:
+        """Distils the teacher, trains student and autoencoder, and sets the scales of the two maps."""
+        training, validation = hold_back(images)
+        self._distil(training)
+        self._train(training)
+        with torch.no_grad():
+            parts = [self._distances(batch) for batch in torch.split(validation, 8)]
+        local, whole = (torch.cat(maps) for maps in zip(*parts, strict=True))
+        self.local_quantiles_ = fit_quantiles(local)
+        self.whole_quantiles_ = fit_quantiles(whole)
+
+    def score(self, images: Tensor) -> Scores:
+        """The mean of the two normalised maps."""
+        if not hasattr(self, "whole_quantiles_"):
+            raise NotFittedError("EfficientADS is used before it was fitted")
+        local, whole = self._distances(images)
+        maps = (by_quantiles(local, *self.local_quantiles_) + by_quantiles(whole, *self.whole_quantiles_)) / 2
+        maps = upsample(maps, self.size)
+        return Scores(maps.flatten(1).amax(dim=1), maps)
+
+    def _distil(self, images: Tensor) -> None:
+        features = FrozenFeatures()
+        self.descriptor_ = features.channels
+        turned = torch.stack([torch.rot90(one, int(torch.randint(1, 4, ())), (1, 2)) for one in images])
+        shown, targets = all_descriptors(features, torch.cat([images, jittered(turned)]), STRIDE)
+        mean, deviation = channel_statistics(targets)
+        self.teacher_ = self._pdn(images.shape[1], self.descriptor_)
+        optimizer = torch.optim.Adam(self.teacher_.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        self.teacher_losses_: list[float] = []
+        for _ in range(self.teacher_steps):
+            chosen = torch.randint(len(shown), (min(self.batch_size, len(shown)),))
+            loss = functional.mse_loss(self.teacher_(shown[chosen]), (targets[chosen].float() - mean) / deviation)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            self.teacher_losses_.append(float(loss.detach()))
+        self.teacher_.requires_grad_(requires_grad=False)
+        described = torch.cat([self.teacher_(batch).half() for batch in torch.split(images, 8)])
+        self.teacher_mean_, self.teacher_std_ = channel_statistics(described)
+
+    def _train(self, images: Tensor) -> None:
+        channels = images.shape[1]
+        self.student_ = self._pdn(channels, 2 * self.descriptor_)
+        self.autoencoder_ = Autoencoder(channels, self.descriptor_, images.shape[-1])
+        optimizer = torch.optim.Adam(
+            [*self.student_.parameters(), *self.autoencoder_.parameters()],
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=max(1, int(0.95 * self.steps)))
+        self.losses_: list[float] = []
+        for _ in range(self.steps):
+            batch = images[torch.randint(len(images), (min(self.batch_size, len(images)),))]
+            changed = jittered(batch)
+            local = (self._taught(batch) - self.student_(batch)[:, : self.descriptor_]).square()
+            reconstructed = self.autoencoder_(changed)
+            loss = (
+                hard_feature_loss(local, self.p_hard)
+                + functional.mse_loss(reconstructed, self._taught(changed))
+                + functional.mse_loss(self.student_(changed)[:, self.descriptor_ :], reconstructed)
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            self.losses_.append(float(loss.detach()))
+        self.student_.requires_grad_(requires_grad=False)
+        self.autoencoder_.eval().requires_grad_(requires_grad=False)
+
+    def _distances(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Student to teacher and student to autoencoder, `(N, S / 4, S / 4)` each."""
+        like_teacher, like_autoencoder = self.student_(images).chunk(2, dim=1)
+        local = (self._taught(images) - like_teacher).square().mean(dim=1)
+        whole = (self.autoencoder_(images) - like_autoencoder).square().mean(dim=1)
+        return local, whole
+
+    def _taught(self, images: Tensor) -> Tensor:
+        return (self.teacher_(images) - self.teacher_mean_) / self.teacher_std_
+
+    def _pdn(self, channels: int, descriptor: int) -> PatchNetwork:
+        return PatchNetwork(channels, descriptor, PATCH, self.width, nn.AvgPool2d, nn.ReLU())
+
+
+def hard_feature_loss(distances: Tensor, p_hard: float = P_HARD) -> Tensor:
+    """Mean of the squared differences that are not below their `p_hard` quantile.
+
+    Args:
+        distances: squared differences of student and teacher, any shape.
+        p_hard: in [0, 1); 0 gives the mean of all.
+
+    Returns:
+        A scalar.
+    """
+    flat = distances.flatten()
+    # The quantile lies between two neighbours in order: from the upper one on, values are not below it.
+    # torch.quantile itself refuses more than 16 million values.
+    rank = math.ceil(p_hard * (len(flat) - 1))
+    threshold = flat.detach().topk(len(flat) - rank).values[-1]
+    return flat[flat >= threshold].mean()
+
+
+def fit_quantiles(maps: Tensor) -> tuple[float, float]:
+    """The two quantiles of the maps of normal images, of any shape, that are to become 0 and 0.1."""
+    low, high = torch.quantile(
+        maps.flatten()[:: max(1, maps.numel() // 4_000_000)].double(), torch.tensor(QUANTILES, dtype=torch.float64)
+    ).tolist()
+    return low, high
+
+
+def by_quantiles(maps: Tensor, low: float, high: float) -> Tensor:
+    """Maps scaled so that `low` becomes 0 and `high` 0.1."""
+    return 0.1 * (maps - low) / max(high - low, 1e-12)
+
+
+def jittered(images: Tensor) -> Tensor:
+    """Each image of `(N, C, S, S)` with its brightness, its contrast or (in colour) its saturation changed."""
+    changes = [colour.adjust_brightness, colour.adjust_contrast, colour.adjust_saturation]
+    changed = []
+    for image in images:
+        change = changes[int(torch.randint(3, ()))]
+        changed.append(change(image, float(1 + JITTER * (2 * torch.rand(()) - 1))))
+    return torch.stack(changed)
