@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from utad.data.listing import list_images
 from utad.data.reading import load_image
 from utad.detector import UTAD
-from utad.errors import ImageReadError, InputError
+from utad.errors import DatasetError, ImageReadError, InputError
 from utad.files import atomic_path, make_directory, output_errors
 from utad.interpret.figures import heat_overlay
 from utad.interpret.png import encode_map, write_png
@@ -161,6 +161,9 @@ def collect_samples(inputs: Iterable[Path]) -> list[Sample]:
         DatasetError: if a path does not exist or a folder holds no image.
     """
     given = list(inputs)
+    missing = [str(path) for path in given if not path.exists()]
+    if missing:
+        raise DatasetError(f"{', '.join(missing)} does not exist; expected images, or folders of images")
     files = list(dict.fromkeys(file for path in given for file in ([path] if path.is_file() else list_images(path))))
     if len(given) == 1 and given[0].is_dir():
         root = given[0]

@@ -130,8 +130,8 @@ class _Run:
                 _check_weights(stage)
                 report.final_terms[stage.name], report.seconds[stage.name] = {}, 0.0
                 return
-        trainer = self._trainer(stage, path)
         with _quiet_lightning():
+            trainer = self._trainer(stage, path)
             trainer.fit(stage, ckpt_path=checkpoint, weights_only=True)
         _check_weights(stage)
         report.seconds[stage.name] = time.perf_counter() - start
