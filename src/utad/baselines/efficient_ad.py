@@ -22,6 +22,7 @@ Deviations from the source, each for want of ImageNet or of a GPU:
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ from torchvision.transforms import functional as colour
 
 from utad.baselines.baseline import Baseline, Scores
 from utad.baselines.features import FrozenFeatures
+from utad.baselines.fitting import fit_steps
 from utad.baselines.students import PatchNetwork, all_descriptors, channel_statistics, hold_back
 from utad.errors import NotFittedError
 from utad.scoring.perceptual import upsample
@@ -55,7 +57,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         encoder: list[nn.Module] = []
         widths = (channels, 32, 32, 64, 64, 64)
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             encoder += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
         encoder.append(nn.Conv2d(64, 64, size // 32))  # (N, 64, 1, 1)
         decoder: list[nn.Module] = []
@@ -146,15 +148,18 @@ class EfficientADS(Baseline):
         shown, targets = all_descriptors(features, torch.cat([images, jittered(turned)]), STRIDE)
         mean, deviation = channel_statistics(targets)
         self.teacher_ = self._pdn(images.shape[1], self.descriptor_)
-        optimizer = torch.optim.Adam(self.teacher_.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-        self.teacher_losses_: list[float] = []
-        for _ in range(self.teacher_steps):
-            chosen = torch.randint(len(shown), (min(self.batch_size, len(shown)),))
-            loss = functional.mse_loss(self.teacher_(shown[chosen]), (targets[chosen].float() - mean) / deviation)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            self.teacher_losses_.append(float(loss.detach()))
+        self.teacher_losses_ = fit_steps(
+            self.teacher_.parameters(),
+            torch.arange(len(shown)),
+            lambda chosen: functional.mse_loss(
+                self.teacher_(shown[chosen]), (targets[chosen].float() - mean) / deviation
+            ),
+            name=self.name,
+            steps=self.teacher_steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
         self.teacher_.requires_grad_(requires_grad=False)
         described = torch.cat([self.teacher_(batch).half() for batch in torch.split(images, 8)])
         self.teacher_mean_, self.teacher_std_ = channel_statistics(described)
@@ -163,30 +168,29 @@ class EfficientADS(Baseline):
         channels = images.shape[1]
         self.student_ = self._pdn(channels, 2 * self.descriptor_)
         self.autoencoder_ = Autoencoder(channels, self.descriptor_, images.shape[-1])
-        optimizer = torch.optim.Adam(
+        self.losses_ = fit_steps(
             [*self.student_.parameters(), *self.autoencoder_.parameters()],
-            lr=self.learning_rate,
+            images,
+            self._loss,
+            name=self.name,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
+            drop_after=int(0.95 * self.steps),
         )
-        schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=max(1, int(0.95 * self.steps)))
-        self.losses_: list[float] = []
-        for _ in range(self.steps):
-            batch = images[torch.randint(len(images), (min(self.batch_size, len(images)),))]
-            changed = jittered(batch)
-            local = (self._taught(batch) - self.student_(batch)[:, : self.descriptor_]).square()
-            reconstructed = self.autoencoder_(changed)
-            loss = (
-                hard_feature_loss(local, self.p_hard)
-                + functional.mse_loss(reconstructed, self._taught(changed))
-                + functional.mse_loss(self.student_(changed)[:, self.descriptor_ :], reconstructed)
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            self.losses_.append(float(loss.detach()))
         self.student_.requires_grad_(requires_grad=False)
         self.autoencoder_.eval().requires_grad_(requires_grad=False)
+
+    def _loss(self, images: Tensor) -> Tensor:
+        changed = jittered(images)
+        local = (self._taught(images) - self.student_(images)[:, : self.descriptor_]).square()
+        reconstructed = self.autoencoder_(changed)
+        return (
+            hard_feature_loss(local, self.p_hard)
+            + functional.mse_loss(reconstructed, self._taught(changed))
+            + functional.mse_loss(self.student_(changed)[:, self.descriptor_ :], reconstructed)
+        )
 
     def _distances(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Student to teacher and student to autoencoder, `(N, S / 4, S / 4)` each."""
@@ -196,7 +200,8 @@ class EfficientADS(Baseline):
         return local, whole
 
     def _taught(self, images: Tensor) -> Tensor:
-        return (self.teacher_(images) - self.teacher_mean_) / self.teacher_std_
+        described: Tensor = self.teacher_(images)
+        return (described - self.teacher_mean_) / self.teacher_std_
 
     def _pdn(self, channels: int, descriptor: int) -> PatchNetwork:
         return PatchNetwork(channels, descriptor, PATCH, self.width, nn.AvgPool2d, nn.ReLU())
@@ -222,10 +227,9 @@ def hard_feature_loss(distances: Tensor, p_hard: float = P_HARD) -> Tensor:
 
 def fit_quantiles(maps: Tensor) -> tuple[float, float]:
     """The two quantiles of the maps of normal images, of any shape, that are to become 0 and 0.1."""
-    low, high = torch.quantile(
-        maps.flatten()[:: max(1, maps.numel() // 4_000_000)].double(), torch.tensor(QUANTILES, dtype=torch.float64)
-    ).tolist()
-    return low, high
+    values = maps.flatten()[:: max(1, maps.numel() // 4_000_000)].double()
+    low, high = torch.quantile(values, torch.tensor(QUANTILES, dtype=torch.float64)).tolist()
+    return float(low), float(high)
 
 
 def by_quantiles(maps: Tensor, low: float, high: float) -> Tensor:

@@ -18,6 +18,10 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "padim": ("utad.baselines.padim", "PaDiM"),
         "patchcore": ("utad.baselines.patchcore", "PatchCore"),
+        "ae-l2": ("utad.baselines.autoencoder", "AEL2"),
+        "ae-ssim": ("utad.baselines.autoencoder", "AESSIM"),
+        "unst": ("utad.baselines.students", "UninformedStudents"),
+        "efficientad-s": ("utad.baselines.efficient_ad", "EfficientADS"),
     }
 )
 """Module and class of every baseline."""

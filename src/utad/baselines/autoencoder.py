@@ -1,0 +1,127 @@
+"""AE-L2 and AE-SSIM (Bergmann et al., VISIGRAPP 2019).
+
+The source is "Improving Unsupervised Defect Segmentation by Applying Structural Similarity to Autoencoders". One
+auto-encoder, two losses: the squared error, or one minus SSIM in windows of 11 x 11. The map is the loss, pixel by
+pixel; the image's score is the highest value of its map. Adam, learning rate 2e-4, weight decay 1e-5, latent size
+100 as there; 1500 steps of batches of 16 instead of 200 epochs on 10,000 patches, which take minutes on a CPU.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.blocks import ConvDecoder, ConvEncoder
+from utad.baselines.fitting import fit_steps
+from utad.errors import NotFittedError
+
+WINDOW = 11
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+class AEL2(Baseline):
+    """Auto-encoder with the squared error.
+
+    Args:
+        latent_dim: size of the code.
+        width: channels of the first layer.
+        steps: of training.
+        batch_size: images a step.
+    """
+
+    name = "ae-l2"
+
+    def __init__(
+        self,
+        *,
+        size: int = 128,
+        seed: int = 0,
+        held_out: float = 0.15,
+        image_fpr: float = 0.01,
+        pixel_fpr: float = 0.01,
+        latent_dim: int = 100,
+        width: int = 32,
+        steps: int = 1500,
+        batch_size: int = 16,
+    ) -> None:
+        super().__init__(size=size, seed=seed, held_out=held_out, image_fpr=image_fpr, pixel_fpr=pixel_fpr)
+        self.latent_dim = latent_dim
+        self.width = width
+        self.steps = steps
+        self.batch_size = batch_size
+        self.network_: torch.nn.Sequential | None = None
+
+    def learn(self, images: Tensor) -> None:
+        """Trains the auto-encoder."""
+        channels = images.shape[1]
+        self.network_ = torch.nn.Sequential(
+            ConvEncoder(channels, self.size, self.latent_dim, width=self.width),
+            ConvDecoder(channels, self.size, self.latent_dim, width=self.width),
+        )
+        self.losses_ = fit_steps(
+            self.network_.parameters(),
+            images,
+            lambda batch: self.residual(batch, self.reconstruct(batch)).mean(),
+            name=self.name,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=2e-4,
+            weight_decay=1e-5,
+        )
+        self.network_.eval()
+
+    def score(self, images: Tensor) -> Scores:
+        """The residual of every pixel."""
+        maps = self.residual(images, self.reconstruct(images))
+        return Scores(maps.flatten(1).amax(dim=1), maps)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """x_hat, `(N, C, S, S)`."""
+        if self.network_ is None:
+            raise NotFittedError(f"{self.name} is used before it was fitted")
+        reconstruction: Tensor = self.network_(images)
+        return reconstruction
+
+    def residual(self, images: Tensor, reconstruction: Tensor) -> Tensor:
+        """Squared error, summed over channels: `(N, S, S)`."""
+        return (images - reconstruction).square().sum(dim=1)
+
+
+class AESSIM(AEL2):
+    """Auto-encoder with the structural similarity."""
+
+    name = "ae-ssim"
+
+    def residual(self, images: Tensor, reconstruction: Tensor) -> Tensor:
+        """One minus SSIM, averaged over channels: `(N, S, S)`."""
+        return 1.0 - ssim_map(images, reconstruction).mean(dim=1)
+
+
+def ssim_map(first: Tensor, second: Tensor, window: int = WINDOW) -> Tensor:
+    """SSIM (Wang et al., 2004) in a square window around every pixel, images mirrored at their borders.
+
+    (2 mu_a mu_b + c1) (2 sigma_ab + c2) / ((mu_a^2 + mu_b^2 + c1) (sigma_a^2 + sigma_b^2 + c2)), c1 = 0.01^2,
+    c2 = 0.03^2.
+
+    Args:
+        first: `(N, C, H, W)` in [0, 1].
+        second: the same.
+        window: its side, odd.
+
+    Returns:
+        `(N, C, H, W)` in [-1, 1].
+    """
+    mean_a, mean_b = _mean(first, window), _mean(second, window)
+    variance_a = _mean(first.square(), window) - mean_a.square()
+    variance_b = _mean(second.square(), window) - mean_b.square()
+    covariance = _mean(first * second, window) - mean_a * mean_b
+    above = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
+    return above / ((mean_a.square() + mean_b.square() + _C1) * (variance_a + variance_b + _C2))
+
+
+def _mean(images: Tensor, window: int) -> Tensor:
+    margin = window // 2
+    padded = functional.pad(images, (margin, margin, margin, margin), mode="reflect")
+    return functional.avg_pool2d(padded, window, stride=1)

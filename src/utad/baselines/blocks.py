@@ -1,0 +1,136 @@
+"""The networks that several compared methods share: the convolutional auto-encoder, the VAE head, and DCGAN."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+_AE_STRIDE = 16
+
+
+class ConvEncoder(nn.Module):
+    """The encoder of Bergmann et al. (2018, table 1): 4x4 of stride 2 and 3x3 in turn, then one over all that is left.
+
+    Args:
+        channels: of the images.
+        size: S, a multiple of 16.
+        outputs: numbers that describe an image.
+        width: channels of the first layer; 32 there.
+    """
+
+    def __init__(self, channels: int, size: int, outputs: int, *, width: int = 32) -> None:
+        super().__init__()
+        plan = ((4, 2, 1), (4, 2, 1), (3, 1, 1), (4, 2, 2), (3, 1, 2), (4, 2, 4), (3, 1, 2), (3, 1, 1))
+        layers: list[nn.Module] = []
+        for kernel, stride, factor in plan:
+            layers += [nn.Conv2d(channels, factor * width, kernel, stride, padding=1), nn.LeakyReLU(0.2)]
+            channels = factor * width
+        self.features = nn.Sequential(*layers)
+        self.to_code = nn.Conv2d(channels, outputs, size // _AE_STRIDE)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`(N, C, S, S)` to `(N, outputs)`."""
+        code: Tensor = self.to_code(self.features(images)).flatten(1)
+        return code
+
+
+class ConvDecoder(nn.Module):
+    """The encoder of Bergmann et al. in reverse, with a sigmoid at the end."""
+
+    def __init__(self, channels: int, size: int, inputs: int, *, width: int = 32) -> None:
+        super().__init__()
+        self.from_code = nn.ConvTranspose2d(inputs, width, size // _AE_STRIDE)
+        plan = ((3, 1, 2), (3, 1, 4), (4, 2, 2), (3, 1, 2), (4, 2, 1), (3, 1, 1), (4, 2, 1))
+        layers: list[nn.Module] = [nn.LeakyReLU(0.2)]
+        before = width
+        for kernel, stride, factor in plan:
+            kind = nn.Conv2d if stride == 1 else nn.ConvTranspose2d
+            layers += [kind(before, factor * width, kernel, stride, padding=1), nn.LeakyReLU(0.2)]
+            before = factor * width
+        layers += [nn.ConvTranspose2d(before, channels, 4, 2, padding=1), nn.Sigmoid()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """`(N, inputs)` to images `(N, C, S, S)` in [0, 1]."""
+        images: Tensor = self.layers(self.from_code(codes[:, :, None, None]))
+        return images
+
+
+class ConvVAE(nn.Module):
+    """Encoder to mu and log sigma^2, sampling, decoder."""
+
+    def __init__(self, channels: int, size: int, latent_dim: int, *, width: int = 32) -> None:
+        super().__init__()
+        self.encoder = ConvEncoder(channels, size, 2 * latent_dim, width=width)
+        self.decoder = ConvDecoder(channels, size, latent_dim, width=width)
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mu and log sigma^2, `(N, latent_dim)` each."""
+        mu, log_var = self.encoder(images).chunk(2, dim=1)
+        return mu, log_var.clamp(-10.0, 10.0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The reconstruction from mu, without sampling."""
+        reconstruction: Tensor = self.decoder(self.encode(images)[0])
+        return reconstruction
+
+
+class Generator(nn.Module):
+    """The generator of DCGAN (Radford et al., 2016): transposed convolutions of stride 2 with batch norm.
+
+    Args:
+        channels: of the images.
+        size: S, a power of two of at least 32.
+        latent_dim: of z; 100 there.
+        width: channels before the last layer; 64 there.
+    """
+
+    def __init__(self, channels: int, size: int, latent_dim: int, *, width: int = 64) -> None:
+        super().__init__()
+        doublings = int(math.log2(size)) - 3
+        widths = [width * min(8, 2**level) for level in reversed(range(doublings + 1))]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False)]
+        layers += [nn.BatchNorm2d(widths[0]), nn.ReLU()]
+        before = widths[0]
+        for after in widths[1:]:
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            before = after
+        layers += [nn.ConvTranspose2d(before, channels, 4, 2, 1), nn.Sigmoid()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """`(N, latent_dim)` to images `(N, C, S, S)` in [0, 1]."""
+        images: Tensor = self.layers(latent[:, :, None, None])
+        return images
+
+
+class Discriminator(nn.Module):
+    """The discriminator of DCGAN: convolutions of stride 2, LeakyReLU 0.2, batch norm but for the first.
+
+    With `outputs` above 1 it serves as an encoder.
+    """
+
+    def __init__(self, channels: int, size: int, *, width: int = 64, outputs: int = 1) -> None:
+        super().__init__()
+        halvings = int(math.log2(size)) - 2
+        layers: list[nn.Module] = []
+        for level in range(halvings):
+            after = width * min(8, 2**level)
+            layers.append(nn.Conv2d(channels, after, 4, 2, 1, bias=level == 0))
+            layers += [nn.BatchNorm2d(after)] if level else []
+            layers.append(nn.LeakyReLU(0.2))
+            channels = after
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Conv2d(channels, outputs, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`(N, C, S, S)` to logits `(N, outputs)`."""
+        logits: Tensor = self.head(self.features(images)).flatten(1)
+        return logits
+
+
+def sample(mu: Tensor, log_var: Tensor) -> Tensor:
+    """Z = mu + sigma * noise, drawn from torch's own generator."""
+    return mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)

@@ -1,0 +1,260 @@
+"""Uninformed students (Bergmann et al., "Uninformed Students", CVPR 2020).
+
+An ensemble of students, each of which sees one patch of p x p pixels, regresses the descriptors of a teacher. Where
+the patch is unlike the normal ones they miss the teacher's descriptor (regression error e) and disagree with each
+other (predictive variance v). Both are standardised on normal images that the students did not see and added; the
+image's score is the highest value of the map.
+
+Deviations from the source, each for want of ImageNet or of a GPU:
+
+- The teacher is not distilled on ImageNet: its descriptors are the frozen EfficientNet-Lite0 features themselves, so
+  it sees more than p x p pixels.
+- Descriptors are taken at every fourth pixel (p = 65: every eighth), not at every pixel.
+- The students have two average layouts of convolutions and max pooling of exactly the field p, of `width` 32 instead
+  of 128 filters; learning rate 1e-3 instead of 1e-4 and `steps` of a few images instead of 100 epochs of single ones.
+- Three scales at once (the source's last table) are left out: p is one argument.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.features import FrozenFeatures
+from utad.baselines.fitting import fit_steps
+from utad.errors import ConfigError, NotFittedError
+from utad.scoring.perceptual import upsample
+
+MAX_TARGET_VALUES = 200_000_000
+"""Descriptor values of the training images kept in memory, at two bytes each; further images are not learnt from."""
+
+VALIDATION_SHARE = 0.1
+
+# Kernel of each convolution and whether a pooling by 2 follows it, by p.
+_LAYOUTS: dict[int, tuple[tuple[int, bool], ...]] = {
+    17: ((4, True), (4, True), (2, False), (1, False)),
+    33: ((4, True), (4, True), (3, False), (4, False)),
+    65: ((4, True), (4, True), (5, True), (3, False), (3, False)),
+}
+
+
+class PatchNetwork(nn.Module):
+    """Describes the patch around every position of a grid of S / `stride`, and sees nothing beyond it.
+
+    Args:
+        channels: of the images.
+        descriptor: size of a descriptor.
+        patch: side of the patch in pixels: 17, 33 or 65.
+        width: filters of the first convolution; the others have twice as many.
+        pooling: of kernel and stride 2.
+        activation: after every convolution but the last.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        descriptor: int,
+        patch: int,
+        width: int,
+        pooling: type[nn.MaxPool2d | nn.AvgPool2d],
+        activation: nn.Module,
+    ) -> None:
+        super().__init__()
+        if patch not in _LAYOUTS:
+            raise ConfigError(f"got patches of {patch} pixels, expected one of {', '.join(map(str, _LAYOUTS))}")
+        layout = _LAYOUTS[patch]
+        widths = [channels, width, *[2 * width] * (len(layout) - 2), descriptor]
+        layers: list[nn.Module] = []
+        for index, (kernel, pooled) in enumerate(layout):
+            layers.append(nn.Conv2d(widths[index], widths[index + 1], kernel))
+            if index < len(layout) - 1:
+                layers.append(activation)
+            if pooled:
+                layers.append(pooling(2))
+        self.layers = nn.Sequential(*layers)
+        self.patch = patch
+        self.stride = stride_of(patch)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `(N, C, S, S)`, S a multiple of 8, at least 32, to `(N, descriptor, S / stride, S / stride)`."""
+        # The patch of a position is centred on the stride x stride pixels that the position stands for.
+        before = self.patch // 2 - self.stride // 2
+        after = self.patch - self.stride - before
+        padded = functional.pad(images, (before, after, before, after), mode="reflect")
+        descriptors: Tensor = self.layers(padded)
+        return descriptors
+
+
+class UninformedStudents(Baseline):
+    """Error and disagreement of students that learnt a teacher's descriptors of normal patches.
+
+    Args:
+        size: as for every baseline.
+        seed: as for every baseline.
+        held_out: as for every baseline.
+        image_fpr: as for every baseline.
+        pixel_fpr: as for every baseline.
+        students: M, networks in the ensemble.
+        patch: p, side of the patch that a student sees: 17, 33 or 65.
+        width: filters of the students' first convolution.
+        steps: of training, one batch for all students each.
+        batch_size: images a step.
+        learning_rate: of Adam.
+        weight_decay: of Adam.
+    """
+
+    name = "unst"
+
+    def __init__(
+        self,
+        *,
+        size: int = 128,
+        seed: int = 0,
+        held_out: float = 0.15,
+        image_fpr: float = 0.01,
+        pixel_fpr: float = 0.01,
+        students: int = 3,
+        patch: int = 33,
+        width: int = 32,
+        steps: int = 200,
+        batch_size: int = 4,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-5,
+    ) -> None:
+        super().__init__(size=size, seed=seed, held_out=held_out, image_fpr=image_fpr, pixel_fpr=pixel_fpr)
+        self.students = students
+        self.patch = patch
+        self.width = width
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+
+    def learn(self, images: Tensor) -> None:
+        """Trains the students, then standardises error and variance on the images held back from them."""
+        self.features_ = FrozenFeatures()
+        stride = stride_of(self.patch)
+        training, validation = hold_back(images)
+        training, targets = all_descriptors(self.features_, training, stride)
+        self.teacher_mean_, self.teacher_std_ = channel_statistics(targets)
+        self.students_ = nn.ModuleList(
+            PatchNetwork(
+                images.shape[1], self.features_.channels, self.patch, self.width, nn.MaxPool2d, nn.LeakyReLU(0.005)
+            )
+            for _ in range(self.students)
+        )
+        self.losses_ = fit_steps(
+            self.students_.parameters(),
+            torch.arange(len(training)),
+            lambda chosen: self._error_of_all(
+                training[chosen], (targets[chosen].float() - self.teacher_mean_) / self.teacher_std_
+            ),
+            name=self.name,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        with torch.no_grad():
+            parts = [self._error_and_variance(batch) for batch in torch.split(validation, 8)]
+        error, variance = (torch.cat(maps) for maps in zip(*parts, strict=True))
+        self.error_mean_, self.error_std_ = float(error.mean()), float(error.std().clamp_min(1e-12))
+        self.variance_mean_, self.variance_std_ = float(variance.mean()), float(variance.std().clamp_min(1e-12))
+
+    def score(self, images: Tensor) -> Scores:
+        """Standardised error plus standardised variance."""
+        if not hasattr(self, "variance_std_"):
+            raise NotFittedError("UninformedStudents is used before it was fitted")
+        error, variance = self._error_and_variance(images)
+        maps = (error - self.error_mean_) / self.error_std_ + (variance - self.variance_mean_) / self.variance_std_
+        maps = upsample(maps, self.size)
+        return Scores(maps.flatten(1).amax(dim=1), maps)
+
+    def _error_of_all(self, images: Tensor, target: Tensor) -> Tensor:
+        return torch.stack([functional.mse_loss(student(images), target) for student in self.students_]).sum()
+
+    def _error_and_variance(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        target = descriptors(self.features_, images, stride_of(self.patch))
+        target = (target - self.teacher_mean_) / self.teacher_std_
+        predictions = torch.stack([student(images) for student in self.students_])  # (M, N, D, g, g)
+        return regression_error(predictions, target), predictive_variance(predictions)
+
+
+def regression_error(predictions: Tensor, target: Tensor) -> Tensor:
+    """The source's e: squared distance of the students' mean to the teacher.
+
+    Args:
+        predictions: of the M students, `(M, N, D, g, g)`.
+        target: normalised descriptors of the teacher, `(N, D, g, g)`.
+
+    Returns:
+        `(N, g, g)`.
+    """
+    return (predictions.mean(dim=0) - target).square().sum(dim=1)
+
+
+def predictive_variance(predictions: Tensor) -> Tensor:
+    """The source's v: the mean of the students' squared norms less the squared norm of their mean.
+
+    It is computed as the mean squared distance from their mean, which is the same and never negative.
+
+    Args:
+        predictions: of the M students, `(M, N, D, g, g)`.
+
+    Returns:
+        `(N, g, g)`.
+    """
+    return (predictions - predictions.mean(dim=0)).square().sum(dim=2).mean(dim=0)
+
+
+def stride_of(patch: int) -> int:
+    """Pixels from one patch to the next."""
+    return 1 << sum(pooled for _, pooled in _LAYOUTS.get(patch, ()))
+
+
+def hold_back(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Splits off the last tenth, which neighbours in time or space share least with the rest.
+
+    Returns:
+        The images to learn from and those to set scales on, at least one each; a single image is both.
+    """
+    count = max(1, round(VALIDATION_SHARE * len(images)))
+    return (images[:-count], images[-count:]) if len(images) > 1 else (images, images)
+
+
+def descriptors(features: FrozenFeatures, images: Tensor, stride: int) -> Tensor:
+    """The teacher's descriptors of images `(N, C, S, S)`, `(N, D, S / stride, S / stride)`.
+
+    The features have a stride of 8: they are taken from images enlarged by 8 / `stride`, as EfficientAD does.
+    """
+    if stride != 8:
+        images = functional.interpolate(images, scale_factor=8 / stride, mode="bilinear", align_corners=False)
+    described: Tensor = features(images)
+    return described
+
+
+def all_descriptors(features: FrozenFeatures, images: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Descriptors of the training images, once for all steps; of a random choice of them where memory is short.
+
+    Returns:
+        The images chosen, `(K, C, S, S)`, and their descriptors `(K, D, S / stride, S / stride)`, float16.
+    """
+    values = features.channels * (images.shape[-1] // stride) ** 2
+    if len(images) > MAX_TARGET_VALUES // values:
+        images = images[torch.randperm(len(images))[: max(1, MAX_TARGET_VALUES // values)]]
+    with torch.no_grad():
+        parts = [descriptors(features, batch, stride).half() for batch in torch.split(images, 8)]
+    return images, torch.cat(parts)
+
+
+def channel_statistics(described: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every channel of `(N, D, g, g)`, `(D, 1, 1)` float32 each."""
+    sums = torch.zeros(2, described.shape[1], dtype=torch.float64)
+    for batch in torch.split(described, 32):
+        values = batch.double()
+        sums += torch.stack([values.mean(dim=(2, 3)).sum(dim=0), values.square().mean(dim=(2, 3)).sum(dim=0)])
+    mean, square = sums / len(described)
+    deviation = (square - mean.square()).clamp_min(1e-12).sqrt()
+    return mean.float()[:, None, None], deviation.float()[:, None, None]
