@@ -8,11 +8,13 @@ pixel; the image's score is the highest value of its map. Adam, learning rate 2e
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.baseline import Baseline, Scores, Shared
 from utad.baselines.blocks import ConvDecoder, ConvEncoder
 from utad.baselines.fitting import fit_steps
 from utad.errors import NotFittedError
@@ -29,6 +31,7 @@ class AEL2(Baseline):
         width: channels of the first layer.
         steps: of training.
         batch_size: images a step.
+        shared: as for every baseline.
     """
 
     name = "ae-l2"
@@ -36,17 +39,13 @@ class AEL2(Baseline):
     def __init__(
         self,
         *,
-        size: int = 128,
-        seed: int = 0,
-        held_out: float = 0.15,
-        image_fpr: float = 0.01,
-        pixel_fpr: float = 0.01,
         latent_dim: int = 100,
         width: int = 32,
         steps: int = 1500,
         batch_size: int = 16,
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(size=size, seed=seed, held_out=held_out, image_fpr=image_fpr, pixel_fpr=pixel_fpr)
+        super().__init__(**shared)
         self.latent_dim = latent_dim
         self.width = width
         self.steps = steps

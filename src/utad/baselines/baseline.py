@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypedDict
 
 import torch
 from torch import Tensor
@@ -45,6 +45,16 @@ class BaselinePrediction:
     raw_score: float
     anomaly_map: FloatMap = field(repr=False)
     pred_mask: Mask = field(repr=False)
+
+
+class Shared(TypedDict, total=False):
+    """The arguments that every method takes; see `Baseline`."""
+
+    size: int
+    seed: int
+    held_out: float
+    image_fpr: float
+    pixel_fpr: float
 
 
 class Baseline(ABC):

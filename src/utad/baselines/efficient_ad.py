@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.transforms import functional as colour
 
-from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.baseline import Baseline, Scores, Shared
 from utad.baselines.features import FrozenFeatures
 from utad.baselines.fitting import fit_steps
 from utad.baselines.students import PatchNetwork, all_descriptors, channel_statistics, hold_back
@@ -80,11 +81,6 @@ class EfficientADS(Baseline):
     """Student, teacher and autoencoder on small patch description networks.
 
     Args:
-        size: as for every baseline.
-        seed: as for every baseline.
-        held_out: as for every baseline.
-        image_fpr: as for every baseline.
-        pixel_fpr: as for every baseline.
         width: filters of the first convolution of the PDN.
         teacher_steps: of distilling the teacher.
         steps: of training student and autoencoder.
@@ -92,6 +88,7 @@ class EfficientADS(Baseline):
         learning_rate: of Adam, for teacher, student and autoencoder.
         weight_decay: of Adam.
         p_hard: share of the teacher's features that the student's loss leaves out as easy.
+        shared: as for every baseline.
     """
 
     name = "efficientad-s"
@@ -99,11 +96,6 @@ class EfficientADS(Baseline):
     def __init__(
         self,
         *,
-        size: int = 128,
-        seed: int = 0,
-        held_out: float = 0.15,
-        image_fpr: float = 0.01,
-        pixel_fpr: float = 0.01,
         width: int = 32,
         teacher_steps: int = 150,
         steps: int = 250,
@@ -111,8 +103,9 @@ class EfficientADS(Baseline):
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-5,
         p_hard: float = P_HARD,
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(size=size, seed=seed, held_out=held_out, image_fpr=image_fpr, pixel_fpr=pixel_fpr)
+        super().__init__(**shared)
         self.width = width
         self.teacher_steps = teacher_steps
         self.steps = steps

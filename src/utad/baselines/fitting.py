@@ -80,3 +80,52 @@ def checked(loss: Tensor, name: str, step: int) -> float:
     if value != value or value in (float("inf"), float("-inf")):
         raise NonFiniteLossError(f"{name}, step {step}: the loss is not finite")
     return value
+
+
+def fit_adversarial(
+    generator: Iterable[nn.Parameter],
+    discriminator: Iterable[nn.Parameter],
+    images: Tensor,
+    losses: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]],
+    *,
+    name: str,
+    steps: int,
+    batch_size: int,
+    learning_rate: float = 2e-4,
+    betas: tuple[float, float] = (0.5, 0.999),
+) -> list[tuple[float, float]]:
+    """Trains two networks against each other by Adam: on each batch the discriminator first, then the generator.
+
+    Args:
+        generator: its parameters.
+        discriminator: its parameters.
+        images: `(N, C, S, S)`, at least two: batch norm needs as many.
+        losses: of a batch, the generator's and the discriminator's, a scalar each.
+        name: of the method, for errors.
+        steps: number of batches.
+        batch_size: images a step.
+        learning_rate: of both.
+        betas: of both.
+
+    Returns:
+        Both losses of every step, in the order of `losses`.
+
+    Raises:
+        NonFiniteLossError: naming the method and the step.
+    """
+    sides = [
+        (loss, torch.optim.Adam(parameters, lr=learning_rate, betas=betas))
+        for loss, parameters in zip(losses, (list(generator), list(discriminator)), strict=True)
+    ]
+    history = []
+    with torch.enable_grad():
+        for step, batch in enumerate(batches(images, steps=steps, batch_size=batch_size)):
+            values = []
+            for loss, optimizer in reversed(sides):
+                value = loss(batch)
+                values.append(checked(value, name, step))
+                optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(value)
+                optimizer.step()
+            history.append((values[1], values[0]))
+    return history

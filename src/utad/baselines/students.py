@@ -17,11 +17,13 @@ Deviations from the source, each for want of ImageNet or of a GPU:
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.baseline import Baseline, Scores, Shared
 from utad.baselines.features import FrozenFeatures
 from utad.baselines.fitting import fit_steps
 from utad.errors import ConfigError, NotFittedError
@@ -91,11 +93,6 @@ class UninformedStudents(Baseline):
     """Error and disagreement of students that learnt a teacher's descriptors of normal patches.
 
     Args:
-        size: as for every baseline.
-        seed: as for every baseline.
-        held_out: as for every baseline.
-        image_fpr: as for every baseline.
-        pixel_fpr: as for every baseline.
         students: M, networks in the ensemble.
         patch: p, side of the patch that a student sees: 17, 33 or 65.
         width: filters of the students' first convolution.
@@ -103,6 +100,7 @@ class UninformedStudents(Baseline):
         batch_size: images a step.
         learning_rate: of Adam.
         weight_decay: of Adam.
+        shared: as for every baseline.
     """
 
     name = "unst"
@@ -110,11 +108,6 @@ class UninformedStudents(Baseline):
     def __init__(
         self,
         *,
-        size: int = 128,
-        seed: int = 0,
-        held_out: float = 0.15,
-        image_fpr: float = 0.01,
-        pixel_fpr: float = 0.01,
         students: int = 3,
         patch: int = 33,
         width: int = 32,
@@ -122,8 +115,9 @@ class UninformedStudents(Baseline):
         batch_size: int = 4,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-5,
+        **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(size=size, seed=seed, held_out=held_out, image_fpr=image_fpr, pixel_fpr=pixel_fpr)
+        super().__init__(**shared)
         self.students = students
         self.patch = patch
         self.width = width

@@ -20,6 +20,12 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "patchcore": ("utad.baselines.patchcore", "PatchCore"),
         "ae-l2": ("utad.baselines.autoencoder", "AEL2"),
         "ae-ssim": ("utad.baselines.autoencoder", "AESSIM"),
+        "ad-vae": ("utad.baselines.ad_vae", "ADVAE"),
+        "gamma-vae": ("utad.baselines.gamma_vae", "GammaVAE"),
+        "anogan": ("utad.baselines.anogan", "AnoGAN"),
+        "f-anogan": ("utad.baselines.anogan", "FAnoGAN"),
+        "skip-ganomaly": ("utad.baselines.skip_ganomaly", "SkipGANomaly"),
+        "lsa": ("utad.baselines.lsa", "LSA"),
         "unst": ("utad.baselines.students", "UninformedStudents"),
         "efficientad-s": ("utad.baselines.efficient_ad", "EfficientADS"),
     }

@@ -1,0 +1,113 @@
+"""AD-VAE (Liu et al., "Towards Visually Explaining Variational Autoencoders", CVPR 2020).
+
+A variational auto-encoder learns the normal images. The gradient of each number of the code with respect to the
+activations of a convolution of the encoder gives a Grad-CAM of that number; the map is the mean over all of them,
+each after ReLU. The gradient is that of the normal difference distribution: the distance of the number's mean from the
+one of normal images, in standard deviations of their difference, sqrt(sigma^2 + sigma_normal^2), which also weights
+the map. The image's score is the highest value of the map.
+
+Deviations from the source: the encoder of Bergmann et al. (2018) instead of ResNet-18; the activations are those at
+a quarter of the image's side; the decoder's gamma is fitted; 1500 steps.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import torch
+from torch import Tensor
+
+from utad.baselines.baseline import Baseline, Scores, Shared
+from utad.baselines.blocks import ConvVAE, negative_elbo
+from utad.baselines.fitting import fit_steps
+from utad.errors import NotFittedError
+from utad.scoring.perceptual import upsample
+
+
+class ADVAE(Baseline):
+    """Attention of a variational auto-encoder.
+
+    Args:
+        latent_dim: size of the code; 32 in the source.
+        width: channels of the first layer.
+        steps: of training.
+        batch_size: images a step.
+        learning_rate: of Adam.
+        shared: as for every baseline.
+    """
+
+    name = "ad-vae"
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int = 32,
+        width: int = 32,
+        steps: int = 1500,
+        batch_size: int = 16,
+        learning_rate: float = 1e-3,
+        **shared: Unpack[Shared],
+    ) -> None:
+        super().__init__(**shared)
+        self.latent_dim = latent_dim
+        self.width = width
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.network_: ConvVAE | None = None
+
+    def learn(self, images: Tensor) -> None:
+        """Trains the auto-encoder, then takes the distribution of normal codes."""
+        network = ConvVAE(images.shape[1], self.size, self.latent_dim, width=self.width)
+        self.losses_ = fit_steps(
+            network.parameters(),
+            images,
+            lambda batch: negative_elbo(network, batch),
+            name=self.name,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+        )
+        network.eval().requires_grad_(requires_grad=False)
+        codes = [network.encode(batch) for batch in torch.split(images, 16)]
+        mu, log_var = (torch.cat(parts) for parts in zip(*codes, strict=True))
+        self.mean_ = mu.mean(dim=0)
+        # Of the mixture of all normal images' distributions.
+        self.variance_ = log_var.exp().mean(dim=0) + mu.var(dim=0, correction=0)
+        self.network_ = network
+
+    def score(self, images: Tensor) -> Scores:
+        """The attention map."""
+        if self.network_ is None:
+            raise NotFittedError(f"{self.name} is used before it was fitted")
+        network = self.network_
+        with torch.enable_grad():
+            activations = network.encoder.features[:-_LAYERS_AFTER](images).detach().requires_grad_()
+            mu, log_var = network.split(network.encoder.to_code(network.encoder.features[-_LAYERS_AFTER:](activations)))
+            distances = (mu - self.mean_).abs() / (log_var.detach().exp() + self.variance_).sqrt()
+            gradients = [
+                torch.autograd.grad(distances[:, index].sum(), activations, retain_graph=True)[0]
+                for index in range(self.latent_dim)
+            ]
+        weights = distances.detach().T[:, :, None, None]
+        maps = upsample(attention(activations.detach(), torch.stack(gradients), weights), self.size)
+        return Scores(maps.flatten(1).amax(dim=1), maps)
+
+
+_LAYERS_AFTER = 10
+"""Layers of the encoder behind the activations looked at: five convolutions with their LeakyReLU."""
+
+
+def attention(activations: Tensor, gradients: Tensor, weights: Tensor) -> Tensor:
+    """The mean over D numbers of ReLU(sum_k alpha_k A_k), alpha_k being the mean of the gradient over positions.
+
+    Args:
+        activations: A, `(N, K, g, g)`.
+        gradients: of each number with respect to A, `(D, N, K, g, g)`.
+        weights: of each number's map, `(D, N, 1, 1)`.
+
+    Returns:
+        `(N, g, g)`, not negative.
+    """
+    alpha = gradients.mean(dim=(3, 4), keepdim=True)
+    return (weights * torch.relu((alpha * activations).sum(dim=2))).mean(dim=0)
