@@ -13,7 +13,7 @@ from tests import fabricate
 from tests.conftest import TINY
 from utad import UTAD, Category, Sample
 from utad.data import open_category
-from utad.detector import held_out_block
+from utad.data.held_out import held_out_block
 from utad.errors import DataError, DatasetError, ImageReadError, InputError, NotFittedError, OutputError, TrainingError
 
 PIXELS = fabricate.picture(50, 70, seed=77)

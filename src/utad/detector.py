@@ -14,6 +14,7 @@ import PIL.Image
 import torch
 
 from utad.config import Config, load_config, parse_config
+from utad.data.held_out import held_out_block
 from utad.data.loading import iterate_images, load_images
 from utad.data.tensors import to_tensor
 from utad.errors import DataError, ImageReadError, NotFittedError, TrainingError
@@ -286,16 +287,3 @@ class UTAD:
             predictions = iter(to_prediction(detection, sizes, self.threshold))
         for sample, image in batch:
             yield sample, image if isinstance(image, ImageReadError) else next(predictions)
-
-
-def held_out_block(count: int, share: float) -> torch.Tensor:
-    """Which images do not train the networks: one run of neighbours in the middle, bool `(count,)`.
-
-    Neighbours often resemble each other (frames of a film, overlapping crops): a run of them leaves fewer
-    near-copies of held-out images in the training than a random choice does.
-    """
-    size = max(1, round(share * count))
-    start = (count - size) // 2
-    held_out = torch.zeros(count, dtype=torch.bool)
-    held_out[start : start + size] = True
-    return held_out

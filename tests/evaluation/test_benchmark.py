@@ -12,12 +12,13 @@ import pytest
 from tests import fabricate
 from utad.data.mvtec import MVTEC_CATEGORIES
 from utad.errors import ConfigError, DatasetError, OutputError
-from utad.evaluation.benchmark import Variant, rows_of, run_benchmark, variants_of
+from utad.evaluation.benchmark import rows_of, run_benchmark
 from utad.evaluation.cell import Cell, run_cell
 from utad.evaluation.matrix import run_matrix
+from utad.evaluation.methods import Variant, variants_of
 from utad.evaluation.suites import SUITES, suite_named
 
-PADIM = (Variant("padim", "padim", ("image.size=32",)),)
+PADIM = (Variant("padim", "padim", ("size=32",)),)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_results_of_other_settings_are_not_taken_for_these(report, mvtec):
 
 def cell(mvtec, **changes) -> Cell:
     values = {
-        "overrides": ("image.size=32",),
+        "overrides": ("size=32",),
         "suite": "mvtec",
         "dataset": "mvtec",
         "category": "bottle",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from utad.config import load_config
+from utad.config import ScoringConfig, load_config
 from utad.scoring.features import StageFeatures
 from utad.scoring.measurement import (
     CalibratedMeasurement,
@@ -12,7 +12,7 @@ from utad.scoring.measurement import (
     fold_indices,
     top_mean,
 )
-from utad.scoring.perceptual import PAIRS, perceptual_measurement
+from utad.scoring.perceptual import EQ_8, perceptual_measurement
 from utad.scoring.terms import term_vectors
 
 
@@ -58,11 +58,11 @@ def test_folds_are_short_runs_that_take_turns():
 
 
 def test_paper_measurement_is_equation_8():
-    measurement = PaperMeasurement(None, 0.05)
+    measurement = PaperMeasurement(ScoringConfig(method="paper"))
     stages = features(2)
     measured = measurement(stages, 16)
     torch.testing.assert_close(measured.anomaly_map, perceptual_measurement(stages, 16))
-    assert tuple(measured.term_maps) == PAIRS
+    assert tuple(measured.term_maps) == EQ_8
     torch.testing.assert_close(sum(measured.term_maps.values()), measured.anomaly_map)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from utad.scoring.features import StageFeatures
-from utad.scoring.perceptual import PAIRS, feature_distance, perceptual_maps, perceptual_measurement, upsample
+from utad.scoring.perceptual import EQ_8, feature_distance, perceptual_maps, perceptual_measurement, upsample
 
 
 def stage(seed: int, channels: int, side: int) -> StageFeatures:
@@ -43,7 +43,7 @@ def test_four_equal_images_measure_zero():
 
 def test_there_is_one_map_a_pair_and_stage_at_the_size_of_the_image():
     maps = perceptual_maps([stage(0, 3, 4), stage(1, 5, 2)], 16)
-    assert tuple(maps) == PAIRS
+    assert tuple(maps) == EQ_8
     assert all([tuple(m.shape) for m in stages] == [(2, 16, 16)] * 2 for stages in maps.values())
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Self, TypedDict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from utad.baselines.features import FrozenFeatures
+from utad.data.held_out import held_out_block
 from utad.data.loading import iterate_images, load_images
 from utad.data.tensors import to_tensor
 from utad.errors import ImageReadError, NotFittedError
@@ -101,6 +103,15 @@ class Baseline(ABC):
     def score(self, images: Tensor) -> Scores:
         """Raw scores of images `(N, C, S, S)`; called without gradients, which a method may turn on again."""
 
+    def count_parameters(self) -> int:
+        """Numbers learnt by gradient descent; 0 before `fit`, and for methods of statistics alone."""
+        networks = [
+            value
+            for value in vars(self).values()
+            if isinstance(value, nn.Module) and not isinstance(value, FrozenFeatures)
+        ]
+        return sum(parameter.numel() for network in networks for parameter in network.parameters())
+
     def fit(self, data: Category) -> Self:
         """Learns from the normal images of a category; its test images are not touched.
 
@@ -109,11 +120,7 @@ class Baseline(ABC):
         """
         loaded = load_images(data.train, size=self.size, channels=None, max_pixels=100_000_000, skip_bad=False)
         self.channels_ = loaded.channels
-        count = len(loaded.images)
-        size = max(1, round(self.held_out * count))
-        start = (count - size) // 2
-        held_out = torch.zeros(count, dtype=torch.bool)
-        held_out[start : start + size] = True
+        held_out = held_out_block(len(loaded.images), self.held_out)
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(self.seed, f"baseline/{self.name}"))
             self.learn(loaded.images[~held_out])

@@ -16,12 +16,20 @@ def benchmark(
     suite: Annotated[
         str,
         typer.Argument(
-            help="textures, elpv, mnist-5k, mvtec, mnist, fashion-mnist, cifar10 or folder.", show_default=False
+            help="textures, elpv, mnist-5k, mvtec, mnist, fashion-mnist, cifar10 or folder; or a study of the paper: "
+            "ablation-components, ablation-measurement or ablation-capacity.",
+            show_default=False,
         ),
     ],
     output: Output,
     root: Root = None,
-    methods: Annotated[str, typer.Option(help="Comma-separated; all of them with 'all'.")] = "utad,padim,patchcore",
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated, or 'all'; utad,padim,patchcore if not given.", show_default=False),
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option(help="The suite that a study runs on, if not its own.", show_default=False)
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0",
     categories: Annotated[
         str | None, typer.Option(help="Comma-separated; all if not given.", show_default=False)
@@ -36,28 +44,39 @@ def benchmark(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run METHODS on every category of SUITE; interrupted, it goes on where it stopped when run again."""
+    """Run METHODS on every category of SUITE, or a study; interrupted, it goes on where it stopped when run again."""
     start_logging()
-    from utad.evaluation.benchmark import run_benchmark, variants_of
-    from utad.evaluation.methods import METHODS
+    from utad.evaluation.benchmark import run_benchmark, write_study
+    from utad.evaluation.methods import METHODS, variants_of, with_settings
+    from utad.evaluation.studies import STUDIES
     from utad.evaluation.suites import suite_named
 
-    chosen = METHODS if methods == "all" else _names(methods)
+    study = STUDIES.get(suite)
+    if study is None:
+        if on is not None:
+            raise typer.BadParameter(f"{suite} is a suite itself, not a study", param_hint="--on")
+        variants = variants_of(METHODS if methods == "all" else _names(methods or "utad,padim,patchcore"))
+    elif methods is not None:
+        raise typer.BadParameter(f"{suite} has its own: leave it out", param_hint="--methods")
+    else:
+        variants = study.variants(preset)
     report = run_benchmark(
-        suite_named(suite),
-        variants_of(chosen, settings or ()),
+        suite_named(on or study.suite if study is not None else suite),
+        with_settings(variants, settings or ()),
         [_seed(text) for text in _names(seeds)],
         output,
         root=root,
         categories=_names(categories) if categories is not None else None,
         preset=preset,
         limit=limit,
+        share_training=study is not None,
         jobs=jobs,
         report=_show,
     )
     if as_json:
         print_json(report.document)
-    say(f"{report.table}\n{output / 'results.json'}", as_json=as_json)
+    table = write_study(study, report, output) if study is not None else report.table
+    say(f"{table}\n{output / 'results.json'}", as_json=as_json)
     if report.document["failures"]:
         raise typer.Exit(1)
 

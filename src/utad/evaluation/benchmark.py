@@ -17,7 +17,8 @@ from typing import Any
 from utad.errors import ConfigError
 from utad.evaluation.cell import Cell
 from utad.evaluation.matrix import Progress, run_matrix, write_results
-from utad.evaluation.methods import METHODS
+from utad.evaluation.methods import Variant, training_digest
+from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
 from utad.evaluation.tables import Row, comparison_table
 from utad.files import write_atomically
@@ -26,38 +27,11 @@ _PACKAGES = ("utad", "torch", "torchvision", "timm", "scikit-learn", "scikit-ima
 
 
 @dataclass(frozen=True)
-class Variant:
-    """A column of the table: a method, with settings of its own.
-
-    Attributes:
-        name: of the column.
-        base: one of `METHODS`.
-        overrides: `section.key=value`, of UTAD.
-    """
-
-    name: str
-    base: str
-    overrides: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class BenchmarkReport:
     """What a benchmark came to: the document of `results.json`, and its table."""
 
     document: dict[str, Any]
     table: str
-
-
-def variants_of(methods: Sequence[str], overrides: Sequence[str] = ()) -> tuple[Variant, ...]:
-    """One variant a method.
-
-    Raises:
-        ConfigError: naming a method that does not exist.
-    """
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown:
-        raise ConfigError(f"unknown method {', '.join(unknown)}: choose from {', '.join(METHODS)}")
-    return tuple(Variant(name, name, tuple(overrides) if name == "utad" else ()) for name in methods)
 
 
 def run_benchmark(
@@ -70,6 +44,7 @@ def run_benchmark(
     categories: Sequence[str] | None = None,
     preset: str = "fast",
     limit: int | None = None,
+    share_training: bool = False,
     jobs: int = 1,
     report: Callable[[Progress], None] | None = None,
 ) -> BenchmarkReport:
@@ -84,6 +59,8 @@ def run_benchmark(
         categories: of the suite; all if None.
         preset: of UTAD; the baselines see images of its size.
         limit: training and test images a category at the most; for trials.
+        share_training: whether variants of UTAD that train alike train once, in `output/training/`; for ablations
+            of the measurement. The seconds of a fit then mean little.
         jobs: processes at a time.
         report: called after every cell.
 
@@ -111,6 +88,7 @@ def run_benchmark(
             overrides=variant.overrides,
             root=str(root.absolute()) if root is not None else None,
             limit=limit,
+            training=training_digest(variant, preset, suite.size, seed) if share_training else None,
         )
         for dataset, category in pairs
         for variant in variants
@@ -140,6 +118,13 @@ def run_benchmark(
     return BenchmarkReport(document, table)
 
 
+def write_study(study: Study, report: BenchmarkReport, output: Path) -> str:
+    """Writes `study.md`, the table of a study beside the paper's own numbers, and returns it."""
+    table = study.table(rows_of(report.document))
+    write_atomically(output / "study.md", lambda temporary: temporary.write_text(table + "\n", encoding="utf-8"))
+    return table
+
+
 def rows_of(document: Mapping[str, Any]) -> list[Row]:
     """One row a category and method, values of all its seeds; methods with several categories get a mean row."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
@@ -162,7 +147,7 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
 _KEYS = (
     *("image.auroc", "image.aupr", "image.f1_max"),
     *("pixel.auroc", "pixel.aupr", "pixel.aupro", "pixel.f1_max", "pixel.iou", "pixel.iou_oracle"),
-    *("false_positive_rate", "recall", "ms_per_image", "fit_seconds", "peak_memory_mb"),
+    *("false_positive_rate", "recall", "ms_per_image", "fit_seconds", "peak_memory_mb", "parameters"),
 )
 
 

@@ -14,11 +14,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from utad.detector import UTAD
 from utad.errors import UTADError
 from utad.evaluation.evaluate import evaluate_method
-from utad.evaluation.methods import build_method
+from utad.evaluation.methods import build_method, learnt_parameters
 from utad.evaluation.suites import suite_named
 from utad.files import write_atomically
+from utad.model_file import MODEL_NAME
+
+TRAININGS = "training"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Cell:
         overrides: of UTAD.
         root: of downloaded data, as text.
         limit: training and test images at the most, each; None for all.
+        training: name of the training that cells of one category and seed share; None to train alone.
     """
 
     suite: str
@@ -48,16 +53,31 @@ class Cell:
     overrides: tuple[str, ...] = ()
     root: str | None = None
     limit: int | None = None
+    training: str | None = None
 
     @property
     def file_name(self) -> str:
         """A name that no other cell of a run has."""
-        parts = (Path(self.dataset).name, self.category, self.method, str(self.seed))
-        return "__".join("".join(c if c.isalnum() or c in "-." else "_" for c in part) for part in parts) + ".json"
+        return _as_file_name(Path(self.dataset).name, self.category, self.method, str(self.seed)) + ".json"
+
+    @property
+    def training_name(self) -> str | None:
+        """The folder of its training, if that is shared."""
+        if self.training is None:
+            return None
+        return _as_file_name(Path(self.dataset).name, self.category, str(self.seed), self.training)
 
 
-def run_cell(cell: Cell) -> dict[str, Any]:
+def _as_file_name(*parts: str) -> str:
+    return "__".join("".join(c if c.isalnum() or c in "-." else "_" for c in part) for part in parts)
+
+
+def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
     """Fits and evaluates.
+
+    Args:
+        cell: what is to be run.
+        trainings: where trainings that cells share are kept.
 
     Returns:
         The cell, its evaluation, seconds and peak memory of the fit, and of the whole.
@@ -72,7 +92,12 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         category = replace(category, train=_spread(category.train, cell.limit), test=_spread(category.test, cell.limit))
     method = build_method(cell.base, seed=cell.seed, size=suite.size, preset=cell.preset, overrides=cell.overrides)
     start = time.perf_counter()
-    method.fit(category)
+    if isinstance(method, UTAD) and trainings is not None and cell.training_name is not None:
+        folder = trainings / cell.training_name
+        method.fit(category, output=folder, resume=True)
+        (folder / MODEL_NAME).unlink()  # the next cell measures otherwise
+    else:
+        method.fit(category)
     fit_seconds, fit_memory = time.perf_counter() - start, _peak_memory_mb()
     evaluation = evaluate_method(method, category)
     return {
@@ -81,6 +106,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         "fit_seconds": round(fit_seconds, 2),
         "fit_peak_memory_mb": round(fit_memory),
         "peak_memory_mb": round(_peak_memory_mb()),
+        "parameters": learnt_parameters(method),
         "evaluation": evaluation.as_dict(),
     }
 
@@ -104,7 +130,7 @@ def main() -> int:
     specification, output = json.loads(sys.argv[1]), Path(sys.argv[2])
     specification["overrides"] = tuple(specification["overrides"])
     try:
-        result = run_cell(Cell(**specification))
+        result = run_cell(Cell(**specification), output.parent.parent / TRAININGS)
     except UTADError as error:
         sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
         return 1

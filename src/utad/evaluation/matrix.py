@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from utad.errors import OutputError, UTADError
-from utad.evaluation.cell import Cell, run_cell
+from utad.evaluation.cell import TRAININGS, Cell, run_cell
 from utad.files import make_directory, write_atomically
 
 CELLS = "cells"
@@ -84,7 +84,7 @@ def run_matrix(
 def _run_here(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str | None]]:
     for cell in cells:
         try:
-            write_results(folder / cell.file_name, run_cell(cell))
+            write_results(folder / cell.file_name, run_cell(cell, folder.parent / TRAININGS))
         except UTADError as error:
             yield cell, f"{type(error).__name__}: {error}"
         else:
@@ -96,8 +96,8 @@ def _run_apart(cells: Sequence[Cell], folder: Path, jobs: int) -> Iterator[tuple
     running: list[tuple[Cell, subprocess.Popen[str]]] = []
     try:
         while waiting or running:
-            while waiting and len(running) < jobs:
-                cell = waiting.pop(0)
+            while len(running) < jobs and (cell := _next(waiting, [other for other, _ in running])) is not None:
+                waiting.remove(cell)
                 running.append((cell, _start(cell, folder, jobs)))
             ended = [pair for pair in running if pair[1].poll() is not None]
             running = [pair for pair in running if pair not in ended]
@@ -108,6 +108,12 @@ def _run_apart(cells: Sequence[Cell], folder: Path, jobs: int) -> Iterator[tuple
         for _, process in running:
             process.terminate()
             process.wait()
+
+
+def _next(waiting: Sequence[Cell], running: Sequence[Cell]) -> Cell | None:
+    """The first whose training no other process is at."""
+    busy = {cell.training_name for cell in running} - {None}
+    return next((cell for cell in waiting if cell.training_name not in busy), None)
 
 
 def _start(cell: Cell, folder: Path, jobs: int) -> subprocess.Popen[str]:

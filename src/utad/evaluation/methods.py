@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import Protocol
 
 from utad.baselines.baseline import Baseline
-from utad.config import load_config
+from utad.config import Config, load_config
 from utad.detector import UTAD
 from utad.errors import ConfigError, ImageReadError
 from utad.evaluation.evaluate import Scored
+from utad.models.build import count_parameters
+from utad.training.fit import training_settings
 from utad.types import Category, Sample
 
 BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -35,6 +39,21 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
 METHODS: tuple[str, ...] = ("utad", *BASELINES)
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A column of the table: a method, with settings of its own.
+
+    Attributes:
+        name: of the column.
+        base: one of `METHODS`.
+        overrides: `section.key=value` of UTAD, or `argument=value` of a baseline.
+    """
+
+    name: str
+    base: str
+    overrides: tuple[str, ...] = ()
+
+
 class Method(Protocol):
     """What a benchmark does with a method."""
 
@@ -47,6 +66,26 @@ class Method(Protocol):
         """Scores a stream of images."""
 
 
+def variants_of(methods: Sequence[str]) -> tuple[Variant, ...]:
+    """One variant a method, with its own settings.
+
+    Raises:
+        ConfigError: naming a method that does not exist.
+    """
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown:
+        raise ConfigError(f"unknown method {', '.join(unknown)}: choose from {', '.join(METHODS)}")
+    return tuple(Variant(name, name) for name in methods)
+
+
+def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple[Variant, ...]:
+    """Variants of UTAD with further settings, under what they set themselves."""
+    return tuple(
+        replace(variant, overrides=(*settings, *variant.overrides)) if variant.base == "utad" else variant
+        for variant in variants
+    )
+
+
 def build_method(name: str, *, seed: int, size: int | None, preset: str, overrides: Sequence[str] = ()) -> Method:
     """An unfitted method.
 
@@ -55,23 +94,55 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         seed: of everything random.
         size: side of the images; None for the preset's.
         preset: of UTAD; the baselines see images of its size.
-        overrides: `section.key=value`, on top of the preset, of UTAD alone.
+        overrides: on top of the preset, `section.key=value`; of a baseline `argument=value`, a whole number.
 
     Raises:
         ConfigError: if there is no such method, or a setting is wrong.
     """
-    sized = [f"image.size={size}"] if size is not None else []
-    config = load_config(preset, overrides=[*sized, *overrides], seed=seed)
     if name == "utad":
-        return UTAD(config=config)
+        return UTAD(config=_config(preset, size, seed, overrides))
     if name not in BASELINES:
         raise ConfigError(f"unknown method {name!r}: choose from {', '.join(METHODS)}")
+    config = _config(preset, size, seed)
     module, kind = BASELINES[name]
     factory: Callable[..., Baseline] = getattr(import_module(module), kind)
-    return factory(
-        size=config.image.size,
-        seed=seed,
-        held_out=config.calibration.held_out,
-        image_fpr=config.calibration.image_fpr,
-        pixel_fpr=config.calibration.pixel_fpr,
-    )
+    arguments = {
+        "size": config.image.size,
+        "seed": seed,
+        "held_out": config.calibration.held_out,
+        "image_fpr": config.calibration.image_fpr,
+        "pixel_fpr": config.calibration.pixel_fpr,
+    }
+    try:
+        return factory(**arguments | dict(_argument(override) for override in overrides))
+    except TypeError as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def _argument(override: str) -> tuple[str, int]:
+    key, _, value = override.partition("=")
+    if not value.isdigit():
+        raise ConfigError(f"got {override!r}, expected argument=value with a whole number")
+    return key, int(value)
+
+
+def learnt_parameters(method: Method) -> int:
+    """Numbers that a fitted method learnt by gradient descent; frozen networks and statistics do not count."""
+    if isinstance(method, UTAD):
+        assert method.network_ is not None
+        return sum(count_parameters(method.config, method.network_.channels).values())
+    assert isinstance(method, Baseline)
+    return method.count_parameters()
+
+
+def training_digest(variant: Variant, preset: str, size: int | None, seed: int) -> str | None:
+    """Equal for variants of UTAD whose networks train alike, None for baselines."""
+    if variant.base != "utad":
+        return None
+    settings = training_settings(_config(preset, size, seed, variant.overrides))
+    return hashlib.sha256(settings.encode()).hexdigest()[:12]
+
+
+def _config(preset: str, size: int | None, seed: int, overrides: Sequence[str] = ()) -> Config:
+    sized = [f"image.size={size}"] if size is not None else []
+    return load_config(preset, overrides=[*sized, *overrides], seed=seed)

@@ -42,14 +42,14 @@ def comparison_table(rows: Sequence[Row]) -> str:
     compared = [key for key in COLUMNS if any(key in row.values for row in rows)]
     plain = [key for key in _PLAIN if any(key in row.values for row in rows)]
     lines = [
-        _line(["category", "method", *(COLUMNS[key] for key in compared), *(_PLAIN[key][0] for key in plain)]),
-        _line(["---", "---", *["---:"] * (len(compared) + len(plain))]),
+        markdown_line(["category", "method", *(COLUMNS[key] for key in compared), *(_PLAIN[key][0] for key in plain)]),
+        markdown_line(["---", "---", *["---:"] * (len(compared) + len(plain))]),
     ]
     for row in rows:
         rivals = [rival.values for rival in rows if rival.category == row.category]
         cells = [_marked(row.values.get(key), key, rivals) for key in compared]
         cells += [_plain(row.values.get(key), key) for key in plain]
-        lines.append(_line([row.category, row.method, *cells]))
+        lines.append(markdown_line([row.category, row.method, *cells]))
     return "\n".join(lines)
 
 
@@ -57,7 +57,7 @@ def _marked(values: Sequence[float] | None, key: str, rivals: Sequence[Mapping[s
     if not values:
         return "–"
     mean = statistics.fmean(values)
-    text = f"{mean:.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
+    text = mean_and_spread(values)
     # As they are shown: what looks equal is marked alike.
     means = sorted({round(statistics.fmean(row[key]), 3) for row in rivals if row.get(key)}, reverse=True)
     if len(means) > 1 and round(mean, 3) == means[0]:
@@ -65,6 +65,12 @@ def _marked(values: Sequence[float] | None, key: str, rivals: Sequence[Mapping[s
     if len(means) > 2 and round(mean, 3) == means[1]:
         return f"<u>{text}</u>"
     return text
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """The mean of values over seeds, at least one, and their standard deviation if there are several."""
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
 
 
 def _plain(values: Sequence[float] | None, key: str) -> str:
@@ -75,5 +81,6 @@ def _plain(values: Sequence[float] | None, key: str) -> str:
     return f"{value:.1f}{unit}" if unit else f"{value:.0f}"
 
 
-def _line(cells: Iterable[str]) -> str:
+def markdown_line(cells: Iterable[str]) -> str:
+    """One row of a Markdown table."""
     return f"| {' | '.join(cells)} |"

@@ -28,6 +28,15 @@ class StageFeatures:
     naive_impression: Tensor
 
 
+def pixels(restoration: Restoration) -> tuple[StageFeatures, ...]:
+    """The four images themselves as the one stage: what is compared without a pretrained network."""
+    return (
+        StageFeatures(
+            restoration.image, restoration.reconstruction, restoration.impression, restoration.naive_impression
+        ),
+    )
+
+
 def measure(backbone: Backbone, restoration: Restoration) -> tuple[StageFeatures, ...]:
     """Features of all four images at every stage of the backbone."""
     stacked = torch.cat(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from utad.config import Config
+from utad.config import Config, ScoringConfig
 from utad.scoring.features import StageFeatures
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.neighbours import NeighboursTerm
@@ -49,15 +49,18 @@ class Measurement(nn.Module, ABC):
 class PaperMeasurement(Measurement):
     """Eq. 8 as printed. The paper names no image score: it is the mean of the highest part of the map."""
 
-    def __init__(self, weights: Sequence[float] | None, top_fraction: float) -> None:
+    def __init__(self, config: ScoringConfig) -> None:
         super().__init__()
-        self.weights = weights
-        self.top_fraction = top_fraction
+        # Pixels have no stages to weight.
+        self.weights = config.stage_weights if config.space == "features" else None
+        self.pairs = config.pairs
+        self.top_fraction = config.top_fraction
 
     def forward(self, features: Sequence[StageFeatures], size: int) -> Measured:
-        """Sum of the perceptual distances; the terms are the three pairs."""
-        anomaly_map = perceptual_measurement(features, size, self.weights)
-        terms = {pair: torch.stack(stages).sum(dim=0) for pair, stages in perceptual_maps(features, size).items()}
+        """Sum of the perceptual distances; the terms are the pairs."""
+        anomaly_map = perceptual_measurement(features, size, self.weights, self.pairs)
+        maps = perceptual_maps(features, size, self.pairs)
+        terms: dict[str, Tensor] = {pair: torch.stack(stages).sum(dim=0) for pair, stages in maps.items()}
         return Measured(top_mean(anomaly_map, self.top_fraction), anomaly_map, terms)
 
 
@@ -174,7 +177,7 @@ def top_mean(maps: Tensor, fraction: float) -> Tensor:
 def build_measurement(config: Config) -> Measurement:
     """The measurement that the config names."""
     if config.scoring.method == "paper":
-        return PaperMeasurement(config.scoring.stage_weights, config.scoring.top_fraction)
+        return PaperMeasurement(config.scoring)
     return CalibratedMeasurement(config)
 
 

@@ -12,7 +12,7 @@ from utad.errors import NonFiniteScoreError
 from utad.models.backbones import Backbone, build_backbone
 from utad.models.build import build_two_stage
 from utad.models.two_stage import Restoration, TwoStage
-from utad.scoring.features import StageFeatures, measure
+from utad.scoring.features import StageFeatures, measure, pixels
 from utad.scoring.measurement import CalibratedMeasurement, Measured, Measurement, build_measurement
 from utad.scoring.normalisation import Normalisation, fit_normalisation
 from utad.scoring.state import FittedModule
@@ -110,7 +110,8 @@ class DetectorNetwork(nn.Module):
     def restore(self, images: Tensor) -> tuple[Restoration, tuple[StageFeatures, ...]]:
         """The four images and their features."""
         restoration: Restoration = self.two_stage(images)
-        return restoration, measure(self.backbone, restoration)
+        compares_pixels = self.config.scoring.space == "pixels"
+        return restoration, pixels(restoration) if compares_pixels else measure(self.backbone, restoration)
 
     @torch.inference_mode()
     def calibrate(self, images: Tensor, trained_on: Tensor, batch_size: int = 16) -> None:

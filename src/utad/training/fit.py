@@ -169,14 +169,19 @@ class _Run:
         )
 
 
+def training_settings(config: Config) -> str:
+    """What the weights of both stages hang on besides the images, as JSON."""
+    settings = config.model_dump(mode="json", exclude={"scoring", "calibration", "backbone"})
+    return json.dumps(settings, sort_keys=True)
+
+
 def _identity(images: Tensor, config: Config) -> dict[str, str]:
     """What two runs must share for one to go on with the other's checkpoint."""
     digest = hashlib.sha256(str(tuple(images.shape)).encode())
     digest.update(images.contiguous().numpy().tobytes())
-    settings = config.model_dump(mode="json", exclude={"scoring", "calibration", "backbone"})
     return {
         "version": version("utad"),
-        "settings": json.dumps(settings, sort_keys=True),
+        "settings": training_settings(config),
         "training images": digest.hexdigest(),
     }
 

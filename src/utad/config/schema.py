@@ -5,18 +5,12 @@ Unknown keys are errors. The resolved config is stored in the model file and bes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from importlib import resources
 from math import lcm, prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from utad.errors import ConfigError
-
-PRESETS = ("fast", "balanced", "paper", "paper-small")
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -181,15 +175,28 @@ class BackboneConfig(_Section):
 
 
 class ScoringConfig(_Section):
-    """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, built of the named terms."""
+    """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, built of the named terms.
+
+    For ablations, Eq. 8 can compare other `pairs`, and the images themselves (`space: pixels`) instead of features.
+    """
 
     method: Literal["paper", "calibrated"] = "calibrated"
+    pairs: Annotated[tuple[Literal["x - x_hat", "m - m_hat", "x - m", "x - m_hat"], ...], Field(min_length=1)] = (
+        *("x - x_hat", "m - m_hat", "x - m"),
+    )
+    space: Literal["features", "pixels"] = "features"
     terms: Annotated[tuple[str, ...], Field(min_length=1)] = (
         *("input", "input-fine", "residual", "residual-fine", "naive"),
     )
     stage_weights: tuple[NonNegative, ...] | None = None
     top_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     coreset_size: Positive = 1000
+
+    @model_validator(mode="after")
+    def _pixels_are_compared_as_printed(self) -> Self:
+        if self.space == "pixels" and self.method != "paper":
+            raise ValueError("scoring.space=pixels goes with scoring.method=paper: the calibrated terms need features")
+        return self
 
 
 class CalibrationConfig(_Section):
@@ -251,100 +258,3 @@ class Config(_Section):
     def to_yaml(self) -> str:
         """The resolved config as YAML that `load_config` reads back."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def preset_text(name: str) -> str:
-    """The YAML text of a preset, comments included.
-
-    Raises:
-        ConfigError: if there is no such preset.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return resources.files("utad").joinpath("presets", f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def load_config(
-    preset: str = "fast", *, file: Path | None = None, overrides: Sequence[str] = (), seed: int | None = None
-) -> Config:
-    """Resolves a preset, a file on top of it, and `section.key=value` overrides on top of both.
-
-    Args:
-        preset: one of `PRESETS`; the base, unless `file` names another in its key `preset`.
-        file: YAML with any part of the config.
-        overrides: `section.key=value`; the value is read as YAML.
-        seed: replaces the config's seed, 0 included.
-
-    Raises:
-        ConfigError: naming the key, what was got and what is allowed.
-    """
-    document = _read_yaml(_text_of(file), str(file)) if file is not None else {}
-    values = _read_yaml(preset_text(str(document.get("preset", preset))), f"preset {preset}")
-    _merge(values, document)
-    for override in overrides:
-        _apply_override(values, override)
-    if seed is not None:
-        values["seed"] = seed
-    return parse_config(values)
-
-
-def parse_config(values: Mapping[str, Any]) -> Config:
-    """Validates a mapping; the error names each wrong key on one line."""
-    try:
-        return Config.model_validate(dict(values))
-    except ValidationError as error:
-        problems = "; ".join(_describe(problem) for problem in error.errors())
-        raise ConfigError(f"the configuration is not valid: {problems}") from None
-
-
-def _describe(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "config"
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {where}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return message if problem["type"] == "value_error" else f"{where}={problem['input']!r}: {message}"
-
-
-def _read_yaml(text: str, source: str) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source} is not valid YAML: {str(error).splitlines()[0]}") from None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise ConfigError(f"{source} must be a YAML mapping of sections, got {type(document).__name__}")
-    return document
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file} is not a text file in UTF-8") from None
-
-
-def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> None:
-    for key, value in top.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
-        else:
-            base[key] = value
-
-
-def _apply_override(values: dict[str, Any], override: str) -> None:
-    path, separator, text = override.partition("=")
-    if not separator or not path:
-        raise ConfigError(f"expected section.key=value, got {override!r}")
-    *sections, key = path.strip().split(".")
-    if key == "preset" and not sections:
-        raise ConfigError(f"{override!r} would only rename the preset: choose one with --preset, or in a file's key")
-    node = values
-    for section in sections:
-        child = node.setdefault(section, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f"{override!r}: {section} is a value, not a section")
-        node = child
-    node[key] = _read_yaml(f"value: {text}", override)["value"]

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.baselines import easy
+from utad.errors import ConfigError
+from utad.evaluation.methods import (
+    BASELINES,
+    METHODS,
+    Variant,
+    build_method,
+    learnt_parameters,
+    training_digest,
+    variants_of,
+    with_settings,
+)
+from utad.types import Sample
+
+SHORT: dict[str, tuple[str, ...]] = {
+    "utad": ("image.size=32", "ie_training.steps=2", "expert_training.steps=2"),
+    "padim": ("size=32",),
+    "patchcore": ("size=32",),
+    "unst": ("size=32", "steps=2", "width=4"),
+    "efficientad-s": ("size=32", "steps=2", "teacher_steps=2", "width=4"),
+    "anogan": ("size=32", "steps=2", "width=4", "iterations=2"),
+    "f-anogan": ("size=32",),
+    "gamma-vae": ("size=32", "steps=2", "width=4", "iterations=2"),
+} | {name: ("size=32", "steps=2", "width=4") for name in ("ae-l2", "ae-ssim", "ad-vae", "skip-ganomaly", "lsa")}
+
+
+def method(name: str):
+    made = build_method(name, seed=3, size=None, preset="fast", overrides=SHORT[name])
+    if name == "f-anogan":  # takes no settings but the shared ones
+        made.steps, made.width = 2, 4
+    return made
+
+
+def poisoned(sample: Sample) -> Sample:
+    """The same sample as white noise, with the label turned round."""
+    noise = np.random.default_rng(0).integers(0, 256, (easy.SIZE, easy.SIZE, 3), dtype=np.uint8)
+    return Sample(sample.name, noise, anomalous=not sample.anomalous, defect="poison", mask=None)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_poisoned_test_images_change_no_model(name):
+    clean = easy.category()
+    clean = replace(clean, train=clean.train[:12])
+    poison = replace(clean, test=tuple(poisoned(sample) for sample in clean.test))
+    scores = []
+    for category in (clean, poison):
+        fitted = method(name)
+        fitted.fit(category)
+        scores.append([outcome for _, outcome in fitted.predict_samples(clean.test[8:12])])
+    for first, second in zip(*scores, strict=True):
+        assert first.raw_score == second.raw_score
+        assert first.pred_score == second.pred_score
+        np.testing.assert_array_equal(first.anomaly_map, second.anomaly_map)
+    assert len({outcome.raw_score for outcome in scores[0]}) > 1
+
+
+def test_learnt_parameters_are_those_of_the_networks():
+    images = replace(easy.category(), train=easy.category().train[:8])
+    fitted = {name: method(name) for name in ("ae-l2", "padim", "utad")}
+    for one in fitted.values():
+        one.fit(images)
+    assert learnt_parameters(fitted["ae-l2"]) == sum(p.numel() for p in fitted["ae-l2"].network_.parameters())
+    assert learnt_parameters(fitted["padim"]) == 0
+    assert learnt_parameters(fitted["utad"]) > 100_000
+
+
+def test_every_baseline_takes_the_size_and_the_rates_of_utad():
+    overrides = ("calibration.image_fpr=0.05",)
+    assert (
+        build_method("utad", seed=0, size=64, preset="fast", overrides=overrides).config.calibration.image_fpr == 0.05
+    )
+    for name in BASELINES:
+        made = build_method(name, seed=7, size=64, preset="fast")
+        assert (made.name, made.size, made.seed, made.image_fpr) == (name, 64, 7, 0.01)
+
+
+def test_what_is_wrong_with_a_method_is_named():
+    with pytest.raises(ConfigError, match="unknown method gan"):
+        variants_of(["gan"])
+    with pytest.raises(ConfigError, match=r"ae-l2.*depth"):
+        build_method("ae-l2", seed=0, size=64, preset="fast", overrides=("depth=3",))
+    with pytest.raises(ConfigError, match="'width=wide'"):
+        build_method("ae-l2", seed=0, size=64, preset="fast", overrides=("width=wide",))
+
+
+def test_settings_are_of_utad_and_lie_under_its_own():
+    variants = (Variant("a", "utad", ("scoring.method=paper",)), Variant("b", "padim"))
+    assert with_settings(variants, ["seed=1"]) == (
+        Variant("a", "utad", ("seed=1", "scoring.method=paper")),
+        Variant("b", "padim"),
+    )
+
+
+def test_variants_that_measure_otherwise_train_alike():
+    digests = [
+        training_digest(Variant("x", "utad", overrides), "fast", 64, 0)
+        for overrides in ((), ("scoring.method=paper",), ("expert_net.guidance=false",))
+    ]
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+    assert training_digest(Variant("x", "padim"), "fast", 64, 0) is None

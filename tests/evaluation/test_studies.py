@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import fabricate
+from utad.config import load_config
+from utad.errors import ConfigError
+from utad.evaluation.benchmark import run_benchmark, write_study
+from utad.evaluation.methods import with_settings
+from utad.evaluation.studies import STUDIES, study_named
+from utad.evaluation.suites import SUITES, suite_named
+from utad.evaluation.tables import Row
+
+SHORT = ("image.size=32", "ie_training.steps=2", "expert_training.steps=2")
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("preset", ["fast", "paper"])
+def test_every_variant_is_a_config_and_stands_on_a_suite_that_exists(name, preset):
+    study = study_named(name)
+    assert study.suite in SUITES
+    variants = study.variants(preset)
+    assert len({variant.name for variant in variants}) == len(variants)
+    assert set(study.paper_rows) <= {variant.name for variant in variants}
+    for row in study.paper_rows.values():
+        assert len(row) == len(study.paper_columns)
+    for variant in variants:
+        if variant.base == "utad":
+            load_config(preset, overrides=variant.overrides)
+
+
+def test_the_components_are_switched_off():
+    configs = {
+        variant.name: load_config("fast", overrides=variant.overrides)
+        for variant in STUDIES["ablation-components"].variants("fast")
+    }
+    weights = configs["without L_info"].ie_training.weights
+    assert (weights.local_information, weights.global_information) == (0, 0)
+    assert configs["without Expert-Net"].scoring.pairs == ("x - m",)
+    assert not configs["without guidance"].expert_net.guidance
+    assert configs["without m_hat"].scoring.pairs == ("x - x_hat", "x - m")
+    assert configs["full"].scoring.pairs == ("x - x_hat", "m - m_hat", "x - m")
+    assert configs["full"].scoring.method == "paper"
+    assert configs["full, calibrated measurement"] == load_config("fast")
+
+
+def test_a_study_trains_once_for_all_measurements_and_stands_beside_the_paper(tmp_path):
+    fabricate.mvtec_category(tmp_path / "data" / "bottle")
+    study = STUDIES["ablation-measurement"]
+    output = tmp_path / "o"
+    report = run_benchmark(
+        suite_named("mvtec"),
+        with_settings(study.variants("fast"), SHORT),
+        [0],
+        output,
+        root=tmp_path / "data",
+        categories=["bottle"],
+        share_training=True,
+        jobs=0,
+    )
+    assert report.document["failures"] == []
+    assert len(list((output / "training").iterdir())) == 1
+    assert len({cell["evaluation"]["pixel"]["auroc"] for cell in report.document["cells"]}) > 5
+    assert {cell["parameters"] for cell in report.document["cells"]} == {report.document["cells"][0]["parameters"]}
+
+    table = write_study(study, report, output)
+    assert (output / "study.md").read_text(encoding="utf-8") == table + "\n"
+    lines = table.splitlines()
+    assert "paper, Hazelnut, IoU" in lines[0]
+    pm = next(line for line in lines if line.startswith("| PM |"))
+    assert pm.endswith("| 0.37 | 0.38 | 0.41 | 0.65 |")
+    measured = next(cell for cell in report.document["cells"] if cell["cell"]["method"] == "PM")
+    assert f"{measured['evaluation']['pixel']['iou']:.3f}" in pm
+    assert "Table 3, on other data" in lines[-1]
+    json.dumps(report.document)
+
+
+def test_the_table_of_a_study_shows_the_mean_where_there_is_one():
+    rows = [
+        Row("a", "UnSt", {"parameters": [2e6], "pixel.iou": [0.2, 0.4]}),
+        Row("b", "UnSt", {"parameters": [2e6], "pixel.iou": [0.4, 0.4]}),
+        Row("mean", "UnSt", {"parameters": [2e6], "pixel.iou": [0.3, 0.4]}),
+    ]
+    lines = STUDIES["ablation-capacity"].table(rows).splitlines()
+    assert lines[2].startswith("| UnSt | 2.00 | 0.350 ± 0.071 | – |")
+    assert "Ours: a, b." in lines[-1]
+
+
+def test_an_unknown_study_is_named():
+    with pytest.raises(ConfigError, match="unknown study 'ablation'"):
+        study_named("ablation")
