@@ -15,7 +15,7 @@ import torch
 
 from utad.config import Config, load_config, parse_config
 from utad.data.held_out import held_out_block
-from utad.data.loading import iterate_images, load_images
+from utad.data.loading import LoadedImages, iterate_images, load_images
 from utad.data.tensors import to_tensor
 from utad.errors import DataError, ImageReadError, NotFittedError, TrainingError
 from utad.inputs import Input, is_single, iterate_samples, normal_samples
@@ -124,16 +124,7 @@ class UTAD:
         directory = Path(output) if output is not None else None
         if directory is not None:
             prepare_run_folder(directory, self.config, resume=resume, replace=replace)
-        wanted = None if self.config.image.channels == "auto" else self.config.image.channels
-        loaded = load_images(
-            normal_samples(data),
-            size=self.config.image.size,
-            channels=wanted,
-            max_pixels=self.config.image.max_pixels,
-            skip_bad=skip_bad,
-        )
-        if len(loaded.images) < 4:
-            raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")
+        loaded = self._load_normals(data, skip_bad=skip_bad)
         network = build_network(self.config, loaded.channels)
         trained_on = ~held_out_block(len(loaded.images), self.config.calibration.held_out)
         report = train_two_stage(
@@ -268,6 +259,19 @@ class UTAD:
     def image_normalisation(self) -> Normalisation:
         """How raw image scores become normalised ones."""
         return self._fitted().calibration.of_image()
+
+    def _load_normals(self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool) -> LoadedImages:
+        settings = self.config.image
+        loaded = load_images(
+            normal_samples(data),
+            size=settings.size,
+            channels=None if settings.channels == "auto" else settings.channels,
+            max_pixels=settings.max_pixels,
+            skip_bad=skip_bad,
+        )
+        if len(loaded.images) < 4:
+            raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")
+        return loaded
 
     def _fitted(self) -> DetectorNetwork:
         if self.network_ is None:

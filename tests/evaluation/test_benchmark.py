@@ -12,7 +12,7 @@ import pytest
 from tests import fabricate
 from utad.data.mvtec import MVTEC_CATEGORIES
 from utad.errors import ConfigError, DatasetError, OutputError
-from utad.evaluation.benchmark import rows_of, run_benchmark
+from utad.evaluation.benchmark import Benchmark, rows_of, run_benchmark
 from utad.evaluation.cell import Cell, run_cell
 from utad.evaluation.matrix import run_matrix
 from utad.evaluation.methods import Variant, variants_of
@@ -32,7 +32,7 @@ def mvtec(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(mvtec, tmp_path_factory):
     output = tmp_path_factory.mktemp("benchmark")
-    return output, run_benchmark(suite_named("mvtec"), PADIM, [0], output, root=mvtec, jobs=0)
+    return output, run_benchmark(Benchmark(suite_named("mvtec"), PADIM, root=mvtec), output, jobs=0)
 
 
 def test_the_whole_suite_of_mvtec_ad_runs_on_its_true_layout(report):
@@ -70,14 +70,14 @@ def test_tables_have_a_row_for_every_category_and_the_mean(report):
 def test_finished_cells_are_not_run_again(report, mvtec):
     output, outcome = report
     told = []
-    again = run_benchmark(suite_named("mvtec"), PADIM, [0], output, root=mvtec, jobs=0, report=told.append)
+    again = run_benchmark(Benchmark(suite_named("mvtec"), PADIM, root=mvtec), output, jobs=0, report=told.append)
     assert told == []
     assert again.document["cells"] == outcome.document["cells"]
 
 
 def test_results_of_other_settings_are_not_taken_for_these(report, mvtec):
     with pytest.raises(OutputError, match="other settings"):
-        run_benchmark(suite_named("mvtec"), PADIM, [0], report[0], root=mvtec, limit=2, jobs=0)
+        run_benchmark(Benchmark(suite_named("mvtec"), PADIM, root=mvtec, limit=2), report[0], jobs=0)
 
 
 def cell(mvtec, **changes) -> Cell:
@@ -151,7 +151,7 @@ def test_unknown_names_are_named():
     with pytest.raises(ConfigError, match="unknown suite 'imagenet'"):
         suite_named("imagenet")
     with pytest.raises(ConfigError, match="has no category x"):
-        run_benchmark(SUITES["textures"], PADIM, [0], None, categories=["x"])
+        Benchmark(SUITES["textures"], PADIM, categories=["x"]).cells()
 
 
 def test_a_suite_without_its_data_says_what_to_get_and_where_to_put_it(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from tests import fabricate
 from utad.config import load_config
 from utad.errors import ConfigError
-from utad.evaluation.benchmark import run_benchmark, write_study
+from utad.evaluation.benchmark import Benchmark, run_benchmark, write_study
 from utad.evaluation.methods import with_settings
 from utad.evaluation.studies import STUDIES, study_named
 from utad.evaluation.suites import SUITES, suite_named
@@ -50,16 +50,14 @@ def test_a_study_trains_once_for_all_measurements_and_stands_beside_the_paper(tm
     fabricate.mvtec_category(tmp_path / "data" / "bottle")
     study = STUDIES["ablation-measurement"]
     output = tmp_path / "o"
-    report = run_benchmark(
+    benchmark = Benchmark(
         suite_named("mvtec"),
         with_settings(study.variants("fast"), SHORT),
-        [0],
-        output,
         root=tmp_path / "data",
         categories=["bottle"],
         share_training=True,
-        jobs=0,
     )
+    report = run_benchmark(benchmark, output, jobs=0)
     assert report.document["failures"] == []
     assert len(list((output / "training").iterdir())) == 1
     assert len({cell["evaluation"]["pixel"]["auroc"] for cell in report.document["cells"]}) > 5

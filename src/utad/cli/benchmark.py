@@ -10,6 +10,8 @@ from utad.cli.options import Json, Output, Root, print_json, say, start_logging
 
 if TYPE_CHECKING:
     from utad.evaluation.matrix import Progress
+    from utad.evaluation.methods import Variant
+    from utad.evaluation.studies import Study
 
 
 def benchmark(
@@ -46,39 +48,44 @@ def benchmark(
 ) -> None:
     """Run METHODS on every category of SUITE, or a study; interrupted, it goes on where it stopped when run again."""
     start_logging()
-    from utad.evaluation.benchmark import run_benchmark, write_study
-    from utad.evaluation.methods import METHODS, variants_of, with_settings
+    from utad.evaluation.benchmark import Benchmark, run_benchmark, write_study
+    from utad.evaluation.methods import with_settings
     from utad.evaluation.studies import STUDIES
     from utad.evaluation.suites import suite_named
 
     study = STUDIES.get(suite)
-    if study is None:
-        if on is not None:
-            raise typer.BadParameter(f"{suite} is a suite itself, not a study", param_hint="--on")
-        variants = variants_of(METHODS if methods == "all" else _names(methods or "utad,padim,patchcore"))
-    elif methods is not None:
-        raise typer.BadParameter(f"{suite} has its own: leave it out", param_hint="--methods")
-    else:
-        variants = study.variants(preset)
-    report = run_benchmark(
+    variants = _variants_of_suite(suite, methods, on) if study is None else _variants_of_study(study, methods, preset)
+    plan = Benchmark(
         suite_named(on or study.suite if study is not None else suite),
         with_settings(variants, settings or ()),
         [_seed(text) for text in _names(seeds)],
-        output,
         root=root,
         categories=_names(categories) if categories is not None else None,
         preset=preset,
         limit=limit,
         share_training=study is not None,
-        jobs=jobs,
-        report=_show,
     )
+    report = run_benchmark(plan, output, jobs=jobs, report=_show)
     if as_json:
         print_json(report.document)
     table = write_study(study, report, output) if study is not None else report.table
     say(f"{table}\n{output / 'results.json'}", as_json=as_json)
     if report.document["failures"]:
         raise typer.Exit(1)
+
+
+def _variants_of_suite(suite: str, methods: str | None, on: str | None) -> tuple[Variant, ...]:
+    from utad.evaluation.methods import METHODS, variants_of
+
+    if on is not None:
+        raise typer.BadParameter(f"{suite} is no study, it runs on itself: leave it out", param_hint="--on")
+    return variants_of(METHODS if methods == "all" else _names(methods or "utad,padim,patchcore"))
+
+
+def _variants_of_study(study: Study, methods: str | None, preset: str) -> tuple[Variant, ...]:
+    if methods is not None:
+        raise typer.BadParameter(f"{study.name} has its own: leave it out", param_hint="--methods")
+    return study.variants(preset)
 
 
 def _names(text: str) -> tuple[str, ...]:

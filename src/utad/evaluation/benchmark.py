@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import platform
 import statistics
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +14,11 @@ from utad.errors import ConfigError
 from utad.evaluation.cell import Cell
 from utad.evaluation.matrix import Progress, run_matrix, write_results
 from utad.evaluation.methods import Variant, training_digest
+from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
 from utad.evaluation.tables import Row, comparison_table
 from utad.files import write_atomically
-
-_PACKAGES = ("utad", "torch", "torchvision", "timm", "scikit-learn", "scikit-image", "pytorch-lightning")
 
 
 @dataclass(frozen=True)
@@ -34,34 +29,81 @@ class BenchmarkReport:
     table: str
 
 
+@dataclass(frozen=True)
+class Benchmark:
+    """What is to be run: variants x categories x seeds.
+
+    Attributes:
+        suite: the data.
+        variants: the methods.
+        seeds: of splits and methods.
+        root: of downloaded data.
+        categories: of the suite; all if None.
+        preset: of UTAD; the baselines see images of its size.
+        limit: training and test images a category at the most; for trials.
+        share_training: whether variants of UTAD that train alike train once, in `training/` of the output; for
+            ablations of the measurement. The seconds of a fit then mean little.
+    """
+
+    suite: Suite
+    variants: Sequence[Variant]
+    seeds: Sequence[int] = (0,)
+    root: Path | None = None
+    categories: Sequence[str] | None = None
+    preset: str = "fast"
+    limit: int | None = None
+    share_training: bool = False
+
+    def cells(self) -> list[Cell]:
+        """One a category, variant and seed.
+
+        Raises:
+            ConfigError: unknown category, or the suite needs a root.
+            DatasetError: if data is missing.
+        """
+        return [
+            Cell(
+                suite=self.suite.name,
+                dataset=dataset,
+                category=category,
+                method=variant.name,
+                seed=seed,
+                base=variant.base,
+                preset=self.preset,
+                overrides=variant.overrides,
+                root=str(self.root.absolute()) if self.root is not None else None,
+                limit=self.limit,
+                training=training_digest(variant, self.preset, self.suite.size, seed) if self.share_training else None,
+            )
+            for dataset, category in self._chosen()
+            for variant in self.variants
+            for seed in self.seeds
+        ]
+
+    def _chosen(self) -> tuple[tuple[str, str], ...]:
+        pairs = self.suite.categories(self.root)
+        if self.categories is None:
+            return pairs
+        unknown = sorted(set(self.categories) - {category for _, category in pairs})
+        if unknown:
+            names = ", ".join(category for _, category in pairs)
+            raise ConfigError(f"suite {self.suite.name} has no category {', '.join(unknown)}: choose from {names}")
+        return tuple(pair for pair in pairs if pair[1] in self.categories)
+
+
 def run_benchmark(
-    suite: Suite,
-    variants: Sequence[Variant],
-    seeds: Sequence[int],
+    benchmark: Benchmark,
     output: Path,
     *,
-    root: Path | None = None,
-    categories: Sequence[str] | None = None,
-    preset: str = "fast",
-    limit: int | None = None,
-    share_training: bool = False,
     jobs: int = 1,
     report: Callable[[Progress], None] | None = None,
 ) -> BenchmarkReport:
     """Runs the matrix and writes `results.json`, `table.md` and `table.csv`.
 
     Args:
-        suite: the data.
-        variants: the methods.
-        seeds: of splits and methods.
+        benchmark: what is to be run.
         output: the folder; finished cells in it are not run again.
-        root: of downloaded data.
-        categories: of the suite; all if None.
-        preset: of UTAD; the baselines see images of its size.
-        limit: training and test images a category at the most; for trials.
-        share_training: whether variants of UTAD that train alike train once, in `output/training/`; for ablations
-            of the measurement. The seconds of a fit then mean little.
-        jobs: processes at a time.
+        jobs: processes at a time; 0 runs all in this one.
         report: called after every cell.
 
     Raises:
@@ -69,40 +111,15 @@ def run_benchmark(
         DatasetError: if data is missing.
         OutputError: if the folder holds results of other settings.
     """
-    pairs = suite.categories(root)
-    if categories is not None:
-        unknown = sorted(set(categories) - {category for _, category in pairs})
-        if unknown:
-            names = ", ".join(category for _, category in pairs)
-            raise ConfigError(f"suite {suite.name} has no category {', '.join(unknown)}: choose from {names}")
-        pairs = tuple(pair for pair in pairs if pair[1] in categories)
-    cells = [
-        Cell(
-            suite=suite.name,
-            dataset=dataset,
-            category=category,
-            method=variant.name,
-            seed=seed,
-            base=variant.base,
-            preset=preset,
-            overrides=variant.overrides,
-            root=str(root.absolute()) if root is not None else None,
-            limit=limit,
-            training=training_digest(variant, preset, suite.size, seed) if share_training else None,
-        )
-        for dataset, category in pairs
-        for variant in variants
-        for seed in seeds
-    ]
-    outcome = run_matrix(cells, output, jobs=jobs, report=report)
+    outcome = run_matrix(benchmark.cells(), output, jobs=jobs, report=report)
     document = {
-        "suite": suite.name,
-        "protocol": suite.protocol,
-        "licence": suite.licence,
-        "preset": preset,
-        "seeds": list(seeds),
+        "suite": benchmark.suite.name,
+        "protocol": benchmark.suite.protocol,
+        "licence": benchmark.suite.licence,
+        "preset": benchmark.preset,
+        "seeds": list(benchmark.seeds),
         "jobs": jobs,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "versions": versions(),
         "machine": machine(),
         "commit": commit(),
         "cells": outcome.results,
@@ -185,24 +202,3 @@ def csv_table(rows: Sequence[Row]) -> str:
             cells.append(f"{statistics.stdev(values):.6g}" if len(values) > 1 else "")
         writer.writerow([row.category, row.method, *cells])
     return text.getvalue()
-
-
-def machine() -> dict[str, Any]:
-    """The processor, its cores and the system."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    return {"processor": name, "cores": os.cpu_count(), "system": platform.platform()}
-
-
-def commit() -> str | None:
-    """The commit of the working copy this runs from; None outside of one."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

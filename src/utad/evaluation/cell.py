@@ -18,6 +18,7 @@ from utad.detector import UTAD
 from utad.errors import UTADError
 from utad.evaluation.evaluate import evaluate_method
 from utad.evaluation.methods import build_method, learnt_parameters
+from utad.evaluation.provenance import commit
 from utad.evaluation.suites import suite_named
 from utad.files import write_atomically
 from utad.model_file import MODEL_NAME
@@ -102,6 +103,7 @@ def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
     evaluation = evaluate_method(method, category)
     return {
         "cell": asdict(cell),
+        "commit": commit(),
         "n_train": len(category.train),
         "fit_seconds": round(fit_seconds, 2),
         "fit_peak_memory_mb": round(fit_memory),

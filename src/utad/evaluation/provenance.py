@@ -1,0 +1,42 @@
+"""What results rest on: versions, machine and commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("utad", "torch", "torchvision", "timm", "scikit-learn", "scikit-image", "pytorch-lightning")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that figures hang on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its cores and the system."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    return {"processor": name, "cores": os.cpu_count(), "system": platform.platform()}
+
+
+def commit() -> str | None:
+    """The commit of the working copy this runs from, with `-dirty` if that was changed; None outside of one."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
