@@ -1,4 +1,4 @@
-"""Puts the committed results into README.md, between markers; `--check` only says whether they agree.
+"""Puts the committed results into the pages, between markers; `--check` only says whether they agree.
 
 python docs/render.py [--check]
 """
@@ -11,6 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from utad.evaluation.benchmark import rows_of
+from utad.evaluation.tables import comparison_table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,8 +49,29 @@ def end_to_end(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def comparison(document: dict[str, Any]) -> str:
+    """The table of `benchmarks/suites.py`."""
+    machine, versions = document["machine"], document["versions"]
+    commits = sorted({str(cell["commit"])[:10] for cell in document["cells"] if cell.get("commit")})
+    lines = [
+        comparison_table(rows_of(document)),
+        "",
+        f"Protocol: {document['protocol']}. Licence of the images: {document['licence']}. Preset "
+        f"`{document['preset']}`, seeds {', '.join(map(str, document['seeds']))}, {machine['cores']} cores of an "
+        f"{machine['processor']}, PyTorch {versions['torch']}, commit {', '.join(commits) or document['commit'][:10]}.",
+    ]
+    failures = document["failures"]
+    if failures:
+        lines += ["", "Failed: " + "; ".join(f"{failure['cell']} ({failure['error']})" for failure in failures) + "."]
+    return "\n".join(lines)
+
+
 SECTIONS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "end_to_end": ("README.md", "benchmarks/results/end_to_end.json", end_to_end),
+    **{
+        name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison)
+        for name in ("textures", "brick-all", "elpv", "mnist-5k")
+    },
 }
 """Of each marker: the page it stands in, the results it shows, and how."""
 
