@@ -70,7 +70,7 @@ SECTIONS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "end_to_end": ("README.md", "benchmarks/results/end_to_end.json", end_to_end),
     **{
         name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison)
-        for name in ("textures", "brick-all", "elpv", "mnist-5k")
+        for name in ()
     },
 }
 """Of each marker: the page it stands in, the results it shows, and how."""
