@@ -68,10 +68,7 @@ def comparison(document: dict[str, Any]) -> str:
 
 SECTIONS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "end_to_end": ("README.md", "benchmarks/results/end_to_end.json", end_to_end),
-    **{
-        name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison)
-        for name in ()
-    },
+    **{name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison) for name in ()},
 }
 """Of each marker: the page it stands in, the results it shows, and how."""
 
