@@ -66,9 +66,12 @@ def comparison(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+COMPARISONS = ("textures", "elpv")
+"""The committed comparisons that have results."""
+
 SECTIONS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "end_to_end": ("README.md", "benchmarks/results/end_to_end.json", end_to_end),
-    **{name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison) for name in ()},
+    **{name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison) for name in COMPARISONS},
 }
 """Of each marker: the page it stands in, the results it shows, and how."""
 
