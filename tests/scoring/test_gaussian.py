@@ -26,7 +26,7 @@ def test_the_formula_against_numpy(monkeypatch):
     shared = own.mean(axis=(0, 1))
     ridge = 1e-3 * np.trace(shared) / 3 + 1e-10
     for h, w in ((0, 0), (3, 1)):
-        covariance = 0.2 * shared + 0.8 * own[h, w] + ridge * np.eye(3)
+        covariance = 0.4 * shared + 0.6 * own[h, w] + ridge * np.eye(3)
         difference = probe[:, :, h, w].double().numpy() - mean[:, h, w]
         squared = np.einsum("nc,cd,nd->n", difference, np.linalg.inv(covariance), difference) / 3
         np.testing.assert_allclose(distances[:, h, w].numpy(), np.sqrt(squared), rtol=1e-4)

@@ -10,16 +10,15 @@ from utad.scoring.measurement import (
     PaperMeasurement,
     build_measurement,
     fold_indices,
-    top_mean,
 )
 from utad.scoring.perceptual import EQ_8, perceptual_measurement
 from utad.scoring.terms import term_vectors
 
 
-def features(count: int, seed: int = 0) -> list[StageFeatures]:
+def features(count: int, seed: int = 0, size: int = 16) -> list[StageFeatures]:
     generator = torch.Generator().manual_seed(seed)
     return [
-        StageFeatures(*(torch.randn(count, 4, 16 >> level, 16 >> level, generator=generator) for _ in range(4)))
+        StageFeatures(*(torch.randn(count, 4, size >> level, size >> level, generator=generator) for _ in range(4)))
         for level in range(3)
     ]
 
@@ -34,19 +33,12 @@ def vectors_of(measurement: CalibratedMeasurement, stages: list[StageFeatures]) 
     return {name: term_vectors(name, stages) for name in measurement.vector_names}
 
 
-def with_defect(strength: float) -> list[StageFeatures]:
-    stages = features(1, seed=9)
+def with_defect(strength: float, size: int = 16) -> list[StageFeatures]:
+    stages = features(1, seed=9, size=size)
     for level, stage in enumerate(stages):
-        side = 16 >> level
+        side = size >> level
         stage.image[:, :, side // 4 : side // 2, side // 4 : side // 2] += strength
     return stages
-
-
-def test_top_mean_by_hand():
-    maps = torch.arange(100.0).reshape(1, 10, 10)
-    assert top_mean(maps, 0.05).tolist() == [97.0]
-    assert top_mean(maps, 1e-6).tolist() == [99.0]
-    assert top_mean(maps, 1.0).tolist() == [49.5]
 
 
 def test_folds_are_short_runs_that_take_turns():
@@ -100,10 +92,19 @@ def test_scores_rise_with_the_strength_of_a_defect():
 
 def test_the_map_is_highest_where_the_defect_is():
     measurement = calibrated("residual", "input")
-    measurement.fit(vectors_of(measurement, features(40)), 16)
-    row, column = divmod(int(measurement(with_defect(8.0), 16).anomaly_map.argmax()), 16)
-    assert 4 <= row < 8
-    assert 4 <= column < 8
+    measurement.fit(vectors_of(measurement, features(40, size=64)), 64)
+    row, column = divmod(int(measurement(with_defect(8.0, size=64), 64).anomaly_map.argmax()), 64)
+    assert 16 <= row < 32
+    assert 16 <= column < 32
+
+
+def test_what_says_only_whether_lifts_the_score_and_not_the_map():
+    measurement = calibrated("input", "whole")
+    measurement.fit(vectors_of(measurement, features(40, size=64)), 64)
+    measured = measurement(with_defect(8.0, size=64), 64)
+    torch.testing.assert_close(measured.anomaly_map, measured.term_maps["input"])
+    assert float(measured.term_maps["whole"].std()) == pytest.approx(0, abs=1e-4)
+    assert float(measured.term_maps["whole"].max()) > 3
 
 
 def test_a_term_without_information_takes_no_more_than_its_share():

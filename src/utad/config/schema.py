@@ -177,7 +177,9 @@ class BackboneConfig(_Section):
 class ScoringConfig(_Section):
     """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, built of the named terms.
 
-    For ablations, Eq. 8 can compare other `pairs`, and the images themselves (`space: pixels`) instead of features.
+    `even_light` brings the images to one mean and contrast before the calibrated terms look at them; `top_fraction`
+    is the part of a map whose mean is the score. For ablations, Eq. 8 can compare other `pairs`, and the images
+    themselves (`space: pixels`) instead of features.
     """
 
     method: Literal["paper", "calibrated"] = "calibrated"
@@ -186,10 +188,11 @@ class ScoringConfig(_Section):
     )
     space: Literal["features", "pixels"] = "features"
     terms: Annotated[tuple[str, ...], Field(min_length=1)] = (
-        *("input", "input-fine", "residual", "residual-fine", "naive"),
+        *("input", "input-fine", "input-wide", "impression", "impression-fine", "naive", "whole"),
     )
+    even_light: bool = True
     stage_weights: tuple[NonNegative, ...] | None = None
-    top_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
+    top_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
     coreset_size: Positive = 1000
 
     @model_validator(mode="after")
@@ -202,11 +205,14 @@ class ScoringConfig(_Section):
 class CalibrationConfig(_Section):
     """What is set on normal images alone: `held_out` of them do not train the networks.
 
+    `max_images` bounds how many enter the statistics, and so time and memory: of more, evenly as many are taken.
+
     `image_fpr` and `pixel_fpr` are the rates of normal images and of their pixels that 0.5 stands for.
     """
 
     held_out: Annotated[float, Field(gt=0.0, le=0.5)] = 0.15
     folds: Annotated[int, Field(ge=2, le=20)] = 5
+    max_images: Annotated[int, Field(ge=4)] = 1000
     image_fpr: Fraction = 0.01
     pixel_fpr: Fraction = 0.01
 

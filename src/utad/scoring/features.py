@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,10 +12,20 @@ from torch import Tensor
 from utad.models.backbones import Backbone
 from utad.models.two_stage import Restoration
 
+ImageName = Literal["image", "reconstruction", "impression", "naive_impression"]
+
+ALL_IMAGES: tuple[ImageName, ...] = ("image", "reconstruction", "impression", "naive_impression")
+"""x, x_hat, m and m_hat."""
+
+_MEAN, _SPREAD = 0.5, 0.2
+_MIN_SPREAD = 0.02
+
 
 @dataclass(frozen=True)
 class StageFeatures:
     """One stage of the backbone, for each of the four images: `(N, C_l, H_l, W_l)` each.
+
+    An image that the measurement does not look at has no features: its tensor is empty.
 
     Attributes:
         image: phi_l(x).
@@ -37,14 +49,28 @@ def pixels(restoration: Restoration) -> tuple[StageFeatures, ...]:
     )
 
 
-def measure(backbone: Backbone, restoration: Restoration) -> tuple[StageFeatures, ...]:
-    """Features of all four images at every stage of the backbone."""
-    stacked = torch.cat(
-        [
-            restoration.image,
-            restoration.reconstruction,
-            restoration.impression,
-            restoration.naive_impression,
-        ]
-    )  # (4 N, C, S, S)
-    return tuple(StageFeatures(*features.chunk(4)) for features in backbone(stacked))
+def measure(
+    backbone: Backbone, restoration: Restoration, needed: Collection[ImageName] = ALL_IMAGES
+) -> tuple[StageFeatures, ...]:
+    """Features of the needed images at every stage of the backbone, from one pass through it."""
+    names = [name for name in ALL_IMAGES if name in needed]
+    stacked = torch.cat([getattr(restoration, name) for name in names])  # (len(names) * N, C, S, S)
+    stages = []
+    for features in backbone(stacked):
+        parts = dict(zip(names, features.chunk(len(names)), strict=True))
+        stages.append(StageFeatures(*(parts.get(name, features.new_empty(0)) for name in ALL_IMAGES)))
+    return tuple(stages)
+
+
+def in_even_light(restoration: Restoration) -> Restoration:
+    """All four images with x brought to mean 0.5 and standard deviation 0.2.
+
+    Exposure and contrast differ from one good part to the next and say nothing of defects; what differs between
+    the four images is kept, since all are changed alike. Not part of the paper (docs/adr/0005).
+    """
+    image = restoration.image
+    spread = image.std(dim=(1, 2, 3), correction=0, keepdim=True).clamp_min(_MIN_SPREAD)
+    gain = _SPREAD / spread  # (N, 1, 1, 1)
+    offset = _MEAN - gain * image.mean(dim=(1, 2, 3), keepdim=True)
+    changed = {name: (gain * getattr(restoration, name) + offset).clamp(0.0, 1.0) for name in ALL_IMAGES}
+    return replace(restoration, **changed)

@@ -4,8 +4,7 @@
 
 mu_p is the mean at position p (PaDiM, Defard et al., 2021), drawn towards the mean of all positions where images
 are few; Sigma the covariance shared by all positions, Sigma_c that of the cell which p lies in. The mixture
-serves aligned objects, where each place has its own statistics, and textures, where it has not: a range from all
-shared to all local was measured, and a = 0.2 is within 0.005 of the best everywhere (docs/adr/0005).
+serves aligned objects, where each place has its own statistics, and textures, where it has not (docs/adr/0005).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from utad.scoring.state import FittedModule
 
-SHARED = 0.2
+SHARED = 0.4
 """a, the weight of the shared covariance."""
 
 MAX_CELLS = 8
@@ -29,11 +28,15 @@ MAX_CELL_VALUES = 2**22
 PRIOR_IMAGES = 8
 """Images that the shared mean counts for in the mean of a position."""
 
-_RIDGE = 1e-3
+RIDGE = 1e-3
+"""Added to the diagonal of every covariance, as a part of its mean."""
 
 
 class GaussianTerm(FittedModule):
     """Distances of feature vectors from their normal distribution.
+
+    Args:
+        ridge: added to the diagonal of every covariance, as a part of its mean.
 
     Attributes:
         mean: `(C, g, g)`.
@@ -43,8 +46,9 @@ class GaussianTerm(FittedModule):
     mean: Tensor
     whitening: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, ridge: float = RIDGE) -> None:
         super().__init__(("mean", "whitening"))
+        self.ridge = ridge
 
     def fit(self, vectors: Tensor) -> GaussianTerm:
         """Fits to the features `(N, C, g, g)` of normal images, N at least 2."""
@@ -55,7 +59,7 @@ class GaussianTerm(FittedModule):
         own = cells.transpose(1, 2) @ cells / cells.shape[1]  # (cells, C, C)
         shared = own.mean(dim=0)
         identity = torch.eye(channels, dtype=shared.dtype, device=shared.device)
-        ridge = _RIDGE * shared.diagonal().mean() + 1e-10
+        ridge = self.ridge * shared.diagonal().mean() + 1e-10
         whitening = _whitening(SHARED * shared + (1 - SHARED) * own + ridge * identity).float()
         # The solver gives columns; as a loaded model has rows, so that both multiply alike to the last bit.
         self.whitening = whitening.contiguous()
@@ -63,7 +67,7 @@ class GaussianTerm(FittedModule):
 
     def fit_like(self, vectors: Tensor) -> GaussianTerm:
         """A new term of the same kind, fitted to other features."""
-        return GaussianTerm().fit(vectors)
+        return GaussianTerm(self.ridge).fit(vectors)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Features `(N, C, g, g)` to distances `(N, g, g)`, about 1 for a normal position."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
-from utad.scoring.features import StageFeatures
+from utad.models.two_stage import Restoration
+from utad.scoring.features import ALL_IMAGES, ImageName, StageFeatures, in_even_light
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.neighbours import NeighboursTerm
 from utad.scoring.perceptual import perceptual_maps, perceptual_measurement, upsample
-from utad.scoring.state import FittedModule
-from utad.scoring.terms import build_term, term_vectors
+from utad.scoring.scale import TermScale, top_mean
+from utad.scoring.terms import build_term, has_map, images_of, term_vectors
 
 RUNS_PER_FOLD = 4
 
@@ -27,7 +28,8 @@ class Measured:
     Attributes:
         score: `(N,)`.
         anomaly_map: `(N, S, S)`.
-        term_maps: each term's own map by name, `(N, S, S)`, on its own scale.
+        term_maps: each term's own map by name, `(N, S, S)`; calibrated ones on the scale of normal images, 0
+            their mean and 1 one spread above, those of Eq. 8 as they are.
     """
 
     score: Tensor
@@ -36,10 +38,20 @@ class Measured:
 
 
 class Measurement(nn.Module, ABC):
-    """From the features of the four images to a map and a score."""
+    """From the features of the four images to a map and a score.
+
+    Attributes:
+        needed: the images whose features are compared.
+    """
+
+    needed: Collection[ImageName] = ALL_IMAGES
 
     vector_names: tuple[str, ...] = ()
     """Names of the vectors that `fit` needs of every normal image; none if nothing is fitted."""
+
+    def prepare(self, restoration: Restoration) -> Restoration:
+        """The four images as the backbone is to see them."""
+        return restoration
 
     @abstractmethod
     def forward(self, features: Sequence[StageFeatures], size: int) -> Measured:
@@ -67,19 +79,27 @@ class PaperMeasurement(Measurement):
 class CalibratedMeasurement(Measurement):
     """Terms, each described on normal images and brought to a common scale there, then averaged.
 
-    For the map, a term's values are centred and divided by their spread over the pixels of normal images; for
-    the score, its top mean is, over normal images. Both spreads come from images left out when the term was
-    fitted (cross-fitting), since distances of images that a term was fitted on are too small.
+        map(p)  = mean over terms t with a map of  (d_t(p) - mu_t(p)) / sigma_t(p)
+        score   = mean over terms t of  (top_t - mean(top_t)) / std(top_t)
+
+    d_t is the term's distance, mu_t(p) and sigma_t(p) its mean and standard deviation at position p over normal
+    images, top_t the mean of the highest part of the standardised map. All statistics come from images left out
+    when the term was fitted (cross-fitting), since distances of images that a term was fitted on are too small.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self.vector_names = config.scoring.terms
+        self.needed = images_of(config.scoring.terms)
         self.terms = nn.ModuleDict(
             {name: build_term(name, config.scoring, config.seed) for name in config.scoring.terms}
         )
-        self.scales = nn.ModuleDict({name: TermScale() for name in config.scoring.terms})
+        self.scales = nn.ModuleDict({name: TermScale(config.scoring.top_fraction) for name in config.scoring.terms})
+
+    def prepare(self, restoration: Restoration) -> Restoration:
+        """In even light, unless that is switched off."""
+        return in_even_light(restoration) if self.config.scoring.even_light else restoration
 
     def fit(self, vectors: Mapping[str, Tensor], size: int) -> Measured:
         """Fits every term to normal images, and its scale by cross-fitting.
@@ -89,31 +109,23 @@ class CalibratedMeasurement(Measurement):
             size: S, the side of the images.
 
         Returns:
-            Raw values of the same images, each measured by terms that were fitted without it.
+            Raw values of the same images, each measured by terms and scales that were fitted without it.
         """
-        held_out: dict[str, Tensor] = {}
+        maps: dict[str, Tensor] = {}
+        scores: list[Tensor] = []
         for name in self.vector_names:
             term = self._term(name).fit(vectors[name])
-            held_out[name] = self._cross_fit(term, vectors[name])
-            self._scale(name).fit(held_out[name], top_mean(held_out[name], self.config.scoring.top_fraction))
-        return self._combine(held_out, size)
+            standardised = self._scale(name).fit(self._cross_fit(term, vectors[name]))
+            maps[name] = standardised.maps
+            scores.append(standardised.scores)
+        return _average(maps, scores, size)
 
     def forward(self, features: Sequence[StageFeatures], size: int) -> Measured:
-        """Average of the scaled terms."""
-        return self._combine({name: self._term(name)(term_vectors(name, features)) for name in self.vector_names}, size)
-
-    def _combine(self, maps: Mapping[str, Tensor], size: int) -> Measured:
-        fraction = self.config.scoring.top_fraction
-        scaled_maps, scaled_scores = [], []
-        for name in self.vector_names:
-            scale = self._scale(name)
-            scaled_maps.append(upsample(scale.of_map(maps[name]), size))
-            scaled_scores.append(scale.of_score(top_mean(maps[name], fraction)))
-        return Measured(
-            torch.stack(scaled_scores).mean(dim=0),
-            torch.stack(scaled_maps).mean(dim=0),
-            {name: upsample(maps[name], size) for name in self.vector_names},
-        )
+        """Average of the standardised terms."""
+        maps = {
+            name: self._scale(name).of_map(self._term(name)(term_vectors(name, features))) for name in self.vector_names
+        }
+        return _average(maps, [self._scale(name).of_score(values) for name, values in maps.items()], size)
 
     def _term(self, name: str) -> GaussianTerm | NeighboursTerm:
         term = self.terms[name]
@@ -135,26 +147,11 @@ class CalibratedMeasurement(Measurement):
         return maps
 
 
-class TermScale(FittedModule):
-    """Centre and spread of one term on normal images, for its map and for its score."""
-
-    of_pixels: Tensor
-    of_images: Tensor
-
-    def __init__(self) -> None:
-        super().__init__(("of_pixels", "of_images"))
-
-    def fit(self, maps: Tensor, scores: Tensor) -> None:
-        """Fits to maps `(N, g, g)` and scores `(N,)` of normal images."""
-        self.of_pixels, self.of_images = _centre_and_spread(maps), _centre_and_spread(scores)
-
-    def of_map(self, maps: Tensor) -> Tensor:
-        """Maps of any shape, centred and scaled."""
-        return (maps - self.of_pixels[0]) / self.of_pixels[1]
-
-    def of_score(self, scores: Tensor) -> Tensor:
-        """Scores of any shape, centred and scaled."""
-        return (scores - self.of_images[0]) / self.of_images[1]
+def _average(maps: Mapping[str, Tensor], scores: Sequence[Tensor], size: int) -> Measured:
+    term_maps = {name: upsample(values, size) for name, values in maps.items()}
+    # What says only whether has a map of one value; it would lift the whole image without saying where.
+    placed = [values for name, values in term_maps.items() if has_map(name)] or list(term_maps.values())
+    return Measured(torch.stack(list(scores)).mean(dim=0), torch.stack(placed).mean(dim=0), term_maps)
 
 
 def fold_indices(count: int, folds: int) -> Tensor:
@@ -168,20 +165,8 @@ def fold_indices(count: int, folds: int) -> Tensor:
     return (torch.arange(count) * runs // count) % folds
 
 
-def top_mean(maps: Tensor, fraction: float) -> Tensor:
-    """Mean of the highest `fraction` of each map, at least one value: `(N, H, W)` to `(N,)`."""
-    values = maps.flatten(1)
-    return values.topk(max(1, round(fraction * values.shape[1])), dim=1).values.mean(dim=1)
-
-
 def build_measurement(config: Config) -> Measurement:
     """The measurement that the config names."""
     if config.scoring.method == "paper":
         return PaperMeasurement(config.scoring)
     return CalibratedMeasurement(config)
-
-
-def _centre_and_spread(values: Tensor) -> Tensor:
-    flat = values.detach().double().flatten()
-    spread = float(flat.std(unbiased=False))
-    return torch.tensor([float(flat.mean()), max(spread, 1e-6 * max(1.0, float(flat.abs().max())))])

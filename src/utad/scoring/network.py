@@ -110,8 +110,10 @@ class DetectorNetwork(nn.Module):
     def restore(self, images: Tensor) -> tuple[Restoration, tuple[StageFeatures, ...]]:
         """The four images and their features."""
         restoration: Restoration = self.two_stage(images)
-        compares_pixels = self.config.scoring.space == "pixels"
-        return restoration, pixels(restoration) if compares_pixels else measure(self.backbone, restoration)
+        if self.config.scoring.space == "pixels":
+            return restoration, pixels(restoration)
+        prepared = self.measurement.prepare(restoration)
+        return restoration, measure(self.backbone, prepared, self.measurement.needed)
 
     @torch.inference_mode()
     def calibrate(self, images: Tensor, trained_on: Tensor, batch_size: int = 16) -> None:
@@ -121,12 +123,14 @@ class DetectorNetwork(nn.Module):
         the medians of the two groups is added to the values of the former before the thresholds are set.
 
         Args:
-            images: all normal images, `(N, C, S, S)`.
+            images: all normal images, `(N, C, S, S)`; of more than `calibration.max_images`, evenly as many.
             trained_on: bool `(N,)`, which of them trained the networks.
             batch_size: images at a time.
         """
-        measured = self._measure_normals(images, batch_size)
         settings = self.config.calibration
+        chosen = evenly(len(images), settings.max_images)
+        trained_on = trained_on[chosen]
+        measured = self._measure_normals(images[chosen], batch_size)
         scores = _without_gap(measured.score, trained_on)
         # A strided sample of the pixels: the same pixels whatever the order of batches, bounded in memory.
         pixels = measured.anomaly_map.flatten()
@@ -160,6 +164,11 @@ def build_network(config: Config, channels: int, *, pretrained: bool = True) -> 
         two_stage = build_two_stage(config, channels)
         backbone = build_backbone(config.backbone, pretrained=pretrained)
     return DetectorNetwork(config, two_stage, backbone, build_measurement(config), channels).eval()
+
+
+def evenly(count: int, limit: int) -> Tensor:
+    """At most `limit` of the indices below `count`, evenly from all of them, int64."""
+    return torch.arange(min(count, limit)) * count // min(count, limit)
 
 
 def _without_gap(scores: Tensor, trained_on: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from utad.config import ScoringConfig
 from utad.errors import ConfigError
-from utad.scoring.features import StageFeatures
+from utad.scoring.features import ImageName, StageFeatures
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.neighbours import NeighboursTerm
 
@@ -27,6 +27,15 @@ SOURCES: dict[Source, Callable[[StageFeatures], Tensor]] = {
 """The features of the image, and the signed differences of the three pairs of Eq. 8, `(N, C_l, H_l, W_l)`."""
 
 
+LOOKS_AT: dict[Source, tuple[ImageName, ...]] = {
+    "x": ("image",),
+    "x - x_hat": ("image", "reconstruction"),
+    "m - m_hat": ("impression", "naive_impression"),
+    "x - m": ("image", "impression"),
+}
+"""The images that each source needs the features of."""
+
+
 @dataclass(frozen=True)
 class TermSpec:
     """What a term looks at.
@@ -35,27 +44,38 @@ class TermSpec:
         source: one of `SOURCES`.
         first: the first stage it uses, as a position in `backbone.stages`; clipped to those there are.
         last: the last one.
-        grid: the stage whose resolution the map has.
+        grid: the stage whose resolution the map has; None for one vector an image, the mean over all positions.
+        window: side of the window that features are averaged over, in positions of the grid. A window that a
+            defect fills raises it above the noise of a busy surface; 1 leaves features as they are.
         kind: how normal features are described.
     """
 
     source: Source
     first: int
     last: int
-    grid: int
+    grid: int | None
+    window: int = 3
     kind: Literal["gaussian", "neighbours"] = "gaussian"
 
 
 TERMS: dict[str, TermSpec] = {
     "input": TermSpec("x", 1, 3, 2),
     "input-fine": TermSpec("x", 0, 2, 2),
+    "input-wide": TermSpec("x", 0, 1, 1, window=9),
+    "impression": TermSpec("x - m", 1, 3, 2),
+    "impression-fine": TermSpec("x - m", 0, 2, 2),
     "residual": TermSpec("x - x_hat", 1, 3, 2),
     "residual-fine": TermSpec("x - x_hat", 0, 2, 2),
     "naive": TermSpec("m - m_hat", 1, 3, 2),
-    "impression": TermSpec("x - m", 1, 3, 2),
-    "neighbours": TermSpec("x", 1, 2, 2, "neighbours"),
-    "neighbours-fine": TermSpec("x", 0, 1, 1, "neighbours"),
+    "naive-fine": TermSpec("m - m_hat", 0, 2, 2),
+    "whole": TermSpec("x", 2, 3, None, window=1),
+    # The nearest-neighbour term averages over 3x3 windows itself.
+    "neighbours": TermSpec("x", 1, 2, 2, window=1, kind="neighbours"),
+    "neighbours-fine": TermSpec("x", 0, 1, 1, window=1, kind="neighbours"),
 }
+
+WHOLE_RIDGE = 0.1
+"""Ridge of a term that has one vector an image: far fewer vectors than a map has positions."""
 
 
 def build_term(name: str, config: ScoringConfig, seed: int) -> GaussianTerm | NeighboursTerm:
@@ -66,18 +86,39 @@ def build_term(name: str, config: ScoringConfig, seed: int) -> GaussianTerm | Ne
     """
     if name not in TERMS:
         raise ConfigError(f"scoring.terms: unknown term {name!r}, choose from {', '.join(TERMS)}")
-    if TERMS[name].kind == "gaussian":
-        return GaussianTerm()
+    spec = TERMS[name]
+    if spec.kind == "gaussian":
+        return GaussianTerm() if spec.grid is not None else GaussianTerm(ridge=WHOLE_RIDGE)
     return NeighboursTerm(config.coreset_size, seed)
 
 
+def images_of(names: Iterable[str]) -> frozenset[ImageName]:
+    """The images that these terms need the features of."""
+    return frozenset(image for name in names for image in LOOKS_AT[TERMS[name].source])
+
+
+def has_map(name: str) -> bool:
+    """Whether the term says where, and not only whether."""
+    return TERMS[name].grid is not None
+
+
 def term_vectors(name: str, features: Sequence[StageFeatures]) -> Tensor:
-    """The feature vectors that a term describes, `(N, C, g, g)`, stages joined at one resolution."""
+    """The feature vectors of a term, `(N, C, g, g)`, stages joined at one resolution; g is 1 where it has no map."""
     spec = TERMS[name]
     last = len(features) - 1
-    chosen = features[min(spec.first, last) : spec.last + 1]
-    side = features[min(spec.grid, last)].image.shape[-1]
-    return torch.cat([_at_side(SOURCES[spec.source](stage), side) for stage in chosen], dim=1)
+    chosen = [SOURCES[spec.source](stage) for stage in features[min(spec.first, last) : spec.last + 1]]
+    if spec.grid is None:
+        return torch.cat([maps.mean(dim=(2, 3), keepdim=True) for maps in chosen], dim=1)
+    side = SOURCES[spec.source](features[min(spec.grid, last)]).shape[-1]
+    joined = torch.cat([_at_side(maps, side) for maps in chosen], dim=1)
+    return average_over(joined, spec.window)
+
+
+def average_over(maps: Tensor, window: int) -> Tensor:
+    """Maps `(N, C, g, g)` averaged over the odd window around each position, as far as it lies inside."""
+    if window == 1:
+        return maps
+    return functional.avg_pool2d(maps, window, stride=1, padding=window // 2, count_include_pad=False)
 
 
 def _at_side(maps: Tensor, side: int) -> Tensor:

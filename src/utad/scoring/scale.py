@@ -1,0 +1,99 @@
+"""The common scale of the terms: how far from its normal values a term is, place by place and for the whole image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from utad.scoring.state import FittedModule
+
+PRIOR_IMAGES = 8
+"""Images that the average over all positions counts for in the statistics of one position."""
+
+_LEAST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Maps and scores of normal images, each by the statistics of the others.
+
+    Attributes:
+        maps: `(N, g, g)`.
+        scores: `(N,)`.
+    """
+
+    maps: Tensor
+    scores: Tensor
+
+
+class TermScale(FittedModule):
+    """Centre and spread of one term on normal images: of its map at every position, and of its score.
+
+    A network's features at the border of an image, where it pads, differ from those inside, and some places of a
+    part vary more than others: a distance means something only beside the normal distances of its place.
+
+    Attributes:
+        location: `(g, g)`, mean of the map at every position, drawn towards the mean of all.
+        spread: `(g, g)`, its standard deviation, likewise.
+        of_images: mean and standard deviation of the score, `(2,)`.
+    """
+
+    location: Tensor
+    spread: Tensor
+    of_images: Tensor
+
+    def __init__(self, top_fraction: float) -> None:
+        super().__init__(("location", "spread", "of_images"))
+        self.top_fraction = top_fraction
+
+    def fit(self, maps: Tensor) -> Standardised:
+        """Fits to the maps `(N, g, g)` of normal images, N at least 2.
+
+        Returns:
+            The same images standardised, each map by the statistics of the other images: its own would make it
+            look more normal than it is.
+        """
+        values = maps.detach().double()
+        count, total = len(values), values.sum(dim=0)
+        centre = values.mean()
+        location = (total + PRIOR_IMAGES * centre) / (count + PRIOR_IMAGES)
+        squares = (values - location).square()
+        prior = squares.mean()
+        least = (_LEAST_SPREAD * max(1.0, float(values.abs().max()))) ** 2
+        variance = ((squares.sum(dim=0) + PRIOR_IMAGES * prior) / (count + PRIOR_IMAGES)).clamp_min(least)
+        self.location, self.spread = location.float(), variance.sqrt().float()
+        # Without image i: its part is taken out of the sums.
+        others = (total - values + PRIOR_IMAGES * centre) / (count - 1 + PRIOR_IMAGES)
+        moved = count * (location - others).square()
+        other_squares = (squares.sum(dim=0) + moved - (values - others).square() + PRIOR_IMAGES * prior).clamp_min(0.0)
+        other_variance = (other_squares / (count - 1 + PRIOR_IMAGES)).clamp_min(least)
+        standardised = ((values - others) / other_variance.sqrt()).float()
+        scores = top_mean(standardised, self.top_fraction)
+        self.of_images = _centre_and_spread(scores)
+        return Standardised(standardised, self._scaled(scores))
+
+    def of_map(self, maps: Tensor) -> Tensor:
+        """Maps `(N, g, g)`: 0 is the mean of normal images at that place, 1 one standard deviation above."""
+        self.require_fitted()
+        return (maps - self.location) / self.spread
+
+    def of_score(self, standardised: Tensor) -> Tensor:
+        """The scores of standardised maps, `(N, g, g)` to `(N,)`: 0 the mean of normal images, 1 one spread above."""
+        return self._scaled(top_mean(standardised, self.top_fraction))
+
+    def _scaled(self, scores: Tensor) -> Tensor:
+        return (scores - self.of_images[0]) / self.of_images[1]
+
+
+def top_mean(maps: Tensor, fraction: float) -> Tensor:
+    """Mean of the highest `fraction` of each map, at least one value: `(N, H, W)` to `(N,)`."""
+    values = maps.flatten(1)
+    return values.topk(max(1, round(fraction * values.shape[1])), dim=1).values.mean(dim=1)
+
+
+def _centre_and_spread(values: Tensor) -> Tensor:
+    flat = values.detach().double()
+    least = _LEAST_SPREAD * max(1.0, float(flat.abs().max()))
+    return torch.tensor([float(flat.mean()), max(float(flat.std(correction=0)), least)])
