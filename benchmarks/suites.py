@@ -1,18 +1,21 @@
 """Runs the committed comparisons, which docs/render.py puts into docs/benchmarks.md.
 
-    python benchmarks/suites.py [NAME ...] [--work runs/benchmarks]
+    python benchmarks/suites.py [NAME ...] [--again METHOD,METHOD] [--work runs/benchmarks]
 
 Takes hours on two cores; interrupted, it goes on where it stopped when run again. Each comparison is what
-`utad benchmark` does; methods whose fit takes under a minute run with three seeds, the others with one.
+`utad benchmark` does; methods whose fit takes under a minute run with three seeds, the others with one. After a change
+of one method, `--again` runs that one and keeps the committed cells of the others, each of which names its commit.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from utad.evaluation.benchmark import Benchmark, run_benchmark
 from utad.evaluation.matrix import Progress, write_results
@@ -22,45 +25,56 @@ from utad.evaluation.suites import suite_named
 QUICK = ("padim", "patchcore")
 """Their fit takes under a minute."""
 
-SLOW = ("utad", "efficientad-s", "ae-l2")
+SLOW = ("efficientad-s", "ae-l2")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Methods that run on the same categories with the same seeds; all categories of the suite if None."""
+
+    methods: Sequence[str]
+    seeds: Sequence[int] = (0,)
+    categories: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One committed file of results.
-
-    Attributes:
-        suite: the data.
-        methods: with one seed.
-        quick: with three.
-        categories: of the suite; all if None.
-    """
+    """One committed file of results: a suite, and the parts it is made of."""
 
     suite: str
-    methods: Sequence[str]
-    quick: Sequence[str] = ()
-    categories: Sequence[str] | None = None
+    parts: Sequence[Part]
 
-    def run(self, work: Path) -> dict[str, object]:
-        """Both parts, as one document of `results.json`."""
+    def run(self, work: Path, earlier: dict[str, Any], again: Collection[str] | None) -> dict[str, Any]:
+        """All parts, as one document of `results.json`.
+
+        Args:
+            work: where finished cells are kept.
+            earlier: the committed document, whose cells are taken over for methods that do not run.
+            again: the methods to run; all if None.
+        """
         suite = suite_named(self.suite)
-        parts = [
-            run_benchmark(Benchmark(suite, variants_of(methods), seeds, categories=self.categories), work, report=show)
-            for methods, seeds in ((self.methods, (0,)), (self.quick, (0, 1, 2)))
-            if methods
-        ]
-        document = dict(parts[0].document)
+        documents = []
+        for part in self.parts:
+            methods = [name for name in part.methods if again is None or name in again]
+            if methods:
+                plan = Benchmark(suite, variants_of(methods), part.seeds, categories=part.categories)
+                documents.append(run_benchmark(plan, work, report=show).document)
+        document = dict(documents[0])
         for key in ("cells", "failures"):
-            document[key] = [item for part in parts for item in part.document[key]]
-        document["seeds"] = sorted({seed for part in parts for seed in part.document["seeds"]})
+            kept = [item for item in earlier.get(key, ()) if again is not None and item["cell"]["method"] not in again]
+            document[key] = [*(item for part in documents for item in part[key]), *kept]
+        document["seeds"] = sorted({item["cell"]["seed"] for item in document["cells"]})
         return document
 
 
+FIRST_DIGITS = ("0", "1", "2", "3", "4")
+"""The slow baselines run on these alone."""
+
 COMPARISONS = {
-    "textures": Comparison("textures", SLOW, QUICK),
-    "elpv": Comparison("elpv", SLOW, QUICK),
-    "mnist-5k": Comparison("mnist-5k", SLOW, QUICK, categories=("0", "1", "2", "3", "4")),
-    "brick-all": Comparison("textures", METHODS, categories=("brick",)),
+    "textures": Comparison("textures", (Part(("utad",)), Part(QUICK, (0, 1, 2)), Part(SLOW))),
+    "elpv": Comparison("elpv", (Part(("utad",)), Part(QUICK, (0, 1, 2)), Part(SLOW))),
+    "mnist-5k": Comparison("mnist-5k", (Part(("utad",)), Part(QUICK, (0, 1, 2)), Part(SLOW, categories=FIRST_DIGITS))),
+    "brick-all": Comparison("textures", (Part(METHODS, categories=("brick",)),)),
 }
 
 
@@ -74,15 +88,19 @@ def main() -> int:
     """Runs the named comparisons and writes benchmarks/results/NAME.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(COMPARISONS)}; all if none is given")
+    parser.add_argument(
+        "--again", metavar="METHODS", help="run these alone, and keep the committed cells of the others"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"), help="where finished cells are kept")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(COMPARISONS))
     if unknown:
         parser.error(f"unknown comparison {', '.join(unknown)}: choose from {', '.join(COMPARISONS)}")
-    results = Path(__file__).parent / "results"
+    again = arguments.again.split(",") if arguments.again else None
     for name in arguments.names or COMPARISONS:
-        comparison = COMPARISONS[name]
-        write_results(results / f"{name}.json", comparison.run(arguments.work / comparison.suite))
+        comparison, file = COMPARISONS[name], Path(__file__).parent / "results" / f"{name}.json"
+        earlier = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        write_results(file, comparison.run(arguments.work / comparison.suite, earlier, again))
     return 0
 
 

@@ -90,8 +90,10 @@ def _components(preset: str) -> tuple[Variant, ...]:
 
 
 def _measurements(preset: str) -> tuple[Variant, ...]:
-    stages = len(load_config(preset).backbone.stages)
+    config = load_config(preset)
+    stages = len(config.backbone.stages)
     pixels = ("scoring.method=paper", "scoring.space=pixels")
+    default, calibrated = config.scoring, ("scoring.method=calibrated",)
     alone = [["1" if other == stage else "0" for other in range(stages)] for stage in range(stages)]
     return (
         *(
@@ -103,7 +105,9 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
             for stage, w in enumerate(alone)
         ),
         Variant("PM", "utad", ("scoring.method=paper",)),
-        Variant("calibrated", "utad"),
+        *(Variant(f"term {name} alone", "utad", (*calibrated, f"scoring.terms=[{name}]")) for name in default.terms),
+        Variant("calibrated, light as it is", "utad", (*calibrated, "scoring.even_light=false")),
+        Variant("calibrated", "utad", calibrated),
     )
 
 
