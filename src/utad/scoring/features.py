@@ -47,4 +47,4 @@ def measure(backbone: Backbone, restoration: Restoration) -> tuple[StageFeatures
             restoration.naive_impression,
         ]
     )  # (4 N, C, S, S)
-    return tuple(StageFeatures(*features.chunk(4)) for features in backbone(stacked))
+    return tuple(StageFeatures(*features.unflatten(0, (4, -1)).unbind()) for features in backbone(stacked))
