@@ -9,7 +9,7 @@ import torch
 from tests import fabricate
 from utad.data.loading import load_images
 from utad.data.tensors import to_tensor
-from utad.errors import DatasetError, InputError
+from utad.errors import DatasetError, ImageReadError, InputError
 from utad.types import Sample
 
 
