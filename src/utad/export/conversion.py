@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from utad.export.dependencies import require
-from utad.export.engines import INPUT, OUTPUTS, PREPARED
+from utad.export.engines import GIVEN, INPUT, OUTPUTS, PREPARED
 from utad.export.graph import ExportGraph
 from utad.scoring.network import DetectorNetwork, build_network
 
@@ -20,8 +16,13 @@ _MOST = 65_535
 """Images, rows and columns at the most; below 2^16, positions in `resize` are exact in single precision."""
 
 
-def write_onnx(network: DetectorNetwork, path: Path) -> None:
+def write_onnx(network: DetectorNetwork, path: Path, *, boundaries: bool = False) -> None:
     """Writes the whole detector as one ONNX file, for any number and size of images.
+
+    Args:
+        network: fitted.
+        path: of the file.
+        boundaries: as for `ExportGraph`.
 
     Raises:
         MissingDependencyError: if onnx or onnxscript is not installed.
@@ -30,15 +31,16 @@ def write_onnx(network: DetectorNetwork, path: Path) -> None:
         require(module, "onnx")
     images = torch.zeros(2, 50, 70, 3, dtype=torch.uint8)
     sizes = {dim: torch.export.Dim(name, min=1, max=_MOST) for dim, name in enumerate(("n", "h", "w"))}
-    with _quiet_exporter():
-        program = torch.export.export(ExportGraph(_plain(network)).eval(), (images,), dynamic_shapes=(sizes,))
-        exported: Any = torch.onnx.export(
-            program,
-            dynamo=True,
-            input_names=[INPUT],
-            output_names=[*OUTPUTS, PREPARED],
-            verbose=False,
-        )
+    graph = ExportGraph(_plain(network), boundaries=boundaries).eval()
+    program = torch.export.export(graph, (images,), dynamic_shapes=(sizes,))
+    extra = len(program.graph_signature.user_outputs) - len(OUTPUTS)
+    exported: Any = torch.onnx.export(
+        program,
+        dynamo=True,
+        input_names=[INPUT],
+        output_names=[*OUTPUTS, *[PREPARED, *(f"{GIVEN}{index}" for index in range(1, extra))][:extra]],
+        verbose=False,
+    )
     assert exported is not None
     exported.save(path)
 
@@ -62,16 +64,3 @@ def _plain(network: DetectorNetwork) -> DetectorNetwork:
     copy = build_network(network.config, network.channels, pretrained=False)
     copy.load_state_dict({name: tensor.detach().cpu() for name, tensor in network.state_dict().items()})
     return copy.eval().requires_grad_(requires_grad=False)
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Keeps the exporter's own chatter away from a user who can do nothing about it."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            yield
-    finally:
-        logger.setLevel(level)

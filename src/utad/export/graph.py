@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -13,10 +15,12 @@ from utad.export.resize import (
     resize,
     resize_uint8,
 )
+from utad.models.two_stage import Restoration
+from utad.scoring.features import StageFeatures
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.segmentation import segment
 
-Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+Outputs = tuple[Tensor, ...]
 
 
 class ExportGraph(nn.Module):
@@ -27,12 +31,15 @@ class ExportGraph(nn.Module):
 
     Args:
         network: fitted.
+        boundaries: also give the tensors at which networks and float arithmetic meet, where a runtime is to cut the
+            graph in order to compute the networks alone in bf16.
     """
 
     luma: Tensor
 
-    def __init__(self, network: DetectorNetwork) -> None:
+    def __init__(self, network: DetectorNetwork, *, boundaries: bool = False) -> None:
         super().__init__()
+        self.boundaries = boundaries
         self.network = network
         self.size = network.config.image.size
         # Read here: the graph holds them as numbers.
@@ -45,8 +52,8 @@ class ExportGraph(nn.Module):
 
         Returns:
             Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool, then
-            impression, naive impression and reconstruction, `(N, H, W, 3)` uint8, then what the networks see,
-            `(N, C, S, S)` in [0, 1].
+            impression, naive impression and reconstruction, `(N, H, W, 3)` uint8. With `boundaries`, then what the
+            networks see, `(N, C, S, S)` in [0, 1], and all that they give.
         """
         rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(self.size)
         prepared = self._prepare(images, rows, columns, side)
@@ -58,7 +65,7 @@ class ExportGraph(nn.Module):
             bilinear_weights(side, columns),
         )
         weights = antialiased_weights(side, rows), antialiased_weights(side, columns)
-        return (
+        outputs = (
             self.image_normalisation.apply(measured.score),
             measured.score,
             anomaly_map,
@@ -66,8 +73,8 @@ class ExportGraph(nn.Module):
             _picture(restoration.impression, *weights),
             _picture(restoration.naive_impression, *weights),
             _picture(restoration.reconstruction, *weights),
-            prepared,
         )
+        return (*outputs, prepared, *_given(restoration, features)) if self.boundaries else outputs
 
     def _prepare(self, images: Tensor, rows: Tensor, columns: Tensor, side: Tensor) -> Tensor:
         """What `to_tensor` does: `(N, H, W, 3)` uint8 to `(N, C, S, S)` in [0, 1]."""
@@ -76,6 +83,14 @@ class ExportGraph(nn.Module):
         if self.network.channels == 1:
             return (resized * self.luma).sum(dim=1, keepdim=True).clamp(0.0, 1.0)
         return resized
+
+
+def _given(restoration: Restoration, features: Sequence[StageFeatures]) -> list[Tensor]:
+    """What the networks give to the measurement, each tensor once."""
+    images = [restoration.impression, restoration.naive_impression, restoration.reconstruction]
+    for stage in features:
+        images += [stage.image, stage.reconstruction, stage.impression, stage.naive_impression]
+    return [tensor for tensor in {id(tensor): tensor for tensor in images}.values() if tensor is not restoration.image]
 
 
 def _picture(picture: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -41,13 +43,14 @@ def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int) -> Any:
     kept = [node.get_friendly_name() for node in model.get_ops() if not _is_quantised(node)]
     step = -(-len(samples) // MOST_IMAGES)
     images = _Images(samples[::step], max_pixels)
-    return nncf.quantize(
-        model,
-        nncf.Dataset(images),
-        subset_size=len(images.samples),
-        preset=nncf.QuantizationPreset.MIXED,
-        ignored_scope=nncf.IgnoredScope(names=kept, validate=False),
-    )
+    with redirect_stdout(StringIO()):  # its progress bars
+        return nncf.quantize(
+            model,
+            nncf.Dataset(images),
+            subset_size=len(images.samples),
+            preset=nncf.QuantizationPreset.MIXED,
+            ignored_scope=nncf.IgnoredScope(names=kept, validate=False),
+        )
 
 
 class _Images:

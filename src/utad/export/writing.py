@@ -102,7 +102,7 @@ def _write_graph(
         write_onnx(network, target)
         return
     intermediate = folder / "intermediate.onnx"
-    write_onnx(network, intermediate)
+    write_onnx(network, intermediate, boundaries=precision == "bf16")
     model = read_as_openvino(intermediate)
     if precision == "int8":
         model = quantise(model, normal, max_pixels=network.config.image.max_pixels)
