@@ -31,9 +31,9 @@ def colour(parts):
 
 @pytest.fixture(scope="session")
 def grey():
-    """One channel, Eq. 8 as printed, no guidance."""
+    """One channel, the paper's layout without guidance, Eq. 8 as printed."""
     torch.set_num_threads(1)
-    overrides = [*SMALL, "scoring.method=paper", "expert_net.guidance=false"]
+    overrides = [*SMALL, "scoring.method=paper", "expert_net.layout=paper", "expert_net.guidance=false"]
     return UTAD(overrides=overrides).fit([fabricate.picture(seed=seed, grey=True) for seed in range(12)])
 
 

@@ -13,6 +13,7 @@ from utad.export.loading import is_export, load_detector
 from utad.export.manifest import read_manifest
 from utad.export.parity import Parity
 from utad.export.writing import export_detector
+from utad.training.precision import cpu_computes_bf16
 
 SIZES = [(64, 64), (50, 70), (300, 200), (31, 64), (1, 90), (3, 3)]
 IMAGES = [
@@ -55,8 +56,8 @@ def test_lower_precision_is_explicit_and_gives_finite_scores(name, precision, ex
     manifest = read_manifest(folder)
     assert manifest.precision == precision
     assert manifest.parity["n_images"] > 0
-    # It is not the fp32 graph under another name.
-    assert manifest.parity["score"] > 1e-5
+    if precision == "int8" or cpu_computes_bf16():  # elsewhere OpenVINO computes bf16 in fp32
+        assert manifest.parity["score"] > 1e-5
     for prediction in load_detector(folder).predict(IMAGES):
         assert math.isfinite(prediction.pred_score)
         assert np.isfinite(prediction.anomaly_map).all()

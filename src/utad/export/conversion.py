@@ -23,22 +23,18 @@ def write_onnx(network: DetectorNetwork, path: Path, *, boundaries: bool = False
         network: fitted.
         path: of the file.
         boundaries: as for `ExportGraph`.
-
-    Raises:
-        MissingDependencyError: if onnx or onnxscript is not installed.
     """
-    for module in ("onnx", "onnxscript"):
-        require(module, "onnx")
     images = torch.zeros(2, 50, 70, 3, dtype=torch.uint8)
     sizes = {dim: torch.export.Dim(name, min=1, max=_MOST) for dim, name in enumerate(("n", "h", "w"))}
     graph = ExportGraph(_plain(network), boundaries=boundaries).eval()
     program = torch.export.export(graph, (images,), dynamic_shapes=(sizes,))
-    extra = len(program.graph_signature.user_outputs) - len(OUTPUTS)
+    further = len(program.graph_signature.user_outputs) - len(OUTPUTS)
+    inner = [PREPARED, *(f"{GIVEN}{index}" for index in range(1, further))] if boundaries else []
     exported: Any = torch.onnx.export(
         program,
         dynamo=True,
         input_names=[INPUT],
-        output_names=[*OUTPUTS, *[PREPARED, *(f"{GIVEN}{index}" for index in range(1, extra))][:extra]],
+        output_names=[*OUTPUTS, *inner],
         verbose=False,
     )
     assert exported is not None

@@ -92,9 +92,12 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelFileError(f"{path} is damaged or was edited, its content does not match its sha256: {_AGAIN}")
     del content["kind"], content["format_version"]
     try:
-        return Manifest(**content)
+        manifest = Manifest(**content)
     except TypeError as error:
         raise ModelFileError(f"{path} is not complete ({error}): {_AGAIN}") from None
+    if manifest.format not in GRAPH_NAMES:
+        raise ModelFileError(f"{path} is of an unknown format {manifest.format!r}: expected {', '.join(GRAPH_NAMES)}")
+    return manifest
 
 
 def read_graph(folder: Path, manifest: Manifest) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -30,6 +30,10 @@ from utad.types import Sample
 TOLERANCE = 1e-3
 """Largest relative difference of scores that an export in fp32 may have."""
 
+_NEEDED: Mapping[Format, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "openvino": ("onnx", "onnxscript", "openvino"),
+}
 _RECORDED = ("utad", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
 
 
@@ -65,7 +69,8 @@ def export_detector(
     network = detector.network_
     if network is None:
         raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
-    require("onnxruntime" if graph_format == "onnx" else "openvino", graph_format)
+    for module in _NEEDED[graph_format]:
+        require(module, graph_format)
     with atomic_directory(output) as folder:
         with output_errors(output):
             _write_graph(network, folder, graph_format, precision, normal)

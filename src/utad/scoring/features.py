@@ -47,4 +47,9 @@ def measure(backbone: Backbone, restoration: Restoration) -> tuple[StageFeatures
             restoration.naive_impression,
         ]
     )  # (4 N, C, S, S)
-    return tuple(StageFeatures(*features.unflatten(0, (4, -1)).unbind()) for features in backbone(stacked))
+    count = restoration.image.shape[0]
+    # Slices and not chunks: how many chunks there are depends, to a tracer, on the size of the batch.
+    return tuple(
+        StageFeatures(*(features[start * count : (start + 1) * count] for start in range(4)))
+        for features in backbone(stacked)
+    )
