@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests import fabricate
 from utad.errors import ImageReadError
@@ -25,12 +26,19 @@ def predicting(*scores):
 
 
 def test_differences_are_relative_to_the_score_or_to_the_threshold():
-    samples = [Sample(f"{index}", PICTURE) for index in range(4)]
-    found = compare(predicting(4.0, 0.0, 0.4, None), predicting(4.4, 0.01, 0.6, None), samples, images="four")
-    assert found == Parity("four", 3, found.score, found.anomaly_map, 1)
+    samples = [Sample(f"{index}", PICTURE) for index in range(3)]
+    found = compare(predicting(4.0, 0.0, 0.4), predicting(4.4, 0.01, 0.6), samples, images="three")
+    assert found == Parity("three", 3, found.score, found.anomaly_map, 1)
     assert np.isclose(found.score, 0.2 / 0.5)
     assert np.isclose(found.anomaly_map, 0.4)
     assert found.as_dict()["labels_flipped"] == 1
+
+
+@pytest.mark.parametrize("gone", [(1.0, None), (None, 1.0), (None, None)])
+def test_a_file_that_cannot_be_read_stops_it(gone):
+    first, second = gone
+    with pytest.raises(ImageReadError, match="gone"):
+        compare(predicting(first), predicting(second), [Sample("x", PICTURE)], images="one")
 
 
 def test_fabricated_images_are_the_same_each_time_and_of_both_kinds():

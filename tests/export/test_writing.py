@@ -9,6 +9,8 @@ from tests import fabricate
 from utad import UTAD
 from utad.errors import ConfigError, ExportError, ModelFileError, NotFittedError, OutputError
 from utad.export import writing
+from utad.export.conversion import write_openvino
+from utad.export.dependencies import require
 from utad.export.loading import is_export, load_detector
 from utad.export.manifest import read_manifest
 from utad.export.parity import Parity
@@ -93,6 +95,16 @@ def test_a_folder_that_holds_something_is_left_alone(colour, export):
     with pytest.raises(OutputError, match="not an empty folder"):
         export_detector(colour, folder, graph_format="onnx")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_place_that_cannot_be_written_is_named(colour, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(OutputError, match="cannot write"):
+        export_detector(colour, tmp_path / "file" / "x", graph_format="onnx")
+    openvino = require("openvino", "openvino")
+    value = openvino.opset13.parameter([1], openvino.Type.f32, name="x")
+    with pytest.raises(OSError, match="file"):
+        write_openvino(openvino.Model([value], [value], "m"), tmp_path / "file" / "x" / "detector.xml")
 
 
 def test_an_export_that_differs_is_not_written(colour, export, tmp_path, monkeypatch):

@@ -51,8 +51,15 @@ def read_as_openvino(onnx_path: Path) -> Any:
 
 
 def write_openvino(model: Any, path: Path) -> None:
-    """Writes an OpenVINO model to `path`, a `.xml`, and its weights beside it."""
-    require("openvino", "openvino").save_model(model, path, compress_to_fp16=False)
+    """Writes an OpenVINO model to `path`, a `.xml`, and its weights beside it.
+
+    Raises:
+        OSError: if that is not possible.
+    """
+    try:
+        require("openvino", "openvino").save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # its writer wraps the operating system's errors
+        raise OSError(" ".join(str(error).split())) from error
 
 
 def _plain(network: DetectorNetwork) -> DetectorNetwork:

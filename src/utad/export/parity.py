@@ -44,24 +44,27 @@ class Parity:
 
 
 def compare(reference: PredictSamples, other: PredictSamples, samples: Sequence[Sample], *, images: str) -> Parity:
-    """Runs both over the same images, one at a time in memory; unreadable ones count for nothing.
+    """Runs both over the same images, in bounded memory.
 
     Args:
         reference: `predict_samples` of the detector.
         other: that of its export.
         samples: the images.
         images: what they are, in words.
+
+    Raises:
+        ImageReadError: naming a file that cannot be read.
     """
     scores, maps, flipped = [0.0], [0.0], 0
-    count = 0
     for (_, one), (_, two) in zip(reference(samples), other(samples), strict=True):
-        if isinstance(one, ImageReadError) or isinstance(two, ImageReadError):
-            continue
+        if isinstance(one, ImageReadError):
+            raise one
+        if isinstance(two, ImageReadError):
+            raise two
         scores.append(abs(one.pred_score - two.pred_score) / max(abs(one.pred_score), SCORE_SCALE))
         maps.append(float(np.abs(one.anomaly_map - two.anomaly_map).max()))
         flipped += one.pred_label != two.pred_label
-        count += 1
-    return Parity(images, count, max(scores), max(maps), flipped)
+    return Parity(images, len(samples), max(scores), max(maps), flipped)
 
 
 def fabricated_samples() -> list[Sample]:

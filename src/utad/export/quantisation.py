@@ -37,6 +37,7 @@ def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int) -> Any:
 
     Raises:
         MissingDependencyError: if nncf is not installed.
+        ImageReadError: naming a file that cannot be read.
     """
     nncf = require("nncf", "openvino")
     logging.getLogger("nncf").setLevel(logging.ERROR)
@@ -62,8 +63,9 @@ class _Images:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         for _, image in iterate_images(self.samples, max_pixels=self._max_pixels):
-            if not isinstance(image, ImageReadError):
-                yield to_8_bit(image)[None]
+            if isinstance(image, ImageReadError):
+                raise image
+            yield to_8_bit(image)[None]
 
 
 def _is_quantised(node: Any) -> bool:

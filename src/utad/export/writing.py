@@ -61,6 +61,7 @@ def export_detector(
     Raises:
         ConfigError: if format and precision do not go together, or int8 lacks images.
         ExportError: if the scores of an export in fp32 differ; nothing is written.
+        ImageReadError: naming a normal image that cannot be read.
         MissingDependencyError: if a package is not installed.
         NotFittedError: before `fit`.
         OutputError: if the folder is taken or cannot be written.
