@@ -5,7 +5,7 @@ import os
 import pytest
 
 from utad.errors import OutputError
-from utad.files import atomic_path, make_directory, output_errors, write_atomically
+from utad.files import atomic_directory, atomic_path, make_directory, output_errors, write_atomically
 
 
 @pytest.fixture
@@ -118,3 +118,30 @@ def test_only_errors_of_the_operating_system_are_translated(tmp_path):
         _ = 1 / 0
     with pytest.raises(OutputError, match="disk on fire"), output_errors(tmp_path):
         raise OSError("disk on fire")
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "näher" / "export"
+    with pytest.raises(IsADirectoryError), atomic_directory(target) as folder:
+        (folder.joinpath("graph").write_bytes(b"part"), folder.write_bytes(b"a folder is no file"))
+    assert list(target.parent.iterdir()) == []
+    target.mkdir()
+    with atomic_directory(target) as folder:
+        (folder / "graph").write_bytes(b"whole")
+        assert list(target.iterdir()) == []
+    assert [path.read_bytes() for path in target.iterdir()] == [b"whole"]
+    assert [path.name for path in target.parent.iterdir()] == ["export"]
+    assert target.stat().st_mode == tmp_path.joinpath("näher").stat().st_mode
+
+
+@pytest.mark.parametrize("taken", ["file", "folder"])
+def test_a_taken_place_is_left_alone(tmp_path, taken):
+    target = tmp_path / "export"
+    if taken == "file":
+        target.write_text("mine", encoding="utf-8")
+    else:
+        target.mkdir()
+        (target / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match="export exists and is not an empty folder"), atomic_directory(target):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]

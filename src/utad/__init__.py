@@ -20,6 +20,7 @@ from utad.errors import UTADError
 if TYPE_CHECKING:
     from utad.config import Config, load_config
     from utad.detector import UTAD
+    from utad.export.loading import load_detector
     from utad.types import Category, Prediction, Sample
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "errors",
     "load_config",
+    "load_detector",
 ]
 
 _WHERE = {
@@ -43,6 +45,7 @@ _WHERE = {
     "Prediction": "utad.types",
     "Sample": "utad.types",
     "load_config": "utad.config",
+    "load_detector": "utad.export.loading",
 }
 
 

@@ -15,16 +15,17 @@ import torch
 
 from utad.config import Config, load_config, parse_config
 from utad.data.held_out import held_out_block
-from utad.data.loading import LoadedImages, iterate_images, load_images
+from utad.data.loading import LoadedImages, load_images
+from utad.data.streaming import iterate_images
 from utad.data.tensors import to_tensor
-from utad.errors import DataError, ImageReadError, NotFittedError, TrainingError
-from utad.inputs import Input, is_single, iterate_samples, normal_samples
+from utad.errors import ImageReadError, NotFittedError, TrainingError
+from utad.inputs import Input, iterate_samples, normal_samples, predictions_of
 from utad.model_file import MODEL_NAME, read_model, write_model
 from utad.prediction import to_prediction
 from utad.run_folder import prepare_run_folder, write_config
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation, fit_normalisation
-from utad.thresholds import Recalibration, threshold_for
+from utad.thresholds import Recalibration, recalibrate_labelled
 from utad.training.fit import train_two_stage
 from utad.types import Category, Image, Prediction, Sample
 
@@ -172,14 +173,8 @@ class UTAD:
             ImageReadError: naming the file that cannot be read.
             InputError: if an input is not an image.
         """
-        predictions = []
-        for sample, outcome in self.predict_samples(list(iterate_samples(inputs)), batch_size=batch_size):
-            if isinstance(outcome, ImageReadError):
-                raise outcome
-            del sample
-            predictions.append(outcome)
-        single = is_single(inputs) and not (isinstance(inputs, str | Path) and Path(inputs).is_dir())
-        return predictions[0] if single else predictions
+        outcomes = self.predict_samples(list(iterate_samples(inputs)), batch_size=batch_size)
+        return predictions_of(inputs, outcomes)
 
     def predict_samples(
         self, samples: Sequence[Sample], *, batch_size: int = 8
@@ -216,14 +211,9 @@ class UTAD:
         Raises:
             DataError: unless both kinds are there.
         """
-        labelled = [sample for sample in samples if sample.anomalous is not None]
-        if not labelled:
-            raise DataError("none of the images has a label: name the folders normal/ and abnormal/")
-        scores = np.array([prediction.pred_score for prediction in self.predict(labelled)])
-        labels = np.array([bool(sample.anomalous) for sample in labelled])
-        self.threshold = threshold_for(scores, labels, target)
-        basis = f"{target} on {int((~labels).sum())} normal and {int(labels.sum())} anomalous images"
-        return Recalibration(self.threshold, basis, len(labelled))
+        outcome = recalibrate_labelled(self.predict_samples, samples, target)
+        self.threshold = outcome.threshold
+        return outcome
 
     def save(self, path: Path | str) -> None:
         """Writes the whole detector to one safetensors file, atomically.

@@ -49,6 +49,10 @@ class WeightsError(UTADError):
     """Pretrained backbone weights are missing, damaged or do not fit; the message says where to get them."""
 
 
+class ExportError(UTADError):
+    """A detector cannot be exported, or its export would not give the same answers."""
+
+
 class OutputError(UTADError):
     """Something cannot be written: no space, no permission, or the place is taken."""
 

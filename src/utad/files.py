@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside `path`; on success it is flushed to disk and becomes `path`.
+
+    Raises:
+        OutputError: if there is something at `path` other than an empty folder, or it cannot be written; what stood
+            there is untouched.
+    """
+    with output_errors(path):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise OutputError(f"{path} exists and is not an empty folder: choose another one, or delete it first")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".utad-", suffix=".part"))
+    try:
+        yield temporary
+        with output_errors(path):
+            for file in temporary.iterdir():
+                _sync(file)
+            os.chmod(temporary, 0o777 & ~_umask())
+            if path.exists():
+                path.rmdir()
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

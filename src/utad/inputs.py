@@ -1,28 +1,31 @@
-"""What `UTAD.fit` and `UTAD.predict` accept, turned into samples."""
+"""What `fit` and `predict` accept, turned into samples. Tensors are understood without importing torch."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
 import numpy as np
 import PIL.Image
-import torch
 
 from utad.data.conversion import image_from_array, image_from_pil
 from utad.data.listing import list_images
-from utad.errors import InputError
-from utad.types import Category, Sample
+from utad.errors import ImageReadError, InputError
+from utad.types import Category, Prediction, Sample
 
-Input = str | Path | PIL.Image.Image | np.ndarray[Any, Any] | torch.Tensor | Sample
+if TYPE_CHECKING:
+    import torch
+
+Input = Union[str, Path, PIL.Image.Image, np.ndarray[Any, Any], "torch.Tensor", Sample]
 """One image: a file, a PIL image, an array `(H, W[, C])` of uint8, uint16 or float in [0, 1], or a tensor
 `(C, H, W)` in [0, 1]."""
 
 
 def is_single(inputs: object) -> bool:
     """Whether this is one image rather than several: a 4-dimensional tensor or array is a batch, even of one."""
-    if isinstance(inputs, torch.Tensor | np.ndarray):
+    if _is_tensor(inputs) or isinstance(inputs, np.ndarray):
         return inputs.ndim <= 3
     return isinstance(inputs, str | Path | PIL.Image.Image | Sample)
 
@@ -60,7 +63,7 @@ def as_sample(item: object, name: str) -> Sample:
         return Sample(Path(item).as_posix(), Path(item))
     if isinstance(item, PIL.Image.Image):
         return Sample(name, image_from_pil(item))
-    if isinstance(item, torch.Tensor):
+    if _is_tensor(item):
         if item.ndim != 3 or item.shape[0] not in (1, 3):
             raise InputError(f"{name}: got a tensor of shape {tuple(item.shape)}, expected (C, H, W) with C 1 or 3")
         return Sample(name, image_from_array(item.detach().cpu().permute(1, 2, 0).float().numpy(), name=name))
@@ -78,3 +81,30 @@ def normal_samples(data: object) -> list[Sample]:
 
         return list(open_category(data).train)
     return list(iterate_samples(data))
+
+
+def predictions_of(
+    inputs: object, outcomes: Iterable[tuple[Sample, Prediction | ImageReadError]]
+) -> Prediction | list[Prediction]:
+    """What `predict` returns for `inputs`: one prediction for one image, a list for several or a folder.
+
+    Args:
+        inputs: as they were given.
+        outcomes: of the samples of `inputs`.
+
+    Raises:
+        ImageReadError: naming the file that cannot be read.
+    """
+    predictions = []
+    for _, outcome in outcomes:
+        if isinstance(outcome, ImageReadError):
+            raise outcome
+        predictions.append(outcome)
+    single = is_single(inputs) and not (isinstance(inputs, str | Path) and Path(inputs).is_dir())
+    return predictions[0] if single else predictions
+
+
+def _is_tensor(item: object) -> TypeGuard[torch.Tensor]:
+    # Who has a tensor at hand has imported torch; importing it here would take seconds for nothing.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(item, torch.Tensor)

@@ -122,7 +122,10 @@ def find_model(path: Path) -> Path:
     if path.is_dir():
         inside = path / MODEL_NAME
         if not inside.is_file():
-            raise ModelFileError(f"the folder {path} holds no {MODEL_NAME}: has its training finished?")
+            raise ModelFileError(
+                f"the folder {path} holds no {MODEL_NAME}: has its training finished? "
+                "(An export is read by utad.load_detector.)"
+            )
         return inside
     if not path.is_file():
         raise ModelFileError(f"there is no model at {path}: expected a model file or the folder of a finished run")

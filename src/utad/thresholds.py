@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from utad.errors import ConfigError, DataError
+from utad.errors import ConfigError, DataError, ImageReadError
+from utad.types import Prediction, Sample
+
+Scoring = Callable[[Sequence[Sample]], Iterable[tuple[Sample, Prediction | ImageReadError]]]
+"""`predict_samples` of a detector."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,32 @@ def parse_target(target: str) -> float | None:
     if name != "recall" or not 0.0 < recall <= 1.0:
         raise ConfigError(f"got target {target!r}, expected f1 or recall=R with R above 0 and at most 1")
     return recall
+
+
+def recalibrate_labelled(predict_samples: Scoring, samples: Sequence[Sample], target: str) -> Recalibration:
+    """The threshold that suits labelled images.
+
+    Args:
+        predict_samples: of the detector.
+        samples: normal and anomalous images; those without a label are left out.
+        target: `f1` or `recall=R`.
+
+    Raises:
+        DataError: unless both kinds are there.
+        ImageReadError: naming a file that cannot be read.
+    """
+    labelled = [sample for sample in samples if sample.anomalous is not None]
+    if not labelled:
+        raise DataError("none of the images has a label: name the folders normal/ and abnormal/")
+    scores = []
+    for _, outcome in predict_samples(labelled):
+        if isinstance(outcome, ImageReadError):
+            raise outcome
+        scores.append(outcome.pred_score)
+    labels = np.array([bool(sample.anomalous) for sample in labelled])
+    threshold = threshold_for(np.array(scores, dtype=np.float64), labels, target)
+    basis = f"{target} on {int((~labels).sum())} normal and {int(labels.sum())} anomalous images"
+    return Recalibration(threshold, basis, len(labelled))
 
 
 def threshold_for(scores: NDArray[np.float64], labels: NDArray[np.bool_], target: str) -> float:

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 import numpy as np
 import pytest
 import torch
 
 from tests import fabricate
-from utad.data import loading
-from utad.data.loading import iterate_images, load_images
+from utad.data.loading import load_images
 from utad.data.tensors import to_tensor
 from utad.errors import DatasetError, ImageReadError, InputError
 from utad.types import Sample
@@ -91,34 +89,3 @@ def test_bad_arguments_are_errors_and_not_skipped():
     wrong = [Sample("part 3", np.zeros((4, 4, 2), np.uint8))]
     with pytest.raises(InputError, match="part 3"):
         load_images(wrong, size=8, channels=3, skip_bad=True)
-    with pytest.raises(InputError, match="0 workers"):
-        iterate_images(wrong, workers=0)
-
-
-def test_iterate_yields_images_and_errors_in_order(tmp_path):
-    samples = files(tmp_path, 5)
-    samples.insert(2, Sample("gone", tmp_path / "gone.png"))
-    results = list(iterate_images(samples, workers=2))
-    assert [sample.name for sample, _ in results] == [sample.name for sample in samples]
-    assert isinstance(results[2][1], ImageReadError)
-    assert np.array_equal(results[5][1], fabricate.picture(20, 24, seed=4))
-
-
-def test_iterate_reads_only_a_few_ahead_and_stops_when_left(monkeypatch):
-    started: list[str] = []
-    lock = threading.Lock()
-
-    def counting(sample: Sample, *, max_pixels: int) -> np.ndarray:
-        with lock:
-            started.append(sample.name)
-        return sample.image
-
-    monkeypatch.setattr(loading, "load_image", counting)
-    samples = [Sample(str(i), fabricate.picture(4, 4)) for i in range(200)]
-    stream = iterate_images(samples, workers=3)
-    for taken in range(1, 11):
-        next(stream)
-        assert len(started) <= taken + 2 * 3
-    stream.close()
-    assert len(started) <= 16
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("utad-read")]

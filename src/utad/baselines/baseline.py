@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from utad.baselines.features import FrozenFeatures
 from utad.data.held_out import held_out_block
-from utad.data.loading import iterate_images, load_images
+from utad.data.loading import load_images
+from utad.data.streaming import iterate_images
 from utad.data.tensors import to_tensor
 from utad.errors import ImageReadError, NotFittedError
 from utad.scoring.normalisation import Normalisation, fit_normalisation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from utad.cli import benchmark, calibrate, demo, doctor, evaluate, predict, train
+from utad.cli import benchmark, calibrate, demo, doctor, evaluate, export, predict, train
 
 app = typer.Typer(
     name="utad",
@@ -20,6 +20,7 @@ app.command()(train.train)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
+app.command()(export.export)
 app.command()(benchmark.benchmark)
 app.command()(doctor.doctor)
 

@@ -28,17 +28,29 @@ def calibrate(
         raise typer.BadParameter("give either --normal DIR or --labelled DATA", param_hint="--normal / --labelled")
 
     from utad.data.catalog import open_category
-    from utad.detector import UTAD
-    from utad.model_file import find_model
+    from utad.errors import ConfigError
+    from utad.export.exported import ExportedDetector
+    from utad.export.loading import load_detector
 
-    detector = UTAD.load(model)
+    detector = load_detector(model)
     if normal is not None:
+        if isinstance(detector, ExportedDetector):
+            raise ConfigError(
+                "the normalisation of an export lies inside its graph: run utad calibrate --normal on the model it was "
+                "exported from, and export that again"
+            )
         outcome = detector.calibrate(open_category(str(normal.resolve())).train, fpr=fpr)
     else:
         assert labelled is not None
         images = open_category(labelled, category=category, root=root, seed=detector.config.seed)
         outcome = detector.calibrate_labelled(images.test, target=target)
-    detector.save(find_model(model))
+    if isinstance(detector, ExportedDetector):
+        saved = detector.save_threshold(model)
+    else:
+        from utad.model_file import find_model
+
+        saved = find_model(model)
+        detector.save(saved)
     if as_json:
         print_json(outcome.as_dict())
-    say(f"threshold {outcome.threshold:.4f} ({outcome.basis}); saved in {find_model(model)}", as_json=as_json)
+    say(f"threshold {outcome.threshold:.4f} ({outcome.basis}); saved in {saved}", as_json=as_json)

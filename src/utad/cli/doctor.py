@@ -22,7 +22,12 @@ PACKAGES = (
     "scikit-image",
     "safetensors",
 )
-EXTRAS = {"bench": ("mlxtend", "elpv_dataset"), "tensorboard": ("tensorboard",)}
+EXTRAS = {
+    "bench": ("mlxtend", "elpv_dataset"),
+    "tensorboard": ("tensorboard",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "openvino": ("openvino", "nncf", "onnx", "onnxscript"),
+}
 PAPER_PARAMETERS_MILLION = 16.77
 
 

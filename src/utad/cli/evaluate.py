@@ -33,10 +33,10 @@ def evaluate(
     """Evaluate MODEL on the test images of DATA; writes metrics.json, metrics.md and predictions.csv."""
     start_logging()
     from utad.data.catalog import open_category
-    from utad.detector import UTAD
     from utad.evaluation.evaluate import evaluate_to_folder
+    from utad.export.loading import load_detector
 
-    detector = UTAD.load(model)
+    detector = load_detector(model)
     images = open_category(data, category=category, root=root, seed=detector.config.seed, download=download)
     outcome = evaluate_to_folder(detector, images, output, dataset=data, batch_size=batch_size, progress=on_terminal())
     if as_json:

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Model = Annotated[Path, typer.Argument(help="A model file, or the folder of a run.", show_default=False)]
+Model = Annotated[
+    Path, typer.Argument(help="A model file, the folder of a run, or an exported folder.", show_default=False)
+]
 Data = Annotated[
     str,
     typer.Argument(help="A folder, or a known data set (utad doctor lists them).", show_default=False),

@@ -31,10 +31,10 @@ def predict(
     if unknown:
         raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(SAVABLE)}", param_hint="--save")
 
-    from utad.detector import UTAD
     from utad.evaluation.predicting import predict_to_folder
+    from utad.export.loading import load_detector
 
-    detector = UTAD.load(model)
+    detector = load_detector(model)
     if threshold is not None:
         detector.threshold = threshold
     summary = predict_to_folder(

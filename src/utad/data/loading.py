@@ -1,26 +1,21 @@
-"""Reading many images at once: in threads, in order, and naming every file that is damaged."""
+"""Reading the images of a data set into memory, naming every file that is damaged."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
+from utad.data.streaming import in_order
 from utad.data.tensors import is_grey, to_tensor
-from utad.errors import DatasetError, ImageReadError, InputError
-from utad.types import Image, Sample
+from utad.errors import DatasetError, ImageReadError
+from utad.types import Sample
 
 _log = logging.getLogger(__name__)
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,7 @@ def load_images(
     tensors: list[Tensor] = []
     names: list[str] = []
     bad: list[ImageReadError] = []
-    for sample, result in _in_order(read, samples, workers=workers):
+    for sample, result in in_order(read, samples, workers=workers):
         if isinstance(result, ImageReadError):
             bad.append(result)
         else:
@@ -85,61 +80,6 @@ def load_images(
     _report(bad, total=len(samples), skip_bad=skip_bad)
     images = _stack(tensors)
     return LoadedImages(images, tuple(names), tuple(bad), channels=images.shape[1])
-
-
-def iterate_images(
-    samples: Sequence[Sample], *, max_pixels: int = DEFAULT_MAX_PIXELS, workers: int | None = None
-) -> Iterator[tuple[Sample, Image | ImageReadError]]:
-    """Reads images one after the other, a few ahead of the caller, so that memory stays bounded.
-
-    Args:
-        samples: what to read; the order is kept.
-        max_pixels: as for `read_image`.
-        workers: number of threads; None for one per CPU core, at most 8.
-
-    Yields:
-        Each sample with its image `(H, W, 3)`, uint8 or uint16, or with the reason why there is none.
-
-    Raises:
-        InputError: a sample holds pixels that are not an image.
-    """
-
-    def read(sample: Sample) -> Image | ImageReadError:
-        try:
-            return load_image(sample, max_pixels=max_pixels)
-        except ImageReadError as error:
-            return error
-
-    return _in_order(read, samples, workers=workers)
-
-
-def _in_order(
-    read: Callable[[Sample], _Result], samples: Sequence[Sample], *, workers: int | None
-) -> Iterator[tuple[Sample, _Result]]:
-    threads = min(8, os.cpu_count() or 1) if workers is None else workers
-    if threads < 1:
-        raise InputError(f"got {threads} workers, expected at least 1")
-    return _stream(read, samples, threads)
-
-
-def _stream(
-    read: Callable[[Sample], _Result], samples: Sequence[Sample], threads: int
-) -> Iterator[tuple[Sample, _Result]]:
-    pending: deque[tuple[Sample, Future[_Result]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="utad-read")
-    try:
-        for sample in samples:
-            pending.append((sample, pool.submit(read, sample)))
-            # Each thread has one image in work and one waiting: enough to keep it busy.
-            if len(pending) >= 2 * threads:
-                ready, future = pending.popleft()
-                yield ready, future.result()
-        while pending:
-            ready, future = pending.popleft()
-            yield ready, future.result()
-    finally:
-        # Also reached when the caller stops half-way: do not read what nobody wants.
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _report(bad: Sequence[ImageReadError], *, total: int, skip_bad: bool) -> None:

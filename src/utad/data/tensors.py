@@ -12,8 +12,8 @@ from utad.data.conversion import check_image
 from utad.errors import InputError
 from utad.types import Image
 
-# ITU-R BT.601, the weights that Pillow and OpenCV use for grey.
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601, the weights that Pillow and OpenCV use for grey."""
 
 
 def to_tensor(image: Image, size: int, channels: int) -> Tensor:
@@ -45,7 +45,7 @@ def to_tensor(image: Image, size: int, channels: int) -> Tensor:
         return resized.repeat(channels, 1, 1)  # (channels, S, S)
     if channels == 1:
         # After the resize: both are linear, and this way round fewer pixels are weighted.
-        luma: Tensor = torch.tensordot(torch.tensor(_LUMA), resized, dims=1)  # (S, S)
+        luma: Tensor = torch.tensordot(torch.tensor(LUMA), resized, dims=1)  # (S, S)
         return luma.unsqueeze(0).clamp(0, 1)  # (1, S, S)
     return resized
 

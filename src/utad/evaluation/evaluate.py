@@ -6,49 +6,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from utad.data.reading import load_mask
-from utad.detector import UTAD
 from utad.errors import DataError, ImageReadError
 from utad.evaluation.evaluation import Evaluation, Outcome, evaluate_outcomes
 from utad.evaluation.predicting import PredictionFolder, tracked
+from utad.evaluation.protocols import Detector, Predictor, Scored
 from utad.evaluation.report import Result, metrics_table, write_metrics
 from utad.files import write_atomically
-from utad.types import Category, FloatMap, Mask, Sample
-
-
-class Scored(Protocol):
-    """What the metrics need of a prediction, be it UTAD's or a baseline's."""
-
-    @property
-    def raw_score(self) -> float:
-        """Before normalisation; higher is more anomalous."""
-
-    @property
-    def pred_label(self) -> bool:
-        """True when anomalous."""
-
-    @property
-    def anomaly_map(self) -> FloatMap:
-        """`(H, W)`."""
-
-    @property
-    def pred_mask(self) -> Mask:
-        """`(H, W)`."""
-
+from utad.types import Category, Sample
 
 _Scored = TypeVar("_Scored", bound=Scored)
-_Prediction = TypeVar("_Prediction", bound=Scored, covariant=True)
-
-
-class Predictor(Protocol[_Prediction]):
-    """A fitted method."""
-
-    def predict_samples(
-        self, samples: Sequence[Sample], *, batch_size: int = 8
-    ) -> Iterator[tuple[Sample, _Prediction | ImageReadError]]:
-        """Scores a stream of images."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +29,7 @@ class EvaluationReport:
 
 
 def evaluate_to_folder(
-    detector: UTAD,
+    detector: Detector,
     category: Category,
     output: Path,
     *,

@@ -13,7 +13,7 @@ from utad.baselines.baseline import Baseline
 from utad.config import Config, load_config
 from utad.detector import UTAD
 from utad.errors import ConfigError, ImageReadError
-from utad.evaluation.evaluate import Scored
+from utad.evaluation.protocols import Scored
 from utad.models.build import count_parameters
 from utad.training.fit import training_settings
 from utad.types import Category, Sample

@@ -13,8 +13,8 @@ from typing import Any, Self, TypeVar
 
 from utad.data.listing import list_images
 from utad.data.reading import load_image
-from utad.detector import UTAD
 from utad.errors import DatasetError, ImageReadError, InputError
+from utad.evaluation.protocols import Predictor
 from utad.files import atomic_path, make_directory, output_errors
 from utad.interpret.figures import heat_overlay
 from utad.interpret.png import encode_map, write_png
@@ -117,7 +117,7 @@ class PredictionFolder:
 
 
 def predict_to_folder(
-    detector: UTAD,
+    detector: Predictor[Prediction],
     inputs: Iterable[Path],
     output: Path,
     *,

@@ -93,6 +93,6 @@ class ExpertNet(nn.Module):
         if generator is None:
             # Scoring must not depend on the batch an image comes in: without guidance and without a generator,
             # the mean of N(0, 1) stands for s.
-            return images.new_zeros(len(images), self.detail_dim)
+            return images.new_zeros(images.shape[0], self.detail_dim)
         noise = torch.randn(len(images), self.detail_dim, generator=generator)
         return noise.to(device=images.device, dtype=images.dtype)

@@ -55,9 +55,11 @@ def measure(
     """Features of the needed images at every stage of the backbone, from one pass through it."""
     names = [name for name in ALL_IMAGES if name in needed]
     stacked = torch.cat([getattr(restoration, name) for name in names])  # (len(names) * N, C, S, S)
+    count = restoration.image.shape[0]
     stages = []
     for features in backbone(stacked):
-        parts = dict(zip(names, features.chunk(len(names)), strict=True))
+        # Slices and not chunks: how many chunks there are depends, to a tracer, on the size of the batch.
+        parts = {name: features[place * count : (place + 1) * count] for place, name in enumerate(names)}
         stages.append(StageFeatures(*(parts.get(name, features.new_empty(0)) for name in ALL_IMAGES)))
     return tuple(stages)
 

@@ -72,7 +72,7 @@ class GaussianTerm(FittedModule):
     def forward(self, vectors: Tensor) -> Tensor:
         """Features `(N, C, g, g)` to distances `(N, g, g)`, about 1 for a normal position."""
         self.require_fitted()
-        count, side = len(vectors), vectors.shape[-1]
+        count, side = vectors.shape[0], vectors.shape[-1]
         cells = math.isqrt(len(self.whitening))
         whitened = _to_cells(vectors - self.mean, cells) @ self.whitening.transpose(1, 2)
         return _from_cells(whitened.square().mean(dim=2).sqrt(), count, side, cells)

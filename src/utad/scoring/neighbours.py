@@ -50,7 +50,7 @@ class NeighboursTerm(FittedModule):
         """Features `(N, C, g, g)` to distances `(N, g, g)`, at least 0."""
         self.require_fitted()
         nearest = nearest_distance(_patches(vectors), self.bank)
-        return (nearest / self.scale).reshape(len(vectors), *vectors.shape[2:])
+        return (nearest / self.scale).reshape(vectors.shape[0], *vectors.shape[2:])
 
 
 def select_coreset(patches: Tensor, size: int, seed: int) -> Tensor:
@@ -92,7 +92,7 @@ def nearest_distance(patches: Tensor, bank: Tensor) -> Tensor:
     bank_norms = bank.square().sum(dim=1)
     nearest = [
         torch.addmm(bank_norms, chunk, bank.T, alpha=-2.0).min(dim=1).values + chunk.square().sum(dim=1)
-        for chunk in torch.split(patches, _CHUNK)
+        for chunk in ((patches,) if torch.compiler.is_exporting() else torch.split(patches, _CHUNK))
     ]
     return torch.cat(nearest).clamp_min(0.0).sqrt()
 

@@ -1,0 +1,49 @@
+"""`utad export`: the detector for ONNX Runtime or OpenVINO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from utad.cli.options import Json, print_json, say, start_logging
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.", show_default=False)],
+    output: Annotated[Path, typer.Option(help="Folder to write to, new or empty.", show_default=False)],
+    graph_format: Annotated[
+        Literal["onnx", "openvino"], typer.Option("--format", help="Runtime to export for.", show_default=False)
+    ],
+    precision: Annotated[
+        Literal["fp32", "bf16", "int8"], typer.Option(help="bf16 and int8 with openvino alone.")
+    ] = "fp32",
+    normal: Annotated[
+        Path | None,
+        typer.Option(help="Folder of normal images: to compare on, and needed for int8.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write MODEL as a folder that predict and evaluate accept as MODEL, and that needs no PyTorch."""
+    start_logging()
+    from utad.data.catalog import open_category
+    from utad.detector import UTAD
+    from utad.export.parity import SCORE_SCALE
+    from utad.export.writing import check_precision, export_detector
+
+    check_precision(graph_format, precision, has_images=normal is not None)
+    detector = UTAD.load(model)
+    samples = open_category(str(normal.resolve())).train if normal is not None else ()
+    manifest = export_detector(detector, output, graph_format=graph_format, precision=precision, normal=samples)
+    parity = manifest.parity
+    if as_json:
+        print_json({"output": str(output), "format": graph_format, "precision": precision, "parity": parity})
+    say(
+        f"{graph_format} {precision} on {parity['images']}, compared with the model:\n"
+        f"  largest difference of scores   {parity['score']:.2g} (relative to the score, or to {SCORE_SCALE})\n"
+        f"  largest difference of maps     {parity['anomaly_map']:.2g}\n"
+        f"  labels flipped                 {parity['labels_flipped']} of {parity['n_images']}\n"
+        f"next: utad predict {output} IMAGES --output predictions",
+        as_json=as_json,
+    )

@@ -1,0 +1,80 @@
+"""Reading images one after the other: in threads, in order, in bounded memory, and without torch."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
+from utad.errors import ImageReadError, InputError
+from utad.types import Image, Sample
+
+_Result = TypeVar("_Result")
+
+
+def iterate_images(
+    samples: Sequence[Sample], *, max_pixels: int = DEFAULT_MAX_PIXELS, workers: int | None = None
+) -> Iterator[tuple[Sample, Image | ImageReadError]]:
+    """Reads images one after the other, a few ahead of the caller, so that memory stays bounded.
+
+    Args:
+        samples: what to read; the order is kept.
+        max_pixels: as for `read_image`.
+        workers: number of threads; None for one per CPU core, at most 8.
+
+    Yields:
+        Each sample with its image `(H, W, 3)`, uint8 or uint16, or with the reason why there is none.
+
+    Raises:
+        InputError: a sample holds pixels that are not an image.
+    """
+
+    def read(sample: Sample) -> Image | ImageReadError:
+        try:
+            return load_image(sample, max_pixels=max_pixels)
+        except ImageReadError as error:
+            return error
+
+    return in_order(read, samples, workers=workers)
+
+
+def in_order(
+    read: Callable[[Sample], _Result], samples: Sequence[Sample], *, workers: int | None = None
+) -> Iterator[tuple[Sample, _Result]]:
+    """What `read` makes of each sample, in their order, a few ahead of the caller.
+
+    Args:
+        read: called in several threads at once.
+        samples: what to read.
+        workers: number of threads; None for one per CPU core, at most 8.
+
+    Raises:
+        InputError: for less than one worker.
+    """
+    threads = min(8, os.cpu_count() or 1) if workers is None else workers
+    if threads < 1:
+        raise InputError(f"got {threads} workers, expected at least 1")
+    return _stream(read, samples, threads)
+
+
+def _stream(
+    read: Callable[[Sample], _Result], samples: Sequence[Sample], threads: int
+) -> Iterator[tuple[Sample, _Result]]:
+    pending: deque[tuple[Sample, Future[_Result]]] = deque()
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="utad-read")
+    try:
+        for sample in samples:
+            pending.append((sample, pool.submit(read, sample)))
+            # Each thread has one image in work and one waiting: enough to keep it busy.
+            if len(pending) >= 2 * threads:
+                ready, future = pending.popleft()
+                yield ready, future.result()
+        while pending:
+            ready, future = pending.popleft()
+            yield ready, future.result()
+    finally:
+        # Also reached when the caller stops half-way: do not read what nobody wants.
+        pool.shutdown(wait=True, cancel_futures=True)

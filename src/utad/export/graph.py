@@ -1,0 +1,101 @@
+"""The whole detector as one module of tensors: from uint8 images to everything that a prediction holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from utad.data.tensors import LUMA
+from utad.export.resize import (
+    antialiased_weights,
+    bilinear_weights,
+    positions,
+    resize,
+    resize_uint8,
+)
+from utad.models.two_stage import Restoration
+from utad.scoring.features import StageFeatures
+from utad.scoring.network import DetectorNetwork
+from utad.scoring.segmentation import segment
+
+Outputs = tuple[Tensor, ...]
+
+
+class ExportGraph(nn.Module):
+    """Pre-processing, network and post-processing, without a branch that depends on the data.
+
+    An image whose three channels are equal needs no case of its own: its luma is that channel. Whether a score is
+    finite is checked by whoever runs the graph.
+
+    Args:
+        network: fitted.
+        boundaries: also give the tensors at which networks and float arithmetic meet, where a runtime is to cut the
+            graph in order to compute the networks alone in bf16.
+    """
+
+    luma: Tensor
+
+    def __init__(self, network: DetectorNetwork, *, boundaries: bool = False) -> None:
+        super().__init__()
+        self.boundaries = boundaries
+        self.network = network
+        self.size = network.config.image.size
+        # Read here: the graph holds them as numbers.
+        self.image_normalisation = network.calibration.of_image()
+        self.pixel_normalisation = network.calibration.of_pixel()
+        self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Images `(N, H, W, 3)` uint8 to the outputs.
+
+        Returns:
+            Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool, then
+            impression, naive impression and reconstruction, `(N, H, W, 3)` uint8. With `boundaries`, then what the
+            networks see, `(N, C, S, S)` in [0, 1], and all that they give.
+        """
+        rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(self.size)
+        prepared = self._prepare(images, rows, columns, side)
+        restoration, features = self.network.restore(prepared)
+        measured = self.network.measurement(features, self.size)
+        anomaly_map = resize(
+            self.pixel_normalisation.apply(measured.anomaly_map),
+            bilinear_weights(side, rows),
+            bilinear_weights(side, columns),
+        )
+        weights = antialiased_weights(side, rows), antialiased_weights(side, columns)
+        outputs = (
+            self.image_normalisation.apply(measured.score),
+            measured.score,
+            anomaly_map,
+            segment(anomaly_map),
+            _picture(restoration.impression, *weights),
+            _picture(restoration.naive_impression, *weights),
+            _picture(restoration.reconstruction, *weights),
+        )
+        return (*outputs, prepared, *_given(restoration, features)) if self.boundaries else outputs
+
+    def _prepare(self, images: Tensor, rows: Tensor, columns: Tensor, side: Tensor) -> Tensor:
+        """What `to_tensor` does: `(N, H, W, 3)` uint8 to `(N, C, S, S)` in [0, 1]."""
+        pixels = images.permute(0, 3, 1, 2).to(torch.float32)  # (N, 3, H, W)
+        resized = resize_uint8(pixels, antialiased_weights(rows, side), antialiased_weights(columns, side)) / 255
+        if self.network.channels == 1:
+            return (resized * self.luma).sum(dim=1, keepdim=True).clamp(0.0, 1.0)
+        return resized
+
+
+def _given(restoration: Restoration, features: Sequence[StageFeatures]) -> list[Tensor]:
+    """What the networks give to the measurement, each tensor once."""
+    images = [restoration.impression, restoration.naive_impression, restoration.reconstruction]
+    for stage in features:
+        images += [stage.image, stage.reconstruction, stage.impression, stage.naive_impression]
+    distinct = {id(tensor): tensor for tensor in images}.values()
+    # Images that the measurement does not look at have empty features.
+    return [tensor for tensor in distinct if tensor is not restoration.image and tensor.numel() > 0]
+
+
+def _picture(picture: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """What `to_uint8` does: `(N, C, S, S)` to `(N, H, W, 3)` uint8."""
+    levels = (resize(picture, rows, columns).clamp(0.0, 1.0) * 255).round().to(torch.uint8)
+    return levels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1)

@@ -1,0 +1,138 @@
+"""`manifest.json` of an exported folder: what the graph is, and a sha256 of it and of everything beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from utad.errors import ModelFileError
+from utad.files import write_atomically
+
+MANIFEST_NAME = "manifest.json"
+KIND = "utad export"
+FORMAT_VERSION = 1
+
+Format = Literal["onnx", "openvino"]
+Precision = Literal["fp32", "bf16", "int8"]
+
+GRAPH_NAMES: Mapping[Format, tuple[str, ...]] = {
+    "onnx": ("detector.onnx",),
+    "openvino": ("detector.xml", "detector.bin"),
+}
+"""The graph files of each format."""
+
+_AGAIN = "copy it again, or run utad export again"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an exported folder holds.
+
+    Attributes:
+        format: of the graph, and the runtime that reads it.
+        precision: that the graph was made for.
+        config: the resolved config, as plain values.
+        channels: that the networks see, 1 or 3.
+        size: S, the side of the images that they see.
+        threshold: on the normalised score.
+        parity: how far the export is from the detector it was made of.
+        versions: of the packages that wrote it.
+        files: sha256 by name of each graph file.
+    """
+
+    format: Format
+    precision: Precision
+    config: dict[str, Any] = field(repr=False)
+    channels: int
+    size: int
+    threshold: float
+    parity: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, str]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Path:
+    """Writes `manifest.json` atomically, with a sha256 of its own content, and returns its path.
+
+    Raises:
+        OutputError: if that is not possible.
+    """
+    content = {"kind": KIND, "format_version": FORMAT_VERSION, **asdict(manifest)}
+    text = json.dumps({**content, "sha256": _digest(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    path = folder / MANIFEST_NAME
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return path
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads and verifies the manifest of an exported folder.
+
+    Raises:
+        ModelFileError: if it is missing, damaged, not of an export of utad, or of a newer version.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        raise ModelFileError(f"the exported folder {folder} holds no {MANIFEST_NAME}: {_AGAIN}")
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path} is damaged ({error}): {_AGAIN}") from None
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise ModelFileError(
+            f"{path} is not the manifest of an export of utad: expected a folder that utad export wrote"
+        )
+    _refuse_newer(path, content)
+    digest = content.pop("sha256", None)
+    if digest != _digest(content):
+        raise ModelFileError(f"{path} is damaged or was edited, its content does not match its sha256: {_AGAIN}")
+    del content["kind"], content["format_version"]
+    try:
+        manifest = Manifest(**content)
+    except TypeError as error:
+        raise ModelFileError(f"{path} is not complete ({error}): {_AGAIN}") from None
+    if manifest.format not in GRAPH_NAMES:
+        raise ModelFileError(f"{path} is of an unknown format {manifest.format!r}: expected {', '.join(GRAPH_NAMES)}")
+    return manifest
+
+
+def read_graph(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The graph files by name; what is returned is what was verified.
+
+    Raises:
+        ModelFileError: if a file is missing or does not match its sha256.
+    """
+    contents = {}
+    for name in GRAPH_NAMES[manifest.format]:
+        path = folder / name
+        try:
+            contents[name] = path.read_bytes()
+        except OSError as error:
+            raise ModelFileError(f"{path} cannot be read ({error.strerror or error}): {_AGAIN}") from None
+        if hashlib.sha256(contents[name]).hexdigest() != manifest.files.get(name):
+            raise ModelFileError(f"{path} is damaged, its content does not match its sha256: {_AGAIN}")
+    return contents
+
+
+def graph_digests(folder: Path, graph_format: Format) -> dict[str, str]:
+    """The sha256 by name of the graph files in a folder."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in GRAPH_NAMES[graph_format]}
+
+
+def _refuse_newer(path: Path, content: Mapping[str, Any]) -> None:
+    number, versions = content.get("format_version"), content.get("versions")
+    if not isinstance(number, int) or not isinstance(versions, dict):
+        raise ModelFileError(f"{path} is damaged, it names no format version: {_AGAIN}")
+    if number > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has export format {number} (written by utad {versions.get('utad')}), and this is utad "
+            f"{version('utad')}, which reads formats up to {FORMAT_VERSION}: update utad"
+        )
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tests import fabricate
+from utad import UTAD
+from utad.errors import ConfigError, ExportError, ModelFileError, NotFittedError, OutputError
+from utad.export import writing
+from utad.export.conversion import write_openvino
+from utad.export.dependencies import require
+from utad.export.loading import is_export, load_detector
+from utad.export.manifest import read_manifest
+from utad.export.parity import Parity
+from utad.export.writing import export_detector
+from utad.training.precision import cpu_computes_bf16
+
+SIZES = [(64, 64), (50, 70), (300, 200), (31, 64), (1, 90), (3, 3)]
+IMAGES = [
+    make(height, width, seed=seed, **more)
+    for seed, (height, width) in enumerate(SIZES)
+    for make, more in ((fabricate.picture, {}), (fabricate.picture, {"grey": True}))
+] + [fabricate.defective(64, 80, seed=seed) for seed in range(3)]
+
+
+@pytest.mark.parametrize("graph_format", ["onnx", "openvino"])
+@pytest.mark.parametrize("name", ["colour", "grey"])
+def test_an_export_gives_the_answers_of_its_detector(name, graph_format, load, request):
+    detector, exported = request.getfixturevalue(name), load(name, graph_format)
+    assert exported.config == detector.config
+    for image, one, other in zip(IMAGES, detector.predict(IMAGES), exported.predict(IMAGES), strict=True):
+        assert other.pred_score == pytest.approx(one.pred_score, rel=1e-3, abs=5e-4)
+        assert other.raw_score == pytest.approx(one.raw_score, rel=1e-3, abs=5e-4)
+        assert other.pred_label == one.pred_label
+        assert other.anomaly_map.shape == image.shape[:2]
+        np.testing.assert_allclose(other.anomaly_map, one.anomaly_map, rtol=1e-3, atol=5e-3)
+        assert np.array_equal(other.pred_mask, other.anomaly_map > 0.5)
+        for picture in ("impression", "naive_impression", "reconstruction"):
+            shown, expected = getattr(other, picture), getattr(one, picture)
+            assert shown.dtype == np.uint8
+            assert int(np.abs(shown.astype(int) - expected).max()) <= 1
+
+
+@pytest.mark.parametrize("graph_format", ["onnx", "openvino"])
+def test_a_batch_of_one_scores_as_a_batch_of_eight(graph_format, load):
+    exported = load("colour", graph_format)
+    images = [fabricate.picture(40, 48, seed=seed) for seed in range(8)]
+    alone = [p.pred_score for p in exported.predict(images, batch_size=1)]
+    together = [p.pred_score for p in exported.predict(images, batch_size=8)]
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "precision"), [("grey", "bf16"), ("colour", "int8")])
+def test_lower_precision_is_explicit_and_gives_finite_scores(name, precision, export):
+    folder = export(name, "openvino", precision)
+    manifest = read_manifest(folder)
+    assert manifest.precision == precision
+    assert manifest.parity["n_images"] > 0
+    if precision == "int8" or cpu_computes_bf16():  # elsewhere OpenVINO computes bf16 in fp32
+        assert manifest.parity["score"] > 1e-5
+    for prediction in load_detector(folder).predict(IMAGES):
+        assert math.isfinite(prediction.pred_score)
+        assert np.isfinite(prediction.anomaly_map).all()
+
+
+def test_the_folder_says_what_it_is(export, colour):
+    folder = export("colour", "openvino")
+    assert sorted(path.name for path in folder.iterdir()) == ["detector.bin", "detector.xml", "manifest.json"]
+    manifest = read_manifest(folder)
+    assert (manifest.format, manifest.precision, manifest.channels, manifest.size) == ("openvino", "fp32", 3, 64)
+    assert manifest.threshold == colour.threshold
+    assert {"utad", "torch", "openvino"} <= set(manifest.versions)
+    assert manifest.parity["labels_flipped"] == 0
+    assert manifest.parity["score"] < 1e-3
+    assert manifest.parity["images"] == "5 fabricated images"
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_what_cannot_be_exported_is_said_before_anything_is_done(colour, tmp_path):
+    for precision in ("bf16", "int8"):
+        with pytest.raises(ConfigError, match="only --format openvino"):
+            export_detector(colour, tmp_path / "x", graph_format="onnx", precision=precision)
+    with pytest.raises(ConfigError, match="give --normal DIR"):
+        export_detector(colour, tmp_path / "x", graph_format="openvino", precision="int8")
+    with pytest.raises(NotFittedError):
+        export_detector(UTAD(), tmp_path / "x", graph_format="onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_something_is_left_alone(colour, export):
+    folder = export("colour", "onnx")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(OutputError, match="not an empty folder"):
+        export_detector(colour, folder, graph_format="onnx")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_place_that_cannot_be_written_is_named(colour, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(OutputError, match="cannot write"):
+        export_detector(colour, tmp_path / "file" / "x", graph_format="onnx")
+    openvino = require("openvino", "openvino")
+    value = openvino.opset13.parameter([1], openvino.Type.f32, name="x")
+    with pytest.raises(OSError, match="file"):
+        write_openvino(openvino.Model([value], [value], "m"), tmp_path / "file" / "x" / "detector.xml")
+
+
+def test_an_export_that_differs_is_not_written(colour, export, tmp_path, monkeypatch):
+    graph = (export("colour", "onnx") / "detector.onnx").read_bytes()
+    monkeypatch.setattr(writing, "write_onnx", lambda network, path: path.write_bytes(graph))
+    monkeypatch.setattr(writing, "compare", lambda *arguments, images: Parity(images, 5, 2e-3, 0.1, 0))
+    with pytest.raises(ExportError, match=r"differ by 0\.002.*nothing is written"):
+        export_detector(colour, tmp_path / "x", graph_format="onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_load_detector_tells_models_from_exports(run, export, tmp_path):
+    assert isinstance(load_detector(run), UTAD)
+    assert isinstance(load_detector(run / "model.safetensors"), UTAD)
+    folder = export("colour", "onnx")
+    assert is_export(folder)
+    (tmp_path / "detector.onnx").write_bytes((folder / "detector.onnx").read_bytes())
+    with pytest.raises(ModelFileError, match=r"holds no manifest\.json"):
+        load_detector(tmp_path)
+    with pytest.raises(ModelFileError, match="there is no model at"):
+        load_detector(tmp_path / "nothing")
