@@ -25,7 +25,7 @@ import torch
 from measuring.subjects import camera_images, fit_for_timing
 from measuring.targets import peer_targets
 from measuring.timing import summary
-from measuring.workers import Export, Method, Worker, names_of, parse_export, take_turns, utad_arguments
+from measuring.workers import Export, Method, Worker, names_of, parse_export, start_utad, take_turns
 from utad.evaluation.provenance import commit, machine, versions
 
 ANOMALIB = "2.7.0"
@@ -88,9 +88,10 @@ def measure(python: Path, exports: Sequence[Export], rounds: int) -> dict[str, A
             export.name: {"preset": export.preset, "runtime": export.runtime, "precision": export.precision}
             for export in exports
         }
-        given = {f"{preset}-eager-fp32": utad_arguments(models[preset], images, exported=False) for preset in PRESETS}
-        given |= {export.name: utad_arguments(export.folder, images, exported=True) for export in exports}
-        own = [Method(name, stack.enter_context(Worker("utad_worker.py", given[name])), "score") for name in given]
+        given = {f"{preset}-eager-fp32": (models[preset], False) for preset in PRESETS}
+        given |= {export.name: (export.folder, True) for export in exports}
+        workers, unloaded = start_utad(given, images, stack)
+        own = [Method(name, worker, "score") for name, worker in workers.items()]
         peers = stack.enter_context(Worker("peers_worker.py", [str(images)], str(python)))
         methods = in_turns(own, [Method(name, peers, name) for name in peers.actions])
         seconds, failures = take_turns(methods, rounds)
@@ -105,7 +106,7 @@ def measure(python: Path, exports: Sequence[Export], rounds: int) -> dict[str, A
             }
             for name, values in seconds.items()
         },
-        "failures": {**names_of(peers.facts), **failures},
+        "failures": {**unloaded, **names_of(peers.facts), **failures},
     }
 
 

@@ -13,6 +13,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from measuring.parts import time_scoring, time_training
 from measuring.subjects import camera_images, fit_for_timing, link_files, write_jpegs
 from measuring.targets import BATCH, speed_targets
 from measuring.timing import in_fresh_process, summary
-from measuring.workers import Export, Method, Worker, names_of, parse_export, take_turns, utad_arguments
+from measuring.workers import Export, Method, parse_export, start_utad, take_turns
 from utad.config.loading import PRESETS
 from utad.evaluation.provenance import commit, machine, versions
 
@@ -96,22 +97,17 @@ def measure_exports(
     np.save(images, np.stack(list(camera_images(BATCH))))
     given = {f"{preset}-eager-fp32": (model, False) for preset, model in models.items()}
     given |= {export.name: (export.folder, True) for export in exports}
-    workers = {
-        name: Worker("utad_worker.py", utad_arguments(path, images, exported=exported))
-        for name, (path, exported) in given.items()
-    }
-    methods = [Method(name, worker, "score") for name, worker in workers.items()]
-    seconds, failures = take_turns(methods, max(3, arguments.rounds // 3))
-    for worker in workers.values():
-        with worker:
-            failures |= names_of(worker.facts)
+    with ExitStack() as stack:
+        workers, failures = start_utad(given, images, stack)
+        methods = [Method(name, worker, "score") for name, worker in workers.items()]
+        seconds, failed = take_turns(methods, max(3, arguments.rounds // 3))
     return {
         "latency": {
             name: {**summary(values), "torch_imported": workers[name].facts["torch_imported"]}
             for name, values in seconds.items()
         },
-        "start_up": start_up({name: path for name, (path, _) in given.items()}, file, arguments.repetitions),
-        "failures": failures,
+        "start_up": start_up({name: given[name][0] for name in seconds}, file, arguments.repetitions),
+        "failures": {**failures, **failed},
     }
 
 

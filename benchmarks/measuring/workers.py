@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +54,8 @@ class Worker:
             WorkerError: with what the worker says went wrong.
         """
         assert self._process.stdin is not None
+        if self._process.poll() is not None:
+            raise WorkerError(f"{self.script} has ended with code {self._process.returncode}")
         self._process.stdin.write(json.dumps({"action": action, "repetitions": repetitions}) + "\n")
         self._process.stdin.flush()
         reply = self._read()
@@ -66,15 +69,14 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()  # closes its stdin, which ends it, and both pipes
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            code = self._process.wait()
+            self._process.communicate()
+            code = self._process.returncode
             raise WorkerError(f"{self.script} ended with code {code} and no answer; its messages are above")
         reply: dict[str, Any] = json.loads(line)
         return reply
@@ -145,9 +147,26 @@ RUNTIMES = ("onnx", "openvino")
 PRECISIONS = ("fp32", "bf16", "int8")
 
 
-def utad_arguments(model: Path | str, images: Path, *, exported: bool) -> list[str]:
-    """Arguments of `utad_worker.py`."""
-    return [str(model), str(images), *(["--exported"] if exported else [])]
+def start_utad(
+    given: Mapping[str, tuple[Path, bool]], images: Path, stack: ExitStack
+) -> tuple[dict[str, Worker], dict[str, str]]:
+    """A process for each detector, and the reasons of those that could not be loaded.
+
+    Args:
+        given: by name, the model or exported folder, and whether it is exported.
+        images: file of the images that are scored.
+        stack: ends the processes.
+    """
+    workers: dict[str, Worker] = {}
+    failures: dict[str, str] = {}
+    for name, (path, exported) in given.items():
+        try:
+            worker = Worker("utad_worker.py", [str(path), str(images), *(["--exported"] if exported else [])])
+        except WorkerError as error:
+            failures[name] = str(error)
+        else:
+            workers[name] = stack.enter_context(worker)
+    return workers, failures
 
 
 def names_of(facts: Mapping[str, Any]) -> dict[str, str]:

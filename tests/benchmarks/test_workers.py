@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -8,15 +9,15 @@ import pytest
 import peers
 import speed
 from measuring.subjects import camera_images, link_files, write_jpegs
-from measuring.workers import Method, Worker, WorkerError, parse_export, take_turns
+from measuring.workers import Method, Worker, WorkerError, parse_export, start_utad, take_turns
 
 SCRIPT = """
-import sys
+import os
 from measuring.answering import answer, private_stdout
 
 answers = private_stdout()
 print("what a library prints")
-answer(answers, {"works": lambda: None, "fails": lambda: 1 / 0}, failures={"unbuilt": "no internet"})
+answer(answers, {"works": lambda: None, "fails": lambda: 1 / 0, "dies": lambda: os._exit(9)}, failures={"unbuilt": "no internet"})
 """
 
 
@@ -29,7 +30,7 @@ def worker(tmp_path):
 
 
 def test_a_worker_times_each_repetition(worker):
-    assert worker.actions == ["works", "fails"]
+    assert worker.actions == ["works", "fails", "dies"]
     assert worker.facts["failures"] == {"unbuilt": "no internet"}
     assert len(worker.ask("works", 4)) == 4
 
@@ -41,7 +42,22 @@ def test_a_method_that_fails_is_recorded_and_the_rest_goes_on(worker):
     assert failures == {"b": "ZeroDivisionError: division by zero"}
 
 
-def test_a_worker_that_dies_is_an_error(tmp_path):
+def test_a_worker_that_dies_fails_all_its_methods(worker):
+    methods = [Method("a", worker, "dies"), Method("b", worker, "works")]
+    seconds, failures = take_turns(methods, 2)
+    assert seconds == {}
+    assert set(failures) == {"a", "b"}
+    assert all("code 9" in reason for reason in failures.values())
+
+
+def test_an_export_that_cannot_be_loaded_is_recorded(tmp_path):
+    with ExitStack() as stack:
+        workers, failures = start_utad({"fast-onnx-fp32": (tmp_path, True)}, tmp_path / "images.npy", stack)
+    assert workers == {}
+    assert "ended with code 1" in failures["fast-onnx-fp32"]
+
+
+def test_a_worker_that_dies_at_once_is_an_error(tmp_path):
     script = tmp_path / "worker.py"
     script.write_text("raise SystemExit(3)", encoding="utf-8")
     with pytest.raises(WorkerError, match="ended with code 3"):
