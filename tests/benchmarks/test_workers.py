@@ -17,7 +17,8 @@ from measuring.answering import answer, private_stdout
 
 answers = private_stdout()
 print("what a library prints")
-answer(answers, {"works": lambda: None, "fails": lambda: 1 / 0, "dies": lambda: os._exit(9)}, failures={"unbuilt": "no internet"})
+actions = {"works": lambda: None, "fails": lambda: 1 / 0, "dies": lambda: os._exit(9)}
+answer(answers, actions, failures={"unbuilt": "no internet"})
 """
 
 
