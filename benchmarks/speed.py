@@ -30,15 +30,19 @@ from utad.config.loading import PRESETS
 from utad.evaluation.provenance import commit, machine, versions
 
 SMALL_FOLDER = 100
+ROUNDS, IMAGES, MEMORY_IMAGES = 30, 1000, 10_000
+"""What a run that counts takes; with less of any the page says that it was a short one."""
 
 
 def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line, checked before anything takes time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("presets", nargs="*", metavar="PRESET", help="fast and balanced if none is given")
-    parser.add_argument("--rounds", type=int, default=30, help="repetitions at batch 1; a third of them at 16")
-    parser.add_argument("--images", type=int, default=1000, help="JPEG files in the folder that is scored")
-    parser.add_argument("--memory-images", type=int, default=10_000, help="files in the large folder; 0: not measured")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="repetitions at batch 1; a third of them at 16")
+    parser.add_argument("--images", type=int, default=IMAGES, help="JPEG files in the folder that is scored")
+    parser.add_argument(
+        "--memory-images", type=int, default=MEMORY_IMAGES, help="files in the large folder; 0: not measured"
+    )
     parser.add_argument("--repetitions", type=int, default=3, help="of the folder and of whole processes")
     parser.add_argument("--training", action="store_true", help="train on elpv-mono too (extra bench, minutes)")
     parser.add_argument(
@@ -124,6 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "versions": versions(),
         "commit": commit(),
         "threads": torch.get_num_threads(),
+        "short": arguments.rounds < ROUNDS or arguments.images < IMAGES or arguments.memory_images < MEMORY_IMAGES,
         "image_side": 300,
         "channels": 3,
         "presets": {},

@@ -159,10 +159,11 @@ def peers(document: dict[str, Any]) -> str:
 
 
 def provenance(document: dict[str, Any]) -> str:
-    """The machine, the threads, the version and the commit."""
+    """The machine, the threads, the version and the commit, and whether the run was too short to count."""
     machine = document["machine"]
+    short = "**A short run on a busy machine, to try the script: no figures to go by.** " if document["short"] else ""
     return (
-        f"{document['threads']} threads, {machine['cores']} cores of an {machine['processor']}, PyTorch "
+        f"{short}Threads: {document['threads']}; {machine['cores']} cores of an {machine['processor']}, PyTorch "
         f"{document['versions']['torch']}, commit {str(document['commit'])[:10]}."
     )
 
