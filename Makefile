@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench docs clean
+.PHONY: install demo test check bench bench-speed bench-peers docs clean
 
 install: $(STAMP)
 
@@ -28,6 +28,16 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/end_to_end.py
+	$(BIN)/python docs/render.py
+	@echo 'speed, part by part: make bench-speed; against other packages: make bench-peers'
+
+# EXPORTS="NAME=DIR ..." adds exported detectors, NAME being PRESET-RUNTIME-PRECISION, to both.
+bench-speed: $(STAMP)
+	$(BIN)/python benchmarks/speed.py --training $(if $(EXPORTS),--export $(EXPORTS))
+	$(BIN)/python docs/render.py
+
+bench-peers: $(STAMP)
+	$(BIN)/python benchmarks/peers.py $(if $(EXPORTS),--export $(EXPORTS))
 	$(BIN)/python docs/render.py
 
 docs: $(STAMP)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from utad.evaluation.benchmark import rows_of
-from utad.evaluation.tables import comparison_table
+from utad.evaluation.tables import comparison_table, markdown_line
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,12 +66,119 @@ def comparison(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def speed_parts(document: dict[str, Any]) -> str:
+    """The parts of scoring and training, of `benchmarks/speed.py`."""
+    lines = []
+    for preset, entry in document["presets"].items():
+        modes = [(f"scoring, batch {batch}", scoring) for batch, scoring in entry["scoring"].items()]
+        modes.append(
+            (f"training, {entry['training']['precision']}, batch {entry['training']['batch']}", entry["training"])
+        )
+        for title, mode in modes:
+            rate = mode["multiply_adds_per_second"] / 1e9
+            lines += [
+                f"**`{preset}`, {title}**: {rate:.0f} billion multiply-adds a second in the large product, peak memory "
+                f"{mode['peak_memory_mb']:.0f} MB.",
+                "",
+                "| part | ms an image | quartiles | repetitions | million multiply-adds | floor, ms | over floor |",
+                "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+                *(markdown_line(part_cells(name, part)) for name, part in mode["parts"].items()),
+                "",
+            ]
+    return "\n".join([*lines, provenance(document)])
+
+
+def part_cells(name: str, part: dict[str, Any]) -> list[str]:
+    """The cells of one part; without multiply-adds there is no floor."""
+    count = part["multiply_adds"]
+    return [
+        name,
+        f"{part['median_ms']:.2f}",
+        "{:.2f} to {:.2f}".format(*part["quartiles_ms"]),
+        str(part["n"]),
+        f"{count / 1e6:.1f}" if count else "–",
+        f"{part['floor_ms']:.2f}" if count else "–",
+        f"{part['ratio']:.2f}" if count else "–",
+    ]
+
+
+def speed_targets(document: dict[str, Any]) -> str:
+    """The targets of `benchmarks/speed.py` or `benchmarks/peers.py`."""
+    lines = ["| figure | target | measured | met |", "| --- | ---: | ---: | --- |"]
+    for row in document["targets"]:
+        measured = "not measured" if row["measured"] is None else f"{row['measured']:.4g} {row['unit']}".strip()
+        lines.append(
+            markdown_line([row["figure"], row["target"], measured, {True: "yes", False: "no"}.get(row["met"], "–")])
+        )
+    return "\n".join([*lines, "", provenance(document)])
+
+
+def speed_whole(document: dict[str, Any]) -> str:
+    """Folders, memory, training, runtimes and the start of the command, of `benchmarks/speed.py`."""
+    lines = []
+    for preset, entry in document["presets"].items():
+        folder = entry["folder"]
+        lines.append(
+            f"- `{preset}`, a folder of {folder['images']:,} JPEG: {folder['images_per_second']:.1f} images a second "
+            f"({folder['range'][0]:.1f} to {folder['range'][1]:.1f} in {folder['n']} runs)."
+        )
+        growth, run = entry.get("memory_growth"), entry.get("training_run")
+        if growth:
+            lines.append(
+                f"- `{preset}`, peak memory: {growth['peak_memory_mb'][0]:.0f} MB for {growth['images'][0]:,} images, "
+                f"{growth['peak_memory_mb'][1]:.0f} MB for {growth['images'][1]:,}."
+            )
+        if run:
+            lines.append(
+                f"- `{preset}`, training on {run['data']}, {run['images']} images: {run['seconds'] / 60:.1f} minutes."
+            )
+    lines += [
+        "",
+        "| runtime | one image, ms | quartiles | `utad predict`, whole process, s | range |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, latency in document["latency"].items():
+        start = document["start_up"][name]
+        cells = [name, f"{latency['median_ms']:.1f}", "{:.1f} to {:.1f}".format(*latency["quartiles_ms"])]
+        lines.append(markdown_line([*cells, f"{start['median_s']:.2f}", "{:.2f} to {:.2f}".format(*start["range_s"])]))
+    return "\n".join([*lines, "", provenance(document)])
+
+
+def peers(document: dict[str, Any]) -> str:
+    """The methods of `benchmarks/peers.py`, the fastest first."""
+    lines = ["| method | ms an image | quartiles | repetitions |", "| --- | ---: | ---: | ---: |"]
+    for name, method in sorted(document["methods"].items(), key=lambda item: float(item[1]["median_ms"])):
+        shown = f"utad `{method['preset']}`, {method['runtime']} {method['precision']}" if "preset" in method else name
+        cells = [shown, f"{method['median_ms']:.1f}", "{:.1f} to {:.1f}".format(*method["quartiles_ms"])]
+        lines.append(markdown_line([*cells, str(method["n"])]))
+    lines += ["", f"{document['note']} anomalib {document['peer_versions']['anomalib']}. {provenance(document)}"]
+    failures = document["failures"]
+    if failures:
+        lines += ["", "Failed: " + "; ".join(f"{name} ({reason})" for name, reason in failures.items()) + "."]
+    return "\n".join(lines)
+
+
+def provenance(document: dict[str, Any]) -> str:
+    """The machine, the threads, the version and the commit, and whether the run was too short to count."""
+    machine = document["machine"]
+    short = "**A short run on a busy machine, to try the script: no figures to go by.** " if document["short"] else ""
+    return (
+        f"{short}Threads: {document['threads']}; {machine['cores']} cores of an {machine['processor']}, PyTorch "
+        f"{document['versions']['torch']}, commit {str(document['commit'])[:10]}."
+    )
+
+
 COMPARISONS = ("textures", "elpv")
 """The committed comparisons that have results."""
 
 SECTIONS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "end_to_end": ("README.md", "benchmarks/results/end_to_end.json", end_to_end),
     **{name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison) for name in COMPARISONS},
+    "speed-targets": ("docs/performance.md", "benchmarks/results/speed.json", speed_targets),
+    "peers-targets": ("docs/performance.md", "benchmarks/results/peers.json", speed_targets),
+    "speed-whole": ("docs/performance.md", "benchmarks/results/speed.json", speed_whole),
+    "speed-parts": ("docs/performance.md", "benchmarks/results/speed.json", speed_parts),
+    "peers": ("docs/performance.md", "benchmarks/results/peers.json", peers),
 }
 """Of each marker: the page it stands in, the results it shows, and how."""
 

@@ -55,3 +55,64 @@ def test_commands_in_the_readme_exist_with_their_options():
         ).stdout
         for option in re.findall(r"--[\w-]+", rest):
             assert option in shown, f"utad {command} has no {option}"
+
+
+def speed_document() -> dict:
+    part = {"median_ms": 6.0, "quartiles_ms": [5.5, 7.25], "n": 30}
+    mode = {
+        "multiply_adds_per_second": 5e10,
+        "peak_memory_mb": 900.4,
+        "parts": {
+            "IE-Net": {**part, "multiply_adds": 150_000_000, "floor_ms": 3.0, "ratio": 2.0},
+            "resizing": {**part, "multiply_adds": 0, "floor_ms": 0.0, "ratio": None},
+        },
+    }
+    return {
+        "machine": {"cores": 2, "processor": "Abacus"},
+        "versions": {"torch": "9.9"},
+        "commit": "0123456789abcdef",
+        "threads": 2,
+        "short": False,
+        "presets": {"fast": {"scoring": {"1": mode}, "training": {**mode, "precision": "bf16-mixed", "batch": 8}}},
+        "targets": [
+            {"figure": "a", "target": "at most 40 ms", "measured": 41.234, "unit": "ms", "met": False},
+            {"figure": "b", "target": "at most 2", "measured": 1.5, "unit": "", "met": True},
+            {"figure": "c", "target": "at most 2 s", "measured": None, "unit": "s", "met": None},
+        ],
+    }
+
+
+def test_parts_are_shown_with_their_floor_where_they_have_one():
+    lines = RENDER["speed_parts"](speed_document()).splitlines()
+    assert lines[0].startswith("**`fast`, scoring, batch 1**: 50 billion multiply-adds a second")
+    assert "| IE-Net | 6.00 | 5.50 to 7.25 | 30 | 150.0 | 3.00 | 2.00 |" in lines
+    assert "| resizing | 6.00 | 5.50 to 7.25 | 30 | – | – | – |" in lines
+    assert lines[-1] == "Threads: 2; 2 cores of an Abacus, PyTorch 9.9, commit 0123456789."
+
+
+def test_targets_say_whether_they_are_met():
+    lines = RENDER["speed_targets"](speed_document()).splitlines()
+    assert "| a | at most 40 ms | 41.23 ms | no |" in lines
+    assert "| b | at most 2 | 1.5 | yes |" in lines
+    assert "| c | at most 2 s | not measured | – |" in lines
+
+
+def test_a_short_run_is_called_one():
+    document = {**speed_document(), "short": True}
+    assert "**A short run" in RENDER["speed_targets"](document)
+
+
+def test_peers_are_sorted_and_failures_named():
+    times = {"quartiles_ms": [1.0, 2.0], "n": 30}
+    own = {"family": "utad", "preset": "fast", "runtime": "eager", "precision": "fp32"}
+    document = {
+        **speed_document(),
+        "note": "Speed only.",
+        "peer_versions": {"anomalib": "2"},
+        "methods": {"DRAEM": {**times, "median_ms": 2000.0}, "fast-eager-fp32": {**own, **times, "median_ms": 40.0}},
+        "failures": {"STFPM": "OSError: no internet"},
+    }
+    lines = RENDER["peers"](document).splitlines()
+    assert lines[2] == "| utad `fast`, eager fp32 | 40.0 | 1.0 to 2.0 | 30 |"
+    assert lines[3].startswith("| DRAEM | 2000.0 |")
+    assert lines[-1] == "Failed: STFPM (OSError: no internet)."

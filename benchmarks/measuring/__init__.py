@@ -1,0 +1,1 @@
+"""What the speed benchmarks share: clocks, counts of arithmetic, fabricated images, and processes that answer."""

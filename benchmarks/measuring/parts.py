@@ -1,0 +1,185 @@
+"""The parts of scoring and of a training step, each as an action of its own and with its arithmetic."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from measuring.subjects import camera_images
+from measuring.timing import (
+    Action,
+    alternate,
+    matrix_product,
+    multiply_add_rate,
+    multiply_adds,
+    summary,
+    with_floor,
+)
+from utad import UTAD
+from utad.config import Config, load_config
+from utad.data.reading import load_image
+from utad.data.tensors import to_tensor
+from utad.models.build import build_critics, build_two_stage
+from utad.prediction import to_prediction
+from utad.scoring.features import measure
+from utad.scoring.measurement import CalibratedMeasurement
+from utad.scoring.network import DetectorNetwork
+from utad.scoring.terms import term_vectors
+from utad.training.batches import StepBatches
+from utad.training.expert_stage import ExpertStage
+from utad.training.ie_stage import IEStage
+from utad.training.precision import training_precision
+from utad.training.stage import Stage
+from utad.types import Sample
+
+WHOLE = "whole"
+TRAINING_IMAGES = 32
+
+
+def time_scoring(model: str, files: list[str], rounds: int) -> dict[str, Any]:
+    """Times every part of scoring one batch of the given files, and the whole.
+
+    Args:
+        model: a model file.
+        files: of the images; their number is the batch size.
+        rounds: timed repetitions.
+
+    Returns:
+        `threads`, `multiply_adds_per_second` and `parts`, per image.
+    """
+    detector = UTAD.load(model)
+    return _timed(scoring_actions(detector, [Path(file) for file in files]), rounds, images=len(files))
+
+
+def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
+    """One action a part, on inputs that were made beforehand; `whole` scores the decoded images.
+
+    Terms are within the measurement, which adds their scaling, enlarging and averaging.
+    """
+    network = detector.network_
+    assert network is not None
+    stored = [Sample(file.name, file) for file in files]
+    images = [load_image(sample) for sample in stored]
+    in_memory = [Sample(sample.name, image) for sample, image in zip(stored, images, strict=True)]
+    side = detector.config.image.size
+
+    def resize() -> Tensor:
+        return torch.stack([to_tensor(image, side, network.channels) for image in images])
+
+    batch = resize()
+    with torch.inference_mode():
+        detection = network(batch)
+        restoration, features = network.restore(batch)
+    sizes = [(image.shape[0], image.shape[1]) for image in images]
+    stages = network.two_stage
+    parts: dict[str, Action] = {
+        "decoding": lambda: [load_image(sample) for sample in stored],
+        "resizing": resize,
+        "IE-Net": lambda: stages.ie_net(batch),
+        "Expert-Net": lambda: stages.expert_net(batch, restoration.impression),
+        "backbone, four images stacked": lambda: measure(network.backbone, restoration),
+        "backbone, one image": lambda: network.backbone(batch),
+        **_term_actions(network, features),
+        "measurement with all terms": lambda: network.measurement(features, side),
+        "post-processing": lambda: to_prediction(detection, sizes, detector.threshold),
+        WHOLE: lambda: list(detector.predict_samples(in_memory, batch_size=len(in_memory))),
+    }
+    return {name: _inference(action) for name, action in parts.items()}
+
+
+def time_training(preset: str, rounds: int) -> dict[str, Any]:
+    """Times the preparation of a batch and an optimiser step of both stages, as Lightning makes them.
+
+    Args:
+        preset: whose networks are trained.
+        rounds: timed repetitions.
+
+    Returns:
+        As `time_scoring`, with the precision of training.
+    """
+    config = load_config(preset)
+    precision = training_precision(config)
+    actions = training_actions(config)
+    dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
+    with warnings.catch_warnings():
+        # A stage logs its terms to its trainer; here it has none.
+        warnings.filterwarnings("ignore", message=".*self.log.*")
+        timed = _timed(actions, rounds, images=config.ie_training.batch_size, dtype=dtype)
+    return {**timed, "precision": precision, "batch": config.ie_training.batch_size}
+
+
+def training_actions(config: Config) -> dict[str, Action]:
+    """Batch preparation, and a step of each stage."""
+    side = config.image.size
+    images = torch.stack([to_tensor(image, side, 3) for image in camera_images(TRAINING_IMAGES)])
+    first, second = build_two_stage(config, 3), build_two_stage(config, 3)
+    shared = {"images": images, "augmentation": config.augment, "seed": config.seed}
+    ie_stage = IEStage(first.ie_net, build_critics(config.ie_net), settings=config.ie_training, **shared)
+    expert_stage = ExpertStage(second.ie_net, second.expert_net, settings=config.expert_training, **shared)
+    batches = StepBatches(
+        images,
+        config.augment,
+        batch_size=config.ie_training.batch_size,
+        seed=config.seed,
+        stage="ie_net",
+        first=0,
+        last=1,
+    )
+    return {
+        "batch preparation": lambda: batches[0],
+        "stage 1, one step": _step(ie_stage, batches[0], training_precision(config)),
+        "stage 2, one step": _step(expert_stage, batches[0], training_precision(config)),
+    }
+
+
+def _step(stage: Stage, batch: Tensor, precision: str) -> Action:
+    configured = stage.configure_optimizers()
+    optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
+    stage.train()
+
+    def step() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16-mixed"):
+            loss: Any = stage.training_step(batch, 0)  # type: ignore[operator]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _timed(
+    actions: dict[str, Action], rounds: int, *, images: int, dtype: torch.dtype = torch.float32
+) -> dict[str, Any]:
+    counts = {name: multiply_adds(action) // images for name, action in actions.items()}
+    seconds = alternate({**actions, "matrix product": matrix_product(dtype)}, rounds)
+    rate = multiply_add_rate(seconds.pop("matrix product"))
+    return {
+        "threads": torch.get_num_threads(),
+        "multiply_adds_per_second": round(rate),
+        "parts": {
+            name: with_floor(summary(values, images=images), counts[name], rate) for name, values in seconds.items()
+        },
+    }
+
+
+def _term_actions(network: DetectorNetwork, features: Any) -> dict[str, Action]:
+    measurement = network.measurement
+    if not isinstance(measurement, CalibratedMeasurement):
+        return {}
+
+    def action(name: str) -> Action:
+        return lambda: measurement.terms[name](term_vectors(name, features))
+
+    return {f"term {name}": action(name) for name in measurement.vector_names}
+
+
+def _inference(action: Action) -> Action:
+    def run() -> object:
+        with torch.inference_mode():
+            return action()
+
+    return run

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from measuring.parts import scoring_actions, time_scoring, time_training
+from measuring.subjects import write_jpegs
+from measuring.timing import multiply_adds
+from utad.model_file import find_model
+
+
+@pytest.fixture
+def files(tmp_path):
+    return write_jpegs(tmp_path / "jpeg", 2)
+
+
+def test_every_part_of_scoring_is_timed_and_the_arithmetic_adds_up(run, files):
+    timed = time_scoring(str(find_model(run)), [str(file) for file in files], 1)
+    parts = timed["parts"]
+    assert {"decoding", "resizing", "IE-Net", "Expert-Net", "post-processing", "whole"} <= set(parts)
+    assert {"term input", "term residual", "term neighbours"} <= set(parts)
+    sequence = ("IE-Net", "Expert-Net", "backbone, four images stacked", "measurement with all terms")
+    assert parts["whole"]["multiply_adds"] == sum(parts[name]["multiply_adds"] for name in sequence)
+    terms = sum(part["multiply_adds"] for name, part in parts.items() if name.startswith("term "))
+    assert parts["measurement with all terms"]["multiply_adds"] == terms > 0
+
+
+def test_the_backbone_sees_four_images(detector, files):
+    actions = scoring_actions(detector, files)
+    assert multiply_adds(actions["backbone, four images stacked"]) == 4 * multiply_adds(actions["backbone, one image"])
+
+
+def test_both_stages_and_the_batches_are_timed(monkeypatch):
+    from measuring import parts
+    from tests.conftest import TINY
+    from utad.config import load_config
+
+    monkeypatch.setattr(parts, "load_config", lambda preset: load_config(preset, overrides=TINY))
+    timed = time_training("fast", 1)
+    assert timed["precision"] == "32-true"
+    assert timed["parts"]["batch preparation"]["multiply_adds"] == 0
+    assert min(timed["parts"][f"stage {stage}, one step"]["multiply_adds"] for stage in (1, 2)) > 0

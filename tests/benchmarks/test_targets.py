@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from measuring.targets import at_least, at_most, peer_targets, speed_targets
+
+
+def results(**fast) -> dict:
+    return {"presets": {"fast": fast}, "latency": {}, "start_up": {}}
+
+
+def measured(rows: list[dict], words: str) -> dict:
+    found = [row for row in rows if words in row["figure"]]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed():
+    rows = speed_targets(results())
+    assert len(rows) == 9
+    assert {row["met"] for row in rows} == {None}
+
+
+def test_figures_are_taken_from_where_they_stand():
+    whole = {"parts": {"whole": {"median_ms": 41.0, "ratio": 1.9}}}
+    document = results(
+        scoring={"1": whole, "16": whole},
+        training_run={"seconds": 200.0},
+        folder={"images_per_second": 55.0},
+        memory_growth={"ratio": 1.05},
+    )
+    document["latency"]["fast-openvino-fp32"] = {"median_ms": 20.0}
+    document["start_up"]["fast-openvino-fp32"] = {"median_s": 2.5}
+    rows = speed_targets(document)
+    expected = {
+        "training elpv": (200.0, True),
+        "batch 1, eager": (41.0, False),
+        "OpenVINO fp32": (20.0, True),
+        "folder of JPEG": (55.0, True),
+        "arithmetic floor": (1.9, True),
+        "peak memory": (1.05, True),
+        "whole process": (2.5, False),
+    }
+    for words, (value, met) in expected.items():
+        row = measured([row for row in rows if "balanced" not in row["figure"]], words)
+        assert (row["measured"], row["met"]) == (value, met), words
+
+
+def test_peers_are_compared_with_the_fastest_of_both_sides():
+    methods = {
+        "fast-eager-fp32": {"family": "utad", "preset": "fast", "precision": "fp32", "median_ms": 40.0},
+        "fast-openvino-fp32": {"family": "utad", "preset": "fast", "precision": "fp32", "median_ms": 20.0},
+        "fast-openvino-bf16": {"family": "utad", "preset": "fast", "precision": "bf16", "median_ms": 10.0},
+        "balanced-eager-fp32": {"family": "utad", "preset": "balanced", "precision": "fp32", "median_ms": 120.0},
+        "PaDiM ResNet-18": {"family": "anomalib", "median_ms": 100.0},
+        "STFPM ResNet-18": {"family": "anomalib", "median_ms": 50.0},
+    }
+    fast, balanced = peer_targets({"methods": methods})
+    assert (fast["measured"], fast["met"]) == (0.4, True)
+    assert (balanced["measured"], balanced["met"]) == (1.2, False)
+
+
+def test_a_peer_that_failed_leaves_its_target_unmeasured():
+    methods = {"fast-eager-fp32": {"family": "utad", "preset": "fast", "precision": "fp32", "median_ms": 40.0}}
+    assert [row["met"] for row in peer_targets({"methods": methods})] == [None, None]
+
+
+@pytest.mark.parametrize(("value", "met"), [(1.0, True), (2.0, True), (2.1, False), (None, None)])
+def test_at_most(value, met):
+    assert at_most("f", 2.0, value, "ms")["met"] is met
+
+
+@pytest.mark.parametrize(("value", "met"), [(1.9, False), (2.0, True), (3.0, True), (None, None)])
+def test_at_least(value, met):
+    row = at_least("f", 2.0, value, "/s")
+    assert (row["met"], row["target"]) == (met, "at least 2 /s")

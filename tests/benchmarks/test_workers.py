@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+import peers
+import speed
+from measuring.subjects import camera_images, link_files, write_jpegs
+from measuring.workers import Method, Worker, WorkerError, parse_export, start_utad, take_turns
+
+SCRIPT = """
+import os
+from measuring.answering import answer, private_stdout
+
+answers = private_stdout()
+print("what a library prints")
+actions = {"works": lambda: None, "fails": lambda: 1 / 0, "dies": lambda: os._exit(9)}
+answer(answers, actions, failures={"unbuilt": "no internet"})
+"""
+
+
+@pytest.fixture
+def worker(tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    with Worker(str(script), []) as started:
+        yield started
+
+
+def test_a_worker_times_each_repetition(worker):
+    assert worker.actions == ["works", "fails", "dies"]
+    assert worker.facts["failures"] == {"unbuilt": "no internet"}
+    assert len(worker.ask("works", 4)) == 4
+
+
+def test_a_method_that_fails_is_recorded_and_the_rest_goes_on(worker):
+    methods = [Method("a", worker, "works"), Method("b", worker, "fails")]
+    seconds, failures = take_turns(methods, 2)
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 6}
+    assert failures == {"b": "ZeroDivisionError: division by zero"}
+
+
+def test_a_worker_that_dies_fails_all_its_methods(worker):
+    methods = [Method("a", worker, "dies"), Method("b", worker, "works")]
+    seconds, failures = take_turns(methods, 2)
+    assert seconds == {}
+    assert set(failures) == {"a", "b"}
+    assert all("code 9" in reason for reason in failures.values())
+
+
+def test_an_export_that_cannot_be_loaded_is_recorded(tmp_path):
+    with ExitStack() as stack:
+        workers, failures = start_utad({"fast-onnx-fp32": (tmp_path, True)}, tmp_path / "images.npy", stack)
+    assert workers == {}
+    assert "ended with code 1" in failures["fast-onnx-fp32"]
+
+
+def test_a_worker_that_dies_at_once_is_an_error(tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text("raise SystemExit(3)", encoding="utf-8")
+    with pytest.raises(WorkerError, match="ended with code 3"):
+        Worker(str(script), [])
+
+
+def test_methods_of_both_sides_alternate(worker):
+    own, others = ([Method(name, worker, name) for name in names] for names in ("ab", "xyz"))
+    assert [method.name for method in peers.in_turns(own, others)] == ["a", "x", "b", "y", "z"]
+
+
+def test_exports_are_named(tmp_path):
+    export = parse_export(f"fast-openvino-fp32={tmp_path}")
+    assert (export.preset, export.runtime, export.precision) == ("fast", "openvino", "fp32")
+    assert export.name == "fast-openvino-fp32"
+    assert export.folder == tmp_path
+    with pytest.raises(ValueError, match="expected PRESET-RUNTIME-PRECISION=DIR"):
+        parse_export("runs/fast")
+    with pytest.raises(ValueError, match="is not a folder: write it with utad export"):
+        parse_export("fast-onnx-fp32=/no/such/folder")
+
+
+@pytest.mark.parametrize(
+    ("module", "argv", "message"),
+    [
+        (speed, ["slow"], "unknown preset slow: choose from fast"),
+        (speed, ["--rounds", "0"], "must be at least 1"),
+        (speed, ["--images", "3"], "--images at least 16"),
+        (speed, ["--export", "x=y"], "expected PRESET-RUNTIME-PRECISION=DIR"),
+        (peers, ["--rounds", "0"], "expected at least 1"),
+        (peers, ["--export", "x=y"], "expected PRESET-RUNTIME-PRECISION=DIR"),
+    ],
+)
+def test_wrong_arguments_are_usage_errors(module, argv, message, capsys):
+    with pytest.raises(SystemExit) as error:
+        module.arguments_of(argv)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_defaults_measure_both_presets():
+    arguments = speed.arguments_of([])
+    assert arguments.presets == ["fast", "balanced"]
+    assert (arguments.images, arguments.memory_images, arguments.training) == (1000, 10_000, False)
+
+
+def test_camera_images_are_seeded_coloured_and_all_different():
+    first, second = (list(camera_images(3, side=64, seed=5)) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert first[0].shape == (64, 64, 3)
+    assert not np.array_equal(first[0][..., 0], first[0][..., 1])
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_a_large_folder_takes_the_place_of_a_small_one(tmp_path):
+    files = write_jpegs(tmp_path / "jpeg", 2)
+    folder = link_files(files, tmp_path / "many", 5)
+    assert len(list(folder.iterdir())) == 5
+    assert sum(file.stat().st_ino == files[0].stat().st_ino for file in folder.iterdir()) == 3
+
+
+def test_a_detector_answers_as_a_worker(run, tmp_path):
+    images = tmp_path / "images.npy"
+    np.save(images, np.zeros((2, 40, 48, 3), np.uint8))
+    with Worker("utad_worker.py", [str(run), str(images)], sys.executable) as started:
+        assert started.facts["torch_imported"] is True
+        assert len(started.ask("score", 2)) == 2
