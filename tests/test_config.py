@@ -207,7 +207,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_config_written_as_yaml_is_read_back_the_same(tmp_path, name):
-    overrides = ["backbone.weights=weights/größe 1.pth", "seed=4294967295", "scoring.top_fraction=0.1"]
+    overrides = ["backbone.weights=weights/größe 1.pth", "seed=4294967295", "scoring.top_fractions=[0.1, 0.3]"]
     config = load_config(name, overrides=overrides)
     assert load_config("balanced", file=written(tmp_path, config.to_yaml())) == config
     assert parse_config(config.model_dump(mode="json")) == config

@@ -31,6 +31,10 @@ from utad.types import Category, Image, Prediction, Sample
 
 _LOGGER = logging.getLogger(__name__)
 
+AT_ONCE = 4
+"""Images in the networks at a time: more of them make buffers that the system maps anew at every call, which costs
+more than it saves, and memory."""
+
 
 @dataclass(frozen=True)
 class FitReport:
@@ -275,9 +279,16 @@ class UTAD:
         predictions: Iterator[Prediction] = iter(())
         if readable:
             tensors = [to_tensor(image, self.config.image.size, network.channels) for image in readable]
-            with torch.inference_mode():
-                detection = network(torch.stack(tensors))
             sizes = [(image.shape[0], image.shape[1]) for image in readable]
-            predictions = iter(to_prediction(detection, sizes, self.threshold))
+            predictions = self._predict_tensors(network, tensors, sizes)
         for sample, image in batch:
             yield sample, image if isinstance(image, ImageReadError) else next(predictions)
+
+    def _predict_tensors(
+        self, network: DetectorNetwork, tensors: Sequence[torch.Tensor], sizes: Sequence[tuple[int, int]]
+    ) -> Iterator[Prediction]:
+        for start in range(0, len(tensors), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            with torch.inference_mode():
+                detection = network(torch.stack(list(tensors[part])))
+            yield from to_prediction(detection, sizes[part], self.threshold)

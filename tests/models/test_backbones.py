@@ -183,3 +183,24 @@ def test_a_missing_file_of_weights_is_named(no_network):
     with pytest.raises(WeightsError, match=r"no file .*gone\.pth"):
         build_backbone(BackboneConfig(name="resnet18", weights=Path("gone.pth"), stages=(0,)))
     assert no_network == []
+
+
+def test_folding_batch_norm_changes_no_feature():
+    import timm
+
+    from utad.models.backbones import fold_batch_norm
+
+    network = timm.create_model(
+        "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=[0, 3]
+    ).eval()
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean, std=0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+    images = torch.rand(1, 3, 64, 64)
+    before = network(images)
+    fold_batch_norm(network)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    for one, other in zip(before, network(images), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-4)

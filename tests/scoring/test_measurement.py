@@ -23,8 +23,9 @@ def features(count: int, seed: int = 0, size: int = 16) -> list[StageFeatures]:
     ]
 
 
-def calibrated(*terms: str) -> CalibratedMeasurement:
-    measurement = build_measurement(load_config(overrides=[f"scoring.terms=[{','.join(terms)}]"]))
+def calibrated(*terms: str, fractions: str = "[0.05, 0.2]") -> CalibratedMeasurement:
+    overrides = [f"scoring.terms=[{','.join(terms)}]", f"scoring.top_fractions={fractions}"]
+    measurement = build_measurement(load_config(overrides=overrides))
     assert isinstance(measurement, CalibratedMeasurement)
     return measurement
 
@@ -59,7 +60,7 @@ def test_paper_measurement_is_equation_8():
 
 
 def test_normals_that_were_left_out_have_mean_zero_and_spread_one_on_each_term():
-    measurement = calibrated("residual")
+    measurement = calibrated("residual", fractions="[0.1]")
     measured = measurement.fit(vectors_of(measurement, features(40)), 16)
     assert float(measured.score.mean()) == pytest.approx(0, abs=1e-4)
     assert float(measured.score.std(unbiased=False)) == pytest.approx(1, abs=1e-3)

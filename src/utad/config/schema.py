@@ -177,9 +177,9 @@ class BackboneConfig(_Section):
 class ScoringConfig(_Section):
     """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, built of the named terms.
 
-    `even_light` brings the images to one mean and contrast before the calibrated terms look at them; `top_fraction`
-    is the part of a map whose mean is the score. For ablations, Eq. 8 can compare other `pairs`, and the images
-    themselves (`space: pixels`) instead of features.
+    `even_light` brings the images to one mean and contrast before the calibrated terms look at them. The score is
+    made of the means of the highest `top_fractions` of a map, a small one for small defects. For ablations, Eq. 8
+    can compare other `pairs`, and the images themselves (`space: pixels`) instead of features.
     """
 
     method: Literal["paper", "calibrated"] = "calibrated"
@@ -188,11 +188,11 @@ class ScoringConfig(_Section):
     )
     space: Literal["features", "pixels"] = "features"
     terms: Annotated[tuple[str, ...], Field(min_length=1)] = (
-        *("input", "input-fine", "input-wide", "impression", "impression-fine", "naive", "whole"),
+        *("input", "input-fine", "input-wide", "impression", "naive-fine"),
     )
     even_light: bool = True
     stage_weights: tuple[NonNegative, ...] | None = None
-    top_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
+    top_fractions: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], Field(min_length=1)] = (0.02, 0.2)
     coreset_size: Positive = 1000
 
     @model_validator(mode="after")

@@ -79,11 +79,12 @@ def to_uint8(tensor: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
             f"got a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}, "
             "expected floats of shape (C, H, W) with C 1 or 3"
         )
-    picture = tensor.detach().cpu().float().nan_to_num(nan=0.0).unsqueeze(0)  # (1, C, h, w)
-    if tuple(picture.shape[2:]) != size:
-        picture = F.interpolate(picture, size=size, mode="bilinear", align_corners=False, antialias=True)
-    levels = (picture[0].clamp(0, 1) * 255).round().to(torch.uint8)  # (C, H, W)
-    pixels: NDArray[np.uint8] = levels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()  # (H, W, 3)
+    picture = tensor.detach().cpu().float().nan_to_num(nan=0.0)
+    levels = (picture.clamp(0, 1) * 255).round().to(torch.uint8)[None]  # (1, C, h, w)
+    if tuple(levels.shape[2:]) != size:
+        # In integers, as `to_tensor` does: several times faster, and at most one level off.
+        levels = F.interpolate(levels, size=size, mode="bilinear", align_corners=False, antialias=True)
+    pixels: NDArray[np.uint8] = levels[0].expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()  # (H, W, 3)
     return pixels
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from utad.config import BackboneConfig
 from utad.errors import ConfigError, WeightsError
@@ -90,6 +91,8 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
         load_into(network, read_weights(config.weights), str(config.weights))
     elif pretrained and config.name == BUNDLED:
         load_into(network, load_lite0(), "the bundled EfficientNet-Lite0 checkpoint")
+    if config.name == BUNDLED:
+        fold_batch_norm(network)
     settings = timm.get_pretrained_cfg(timm_name)
     return Backbone(
         network,
@@ -98,6 +101,24 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
         tuple(network.feature_info.channels()),
         tuple(network.feature_info.reduction()),
     )
+
+
+def fold_batch_norm(network: nn.Module) -> None:
+    """Puts every batch norm into the convolution before it, in place; what is never trained need not normalise.
+
+    The network must register each batch norm right after the convolution that feeds it, as EfficientNet-Lite does.
+    """
+    for parent in network.modules():
+        convolution: nn.Conv2d | None = None
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d) and convolution is not None:
+                folded = fuse_conv_bn_eval(convolution.eval(), child.eval())
+                convolution.weight, convolution.bias = folded.weight, folded.bias
+                convolution.requires_grad_(requires_grad=False)
+                # timm's batch norm carries the activation that follows it.
+                setattr(parent, name, getattr(child, "act", nn.Identity()))
+            if not isinstance(child, nn.Identity):
+                convolution = child if isinstance(child, nn.Conv2d) else None
 
 
 def _cut_after_last_stage(network: nn.Module, last: int) -> None:

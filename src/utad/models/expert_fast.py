@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from utad.models.expert_paper import AdaINTrunk, ResidualBlock
+from utad.models.upsampling import UpsampledConv
 
 
 class FastContentEncoder(nn.Module):
@@ -69,8 +70,7 @@ class FastDecoder(nn.Module):
         assert last.bias is not None
         nn.init.zeros_(last.bias)
         self.upsampling = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(2 * width, width, 3, padding=1),
+            UpsampledConv(2 * width, width, 3, scale=2),
             nn.LeakyReLU(0.1, inplace=True),
             last,
             nn.PixelShuffle(2),

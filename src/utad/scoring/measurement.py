@@ -15,7 +15,7 @@ from utad.scoring.features import ALL_IMAGES, ImageName, StageFeatures, in_even_
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.neighbours import NeighboursTerm
 from utad.scoring.perceptual import perceptual_maps, perceptual_measurement, upsample
-from utad.scoring.scale import TermScale, top_mean
+from utad.scoring.scale import TermScale, top_means
 from utad.scoring.terms import build_term, has_map, images_of, term_vectors
 
 RUNS_PER_FOLD = 4
@@ -59,31 +59,31 @@ class Measurement(nn.Module, ABC):
 
 
 class PaperMeasurement(Measurement):
-    """Eq. 8 as printed. The paper names no image score: it is the mean of the highest part of the map."""
+    """Eq. 8 as printed. The paper names no image score: it is the mean of the highest parts of the map."""
 
     def __init__(self, config: ScoringConfig) -> None:
         super().__init__()
         # Pixels have no stages to weight.
         self.weights = config.stage_weights if config.space == "features" else None
         self.pairs = config.pairs
-        self.top_fraction = config.top_fraction
+        self.top_fractions = config.top_fractions
 
     def forward(self, features: Sequence[StageFeatures], size: int) -> Measured:
         """Sum of the perceptual distances; the terms are the pairs."""
         anomaly_map = perceptual_measurement(features, size, self.weights, self.pairs)
         maps = perceptual_maps(features, size, self.pairs)
         terms: dict[str, Tensor] = {pair: torch.stack(stages).sum(dim=0) for pair, stages in maps.items()}
-        return Measured(top_mean(anomaly_map, self.top_fraction), anomaly_map, terms)
+        return Measured(top_means(anomaly_map, self.top_fractions).mean(dim=1), anomaly_map, terms)
 
 
 class CalibratedMeasurement(Measurement):
     """Terms, each described on normal images and brought to a common scale there, then averaged.
 
         map(p)  = mean over terms t with a map of  (d_t(p) - mu_t(p)) / sigma_t(p)
-        score   = mean over terms t of  (top_t - mean(top_t)) / std(top_t)
+        score   = mean over terms t and fractions f of  (top_tf - mean(top_tf)) / std(top_tf)
 
     d_t is the term's distance, mu_t(p) and sigma_t(p) its mean and standard deviation at position p over normal
-    images, top_t the mean of the highest part of the standardised map. All statistics come from images left out
+    images, top_tf the mean of the highest part f of the standardised map. All statistics come from images left out
     when the term was fitted (cross-fitting), since distances of images that a term was fitted on are too small.
     """
 
@@ -95,7 +95,7 @@ class CalibratedMeasurement(Measurement):
         self.terms = nn.ModuleDict(
             {name: build_term(name, config.scoring, config.seed) for name in config.scoring.terms}
         )
-        self.scales = nn.ModuleDict({name: TermScale(config.scoring.top_fraction) for name in config.scoring.terms})
+        self.scales = nn.ModuleDict({name: TermScale(config.scoring.top_fractions) for name in config.scoring.terms})
 
     def prepare(self, restoration: Restoration) -> Restoration:
         """In even light, unless that is switched off."""

@@ -116,7 +116,7 @@ class DetectorNetwork(nn.Module):
         return restoration, measure(self.backbone, prepared, self.measurement.needed)
 
     @torch.inference_mode()
-    def calibrate(self, images: Tensor, trained_on: Tensor, batch_size: int = 16) -> None:
+    def calibrate(self, images: Tensor, trained_on: Tensor, batch_size: int = 4) -> None:
         """Fits measurement, normalisation and threshold to normal images.
 
         The networks reproduce the images they were trained on a little better than others. The gap between

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,16 +38,16 @@ class TermScale(FittedModule):
     Attributes:
         location: `(g, g)`, mean of the map at every position, drawn towards the mean of all.
         spread: `(g, g)`, its standard deviation, likewise.
-        of_images: mean and standard deviation of the score, `(2,)`.
+        of_images: mean and standard deviation of the top mean of each fraction, `(2, F)`.
     """
 
     location: Tensor
     spread: Tensor
     of_images: Tensor
 
-    def __init__(self, top_fraction: float) -> None:
+    def __init__(self, top_fractions: Sequence[float]) -> None:
         super().__init__(("location", "spread", "of_images"))
-        self.top_fraction = top_fraction
+        self.top_fractions = tuple(top_fractions)
 
     def fit(self, maps: Tensor) -> Standardised:
         """Fits to the maps `(N, g, g)` of normal images, N at least 2.
@@ -70,9 +71,10 @@ class TermScale(FittedModule):
         other_squares = (squares.sum(dim=0) + moved - (values - others).square() + PRIOR_IMAGES * prior).clamp_min(0.0)
         other_variance = (other_squares / (count - 1 + PRIOR_IMAGES)).clamp_min(least)
         standardised = ((values - others) / other_variance.sqrt()).float()
-        scores = top_mean(standardised, self.top_fraction)
-        self.of_images = _centre_and_spread(scores)
-        return Standardised(standardised, self._scaled(scores))
+        tops = top_means(standardised, self.top_fractions).double()
+        least_top = _LEAST_SPREAD * max(1.0, float(tops.abs().max()))
+        self.of_images = torch.stack([tops.mean(dim=0), tops.std(dim=0, correction=0).clamp_min(least_top)]).float()
+        return Standardised(standardised, self.of_score(standardised))
 
     def of_map(self, maps: Tensor) -> Tensor:
         """Maps `(N, g, g)`: 0 is the mean of normal images at that place, 1 one standard deviation above."""
@@ -81,19 +83,13 @@ class TermScale(FittedModule):
 
     def of_score(self, standardised: Tensor) -> Tensor:
         """The scores of standardised maps, `(N, g, g)` to `(N,)`: 0 the mean of normal images, 1 one spread above."""
-        return self._scaled(top_mean(standardised, self.top_fraction))
-
-    def _scaled(self, scores: Tensor) -> Tensor:
-        return (scores - self.of_images[0]) / self.of_images[1]
+        tops = top_means(standardised, self.top_fractions)
+        return ((tops - self.of_images[0]) / self.of_images[1]).mean(dim=1)
 
 
-def top_mean(maps: Tensor, fraction: float) -> Tensor:
-    """Mean of the highest `fraction` of each map, at least one value: `(N, H, W)` to `(N,)`."""
+def top_means(maps: Tensor, fractions: Sequence[float]) -> Tensor:
+    """Mean of the highest part of each map, at least one value, for each fraction: `(N, H, W)` to `(N, F)`."""
     values = maps.flatten(1)
-    return values.topk(max(1, round(fraction * values.shape[1])), dim=1).values.mean(dim=1)
-
-
-def _centre_and_spread(values: Tensor) -> Tensor:
-    flat = values.detach().double()
-    least = _LEAST_SPREAD * max(1.0, float(flat.abs().max()))
-    return torch.tensor([float(flat.mean()), max(float(flat.std(correction=0)), least)])
+    counts = [max(1, round(fraction * values.shape[1])) for fraction in fractions]
+    highest = values.topk(max(counts), dim=1).values  # descending
+    return torch.stack([highest[:, :count].mean(dim=1) for count in counts], dim=1)
