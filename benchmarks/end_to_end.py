@@ -20,6 +20,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from measuring.restoration import restoration_quality
+from utad.data.catalog import open_category
+from utad.detector import UTAD
+
 CATEGORIES = ("brick", "elpv-mono")
 PACKAGES = ("utad", "torch", "timm", "scikit-learn", "pytorch-lightning")
 
@@ -45,6 +49,7 @@ def measure(category: str, folder: Path) -> dict[str, Any]:
         "stage_seconds": trained["stage_seconds"],
         "model_mb": round((folder / "run" / "model.safetensors").stat().st_size / 1e6, 1),
         "evaluation": evaluation,
+        "restoration": restoration_quality(UTAD.load(folder / "run"), open_category(category)),
     }
 
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from utad.evaluation.benchmark import rows_of
 from utad.evaluation.tables import comparison_table, markdown_line
 
 ROOT = Path(__file__).resolve().parent.parent
+
+TEXTURES = ("brick", "grass", "gravel")
+RIVALS = ("padim", "patchcore")
 
 
 def end_to_end(document: dict[str, Any]) -> str:
@@ -86,6 +90,79 @@ def speed_parts(document: dict[str, Any]) -> str:
                 "",
             ]
     return "\n".join([*lines, provenance(document)])
+
+
+def goals(documents: Sequence[dict[str, Any]]) -> str:
+    """UTAD beside the better of PaDiM and PatchCore, category by category, and the goals of the project."""
+    rows = [row for document in documents for row in rows_of(document) if row.category != "mean"]
+    values = {(row.category, row.method): {key: fmean(v) for key, v in row.values.items()} for row in rows}
+    categories = list(dict.fromkeys(category for category, method in values if method == "utad"))
+    suites = {"textures": TEXTURES, "elpv": ("elpv-mono", "elpv-poly")}
+    groups = {**suites, "mnist-5k": tuple(c for c in categories if c not in (*TEXTURES, *suites["elpv"]))}
+
+    def better(category: str, key: str) -> float:
+        return max(values[category, rival][key] for rival in RIVALS)
+
+    def mean(name: str, key: str) -> float:
+        return fmean(values[category, "utad"][key] for category in groups[name])
+
+    ahead = {c: values[c, "utad"]["image.auroc"] - better(c, "image.auroc") for c in categories}
+    pixel = fmean(values[c, "utad"]["pixel.aupr"] - better(c, "pixel.aupr") for c in TEXTURES)
+    behind = [category for category, difference in ahead.items() if difference < -0.01]
+    worst = max(categories, key=lambda category: values[category, "utad"]["false_positive_rate"])
+    rate = values[worst, "utad"]["false_positive_rate"]
+    measured = [
+        ("image AUROC, elpv-mono", 0.970, values["elpv-mono", "utad"]["image.auroc"]),
+        ("image AUROC, elpv-poly", 0.920, values["elpv-poly", "utad"]["image.auroc"]),
+        ("image AUROC, textures, mean", 0.985, mean("textures", "image.auroc")),
+        ("pixel AUROC, textures, mean", 0.975, mean("textures", "pixel.auroc")),
+        ("AUPRO, textures, mean", 0.90, mean("textures", "pixel.aupro")),
+        ("pixel AUPR, textures, mean", 0.60, mean("textures", "pixel.aupr")),
+        ("image AUROC, mnist-5k, mean", 0.985, mean("mnist-5k", "image.auroc")),
+        ("image AUROC over the better of PaDiM and PatchCore, mean of all", 0.010, fmean(ahead.values())),
+        ("pixel AUPR over the better of the two, textures, mean", 0.05, pixel),
+    ]
+    lines = ["| figure | goal | measured | reached |", "| --- | ---: | ---: | --- |"]
+    lines += [
+        markdown_line([figure, f"{goal:.3f}", f"{value:.3f}", "yes" if value >= goal else "no"])
+        for figure, goal, value in measured
+    ]
+    lines += [
+        markdown_line(
+            [
+                "categories below the better of the two by more than 0.01",
+                "none",
+                ", ".join(behind) or "none",
+                "no" if behind else "yes",
+            ]
+        ),
+        markdown_line(
+            [
+                "highest false-positive rate of a category",
+                "at most 3 %",
+                f"{100 * rate:.1f} % ({worst})",
+                "yes" if rate <= 0.03 else "no",
+            ]
+        ),
+        "",
+        "| category | utad | padim | patchcore | utad over the better |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for category in categories:
+        scores = [values[category, method]["image.auroc"] for method in ("utad", *RIVALS)]
+        lines.append(markdown_line([category, *(f"{score:.3f}" for score in scores), f"{ahead[category]:+.3f}"]))
+    return "\n".join(lines)
+
+
+def restoration(document: dict[str, Any]) -> str:
+    """How good the restored images are, of `benchmarks/end_to_end.py`."""
+    lines = ["| data | picture | L1 | SSIM | share of a defect kept |", "| --- | --- | ---: | ---: | ---: |"]
+    for category, result in document["results"].items():
+        for picture in ("x_hat", "m", "m_hat"):
+            figures = result["restoration"][picture]
+            numbers = [f"{figures[key]:.3f}" for key in ("l1", "ssim", "defect_kept")]
+            lines.append(markdown_line([category, picture, *numbers]))
+    return "\n".join(lines)
 
 
 def part_cells(name: str, part: dict[str, Any]) -> list[str]:
@@ -168,10 +245,14 @@ def provenance(document: dict[str, Any]) -> str:
     )
 
 
-COMPARISONS = ("textures", "elpv")
+COMPARISONS = ("textures", "elpv", "mnist-5k", "brick-all")
 """The committed comparisons that have results."""
 
-SECTIONS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
+GOALS = tuple(f"benchmarks/results/{name}.json" for name in ("textures", "elpv", "mnist-5k"))
+
+SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
+    "goals": ("docs/benchmarks.md", GOALS, goals),
+    "restoration": ("docs/benchmarks.md", "benchmarks/results/end_to_end.json", restoration),
     "end_to_end": ("README.md", "benchmarks/results/end_to_end.json", end_to_end),
     **{name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison) for name in COMPARISONS},
     "speed-targets": ("docs/performance.md", "benchmarks/results/speed.json", speed_targets),
@@ -180,7 +261,7 @@ SECTIONS: dict[str, tuple[str, str, Callable[[dict[str, Any]], str]]] = {
     "speed-parts": ("docs/performance.md", "benchmarks/results/speed.json", speed_parts),
     "peers": ("docs/performance.md", "benchmarks/results/peers.json", peers),
 }
-"""Of each marker: the page it stands in, the results it shows, and how."""
+"""Of each marker: the page it stands in, the results it shows, one file or several, and how."""
 
 
 def render(root: Path, name: str) -> tuple[Path, str, str]:
@@ -191,7 +272,9 @@ def render(root: Path, name: str) -> tuple[Path, str, str]:
     start, end = f"<!-- {name}: rendered by docs/render.py -->", f"<!-- /{name} -->"
     head, rest = text.split(start)
     _, tail = rest.split(end)
-    results = json.loads((root / results_name).read_text(encoding="utf-8"))
+    names = (results_name,) if isinstance(results_name, str) else results_name
+    documents = [json.loads((root / name).read_text(encoding="utf-8")) for name in names]
+    results = documents[0] if isinstance(results_name, str) else documents
     return page, text, f"{head}{start}\n{table(results)}\n{end}{tail}"
 
 
