@@ -41,10 +41,15 @@ def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="repetitions at batch 1; a third of them at 16")
     parser.add_argument("--images", type=int, default=IMAGES, help="JPEG files in the folder that is scored")
     parser.add_argument(
-        "--memory-images", type=int, default=MEMORY_IMAGES, help="files in the large folder; 0: not measured"
+        "--memory-images",
+        type=int,
+        default=MEMORY_IMAGES,
+        help="files in the large folder, of the first preset; 0: not measured",
     )
     parser.add_argument("--repetitions", type=int, default=3, help="of the folder and of whole processes")
-    parser.add_argument("--training", action="store_true", help="train on elpv-mono too (extra bench, minutes)")
+    parser.add_argument(
+        "--training", action="store_true", help="train the first preset on elpv-mono too (extra bench, minutes)"
+    )
     parser.add_argument(
         "--export",
         nargs="+",
@@ -82,6 +87,8 @@ def measure_preset(preset: str, model: Path, files: list[Path], arguments: argpa
     folder = files[0].parent
     entry["folder"] = folder_rate(model, folder, len(files), arguments.repetitions)
     show(f"{preset}, folder: {entry['folder']['images_per_second']} images a second")
+    if preset != arguments.presets[0]:
+        return entry
     if arguments.memory_images:
         counts = (SMALL_FOLDER, arguments.memory_images)
         small, large = (link_files(files, folder.parent / f"{preset}-{count}", count) for count in counts)
