@@ -23,9 +23,10 @@ from utad import UTAD
 from utad.config import Config, load_config
 from utad.data.reading import load_image
 from utad.data.tensors import to_tensor
+from utad.detector import AT_ONCE
 from utad.models.build import build_critics, build_two_stage
 from utad.prediction import to_prediction
-from utad.scoring.features import measure
+from utad.scoring.features import StageFeatures, measure
 from utad.scoring.measurement import CalibratedMeasurement
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.terms import term_vectors
@@ -70,22 +71,28 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
     def resize() -> Tensor:
         return torch.stack([to_tensor(image, side, network.channels) for image in images])
 
-    batch = resize()
+    # The detector has the networks look at a few images at a time; so do the parts.
+    batches = torch.split(resize(), AT_ONCE)
     with torch.inference_mode():
-        detection = network(batch)
-        restoration, features = network.restore(batch)
+        detections = [network(batch) for batch in batches]
+        restored = [network.restore(batch) for batch in batches]
     sizes = [(image.shape[0], image.shape[1]) for image in images]
-    stages = network.two_stage
+    stages, measurement = network.two_stage, network.measurement
     parts: dict[str, Action] = {
         "decoding": lambda: [load_image(sample) for sample in stored],
         "resizing": resize,
-        "IE-Net": lambda: stages.ie_net(batch),
-        "Expert-Net": lambda: stages.expert_net(batch, restoration.impression),
-        "backbone, four images stacked": lambda: measure(network.backbone, restoration),
-        "backbone, one image": lambda: network.backbone(batch),
-        **_term_actions(network, features),
-        "measurement with all terms": lambda: network.measurement(features, side),
-        "post-processing": lambda: to_prediction(detection, sizes, detector.threshold),
+        "IE-Net": lambda: [stages.ie_net(batch) for batch in batches],
+        "Expert-Net": lambda: [stages.expert_net(images.image, images.impression) for images, _ in restored],
+        f"backbone, {len(measurement.needed)} images stacked": lambda: [
+            measure(network.backbone, measurement.prepare(images), measurement.needed) for images, _ in restored
+        ],
+        "backbone, one image": lambda: [network.backbone(batch) for batch in batches],
+        **_term_actions(network, [features for _, features in restored]),
+        "measurement with all terms": lambda: [measurement(features, side) for _, features in restored],
+        "post-processing": lambda: [
+            to_prediction(detection, sizes[AT_ONCE * place : AT_ONCE * (place + 1)], detector.threshold)
+            for place, detection in enumerate(detections)
+        ],
         WHOLE: lambda: list(detector.predict_samples(in_memory, batch_size=len(in_memory))),
     }
     return {name: _inference(action) for name, action in parts.items()}
@@ -166,13 +173,13 @@ def _timed(
     }
 
 
-def _term_actions(network: DetectorNetwork, features: Any) -> dict[str, Action]:
+def _term_actions(network: DetectorNetwork, batches: list[tuple[StageFeatures, ...]]) -> dict[str, Action]:
     measurement = network.measurement
     if not isinstance(measurement, CalibratedMeasurement):
         return {}
 
     def action(name: str) -> Action:
-        return lambda: measurement.terms[name](term_vectors(name, features))
+        return lambda: [measurement.terms[name](term_vectors(name, features)) for features in batches]
 
     return {f"term {name}": action(name) for name in measurement.vector_names}
 
