@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import suites
 from suites import Comparison, Part
-
 from utad.evaluation.benchmark import Benchmark, BenchmarkReport
 
 
