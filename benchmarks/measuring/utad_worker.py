@@ -19,7 +19,7 @@ from measuring.answering import answer, private_stdout
 def load(model: Path, *, exported: bool) -> Any:
     """The detector, through the runtime that is asked for."""
     if exported:
-        from utad.export import load_detector
+        from utad import load_detector
 
         return load_detector(model)
     from utad import UTAD
