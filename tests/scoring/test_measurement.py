@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from utad.config import ScoringConfig, load_config
+from utad.errors import ConfigError
 from utad.scoring.features import StageFeatures
 from utad.scoring.measurement import (
     CalibratedMeasurement,
@@ -40,6 +41,11 @@ def with_defect(strength: float, size: int = 16) -> list[StageFeatures]:
         side = size >> level
         stage.image[:, :, side // 4 : side // 2, side // 4 : side // 2] += strength
     return stages
+
+
+def test_an_unknown_term_is_named():
+    with pytest.raises(ConfigError, match="unknown term 'gradient'"):
+        calibrated("input", "gradient")
 
 
 def test_folds_are_short_runs_that_take_turns():

@@ -91,10 +91,10 @@ class CalibratedMeasurement(Measurement):
         super().__init__()
         self.config = config
         self.vector_names = config.scoring.terms
-        self.needed = images_of(config.scoring.terms)
         self.terms = nn.ModuleDict(
             {name: build_term(name, config.scoring, config.seed) for name in config.scoring.terms}
         )
+        self.needed = images_of(config.scoring.terms)
         self.scales = nn.ModuleDict({name: TermScale(config.scoring.top_fractions) for name in config.scoring.terms})
 
     def prepare(self, restoration: Restoration) -> Restoration:
