@@ -13,6 +13,7 @@ TINY = (
     "ie_training.steps=4",
     "expert_training.steps=4",
     "scoring.coreset_size=50",
+    "calibration.corrupted_images=20",
     "scoring.terms=[input,residual,neighbours]",
     "precision=fp32",
 )

@@ -20,7 +20,7 @@ from utad.evaluation.methods import (
 from utad.types import Sample
 
 SHORT: dict[str, tuple[str, ...]] = {
-    "utad": ("image.size=32", "ie_training.steps=2", "expert_training.steps=2"),
+    "utad": ("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "calibration.corrupted_images=20"),
     "padim": ("size=32",),
     "patchcore": ("size=32",),
     "unst": ("size=32", "steps=2", "width=4"),

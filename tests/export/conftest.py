@@ -16,6 +16,7 @@ SMALL = (
     "expert_net.residual_blocks=1",
     "expert_net.width=8",
     "ie_net.filters=[4,4]",
+    "calibration.corrupted_images=20",
     "ie_net.pools=[4,4]",
     "ie_net.decoder_filters=[4,4]",
     "ie_net.upsamples=[4,2]",

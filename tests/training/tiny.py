@@ -28,6 +28,7 @@ SETTINGS = (
     "expert_net.residual_blocks=1",
     "expert_net.hidden_dim=8",
     "ie_training.steps=6",
+    "calibration.corrupted_images=20",
     "ie_training.batch_size=4",
     "ie_training.checkpoint_every=2",
     "expert_training.steps=6",

@@ -188,7 +188,7 @@ class ScoringConfig(_Section):
     )
     space: Literal["features", "pixels"] = "features"
     terms: Annotated[tuple[str, ...], Field(min_length=1)] = (
-        *("input", "input-fine", "input-wide", "impression", "naive-fine"),
+        *("input", "input-near", "naive-fine", "whole", "naive-whole"),
     )
     even_light: bool = True
     stage_weights: tuple[NonNegative, ...] | None = None
@@ -207,12 +207,16 @@ class CalibrationConfig(_Section):
 
     `max_images` bounds how many enter the statistics, and so time and memory: of more, evenly as many are taken.
 
+    `corrupted_images` copies of them with a part changed say what each direction of a term's features is worth;
+    with 0, all are worth the same.
+
     `image_fpr` and `pixel_fpr` are the rates of normal images and of their pixels that 0.5 stands for.
     """
 
     held_out: Annotated[float, Field(gt=0.0, le=0.5)] = 0.15
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     max_images: Annotated[int, Field(ge=4)] = 1000
+    corrupted_images: Annotated[int, Field(ge=0)] = 600
     image_fpr: Fraction = 0.01
     pixel_fpr: Fraction = 0.01
 

@@ -107,6 +107,7 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
         Variant("PM", "utad", ("scoring.method=paper",)),
         *(Variant(f"term {name} alone", "utad", (*calibrated, f"scoring.terms=[{name}]")) for name in default.terms),
         Variant("calibrated, light as it is", "utad", (*calibrated, "scoring.even_light=false")),
+        Variant("calibrated, every direction alike", "utad", (*calibrated, "calibration.corrupted_images=0")),
         Variant("calibrated", "utad", calibrated),
     )
 

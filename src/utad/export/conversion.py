@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from utad.export.dependencies import require
-from utad.export.engines import GIVEN, INPUT, OUTPUTS, PREPARED
+from utad.export.engines import INPUT, OUTPUTS, inner_outputs
 from utad.export.graph import ExportGraph
 from utad.scoring.network import DetectorNetwork, build_network
 
@@ -29,12 +29,11 @@ def write_onnx(network: DetectorNetwork, path: Path, *, boundaries: bool = False
     graph = ExportGraph(_plain(network), boundaries=boundaries).eval()
     program = torch.export.export(graph, (images,), dynamic_shapes=(sizes,))
     further = len(program.graph_signature.user_outputs) - len(OUTPUTS)
-    inner = [PREPARED, *(f"{GIVEN}{index}" for index in range(1, further))] if boundaries else []
     exported: Any = torch.onnx.export(
         program,
         dynamo=True,
         input_names=[INPUT],
-        output_names=[*OUTPUTS, *inner],
+        output_names=[*OUTPUTS, *inner_outputs(further)],
         verbose=False,
     )
     assert exported is not None

@@ -19,9 +19,19 @@ OUTPUTS = (
 )
 """What a graph gives, in this order."""
 
-PREPARED = "prepared"
-GIVEN = "given_"
-"""A graph for bf16 also gives what the networks see, and, numbered, what they give: there it is cut."""
+CUTS: tuple[tuple[str, str], ...] = (("prepared", "f32"), ("restored", "bf16"), ("seen", "f32"), ("stage", "bf16"))
+"""A graph for bf16 is cut where networks and arithmetic meet: the tensors there, which it gives too, and the precision
+of the part that computes them. What comes last is f32."""
+
+
+def inner_outputs(count: int) -> list[str]:
+    """Names of the `count` further outputs of a graph for bf16.
+
+    They are x, the three restored images, and, where there is a backbone, what it sees and its stages.
+    """
+    names = ["prepared", *(f"restored_{index}" for index in range(1, 4)), "seen"]
+    return [*names, *(f"stage_{index}" for index in range(1, count - len(names) + 1))][:count]
+
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -47,8 +57,8 @@ class OnnxEngine:
 class OpenVinoEngine:
     """OpenVINO on the CPU, told its precision: left alone it computes in bf16 where the CPU has it.
 
-    In bf16 the graph is cut in three, and only the networks in the middle compute in bf16: pixel positions beyond 256
-    do not exist in it, and distances are differences of nearly equal values.
+    In bf16 the graph is cut up, and only the networks compute in bf16: pixel positions beyond 256 do not exist in it,
+    and distances, and images in even light, are differences of nearly equal values.
     """
 
     def __init__(self, graph: bytes, weights: bytes, precision: Precision) -> None:
@@ -57,11 +67,13 @@ class OpenVinoEngine:
         model = core.read_model(model=graph, weights=weights)
         # One image at a time, so that the compiler knows all shapes of the networks: faster than a batch of any size.
         model.reshape([1, -1, -1, 3])
-        parts = [(model, "f32")]
-        if precision == "bf16":
-            prepare, rest = _cut(openvino, model, [PREPARED])
-            networks, measure = _cut(openvino, rest, [name for name in _names(rest.outputs) if name.startswith(GIVEN)])
-            parts = [(prepare, "f32"), (networks, "bf16"), (measure, "f32")]
+        parts = []
+        for prefix, hint in CUTS if precision == "bf16" else ():
+            names = [name for name in _names(model.outputs) if name.startswith(prefix)]
+            if names:
+                first, model = _cut(openvino, model, names)
+                parts.append((first, hint))
+        parts.append((model, "f32"))
         self._parts = [core.compile_model(part, "CPU", _settings(hint)) for part, hint in parts]
 
     def run(self, images: NDArray[np.uint8]) -> Arrays:

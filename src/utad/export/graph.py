@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +14,7 @@ from utad.export.resize import (
     resize_uint8,
 )
 from utad.models.two_stage import Restoration
-from utad.scoring.features import StageFeatures
+from utad.scoring.features import StageFeatures, apart, pixels, stacked
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.segmentation import segment
 
@@ -52,12 +50,14 @@ class ExportGraph(nn.Module):
 
         Returns:
             Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool, then
-            impression, naive impression and reconstruction, `(N, H, W, 3)` uint8. With `boundaries`, then what the
-            networks see, `(N, C, S, S)` in [0, 1], and all that they give.
+            impression, naive impression and reconstruction, `(N, H, W, 3)` uint8. With `boundaries`, then x, m, m_hat
+            and x_hat as the networks see and give them, `(N, C, S, S)` in [0, 1], and, where there is a backbone, all
+            images that it sees and the maps of its stages.
         """
         rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(self.size)
         prepared = self._prepare(images, rows, columns, side)
-        restoration, features = self.network.restore(prepared)
+        restoration: Restoration = self.network.two_stage(prepared)
+        features, seen = self._features(restoration)
         measured = self.network.measurement(features, self.size)
         anomaly_map = resize(
             self.pixel_normalisation.apply(measured.anomaly_map),
@@ -74,7 +74,17 @@ class ExportGraph(nn.Module):
             _picture(restoration.naive_impression, *weights),
             _picture(restoration.reconstruction, *weights),
         )
-        return (*outputs, prepared, *_given(restoration, features)) if self.boundaries else outputs
+        restored = (restoration.impression, restoration.naive_impression, restoration.reconstruction)
+        return (*outputs, prepared, *restored, *seen) if self.boundaries else outputs
+
+    def _features(self, restoration: Restoration) -> tuple[tuple[StageFeatures, ...], Outputs]:
+        """The features that are compared, and what the backbone sees and gives; nothing where it is not used."""
+        network = self.network
+        if network.config.scoring.space == "pixels":
+            return pixels(restoration), ()
+        images = stacked(network.measurement.prepare(restoration), network.measurement.needed)
+        stages = network.backbone(images)
+        return apart(stages, network.measurement.needed), (images, *stages)
 
     def _prepare(self, images: Tensor, rows: Tensor, columns: Tensor, side: Tensor) -> Tensor:
         """What `to_tensor` does: `(N, H, W, 3)` uint8 to `(N, C, S, S)` in [0, 1]."""
@@ -83,16 +93,6 @@ class ExportGraph(nn.Module):
         if self.network.channels == 1:
             return (resized * self.luma).sum(dim=1, keepdim=True).clamp(0.0, 1.0)
         return resized
-
-
-def _given(restoration: Restoration, features: Sequence[StageFeatures]) -> list[Tensor]:
-    """What the networks give to the measurement, each tensor once."""
-    images = [restoration.impression, restoration.naive_impression, restoration.reconstruction]
-    for stage in features:
-        images += [stage.image, stage.reconstruction, stage.impression, stage.naive_impression]
-    distinct = {id(tensor): tensor for tensor in images}.values()
-    # Images that the measurement does not look at have empty features.
-    return [tensor for tensor in distinct if tensor is not restoration.image and tensor.numel() > 0]
 
 
 def _picture(picture: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -53,15 +53,24 @@ def measure(
     backbone: Backbone, restoration: Restoration, needed: Collection[ImageName] = ALL_IMAGES
 ) -> tuple[StageFeatures, ...]:
     """Features of the needed images at every stage of the backbone, from one pass through it."""
+    return apart(backbone(stacked(restoration, needed)), needed)
+
+
+def stacked(restoration: Restoration, needed: Collection[ImageName] = ALL_IMAGES) -> Tensor:
+    """The needed images of N as one batch, `(len(needed) * N, C, S, S)`, in the order of `ALL_IMAGES`."""
+    return torch.cat([getattr(restoration, name) for name in ALL_IMAGES if name in needed])
+
+
+def apart(stages: Sequence[Tensor], needed: Collection[ImageName] = ALL_IMAGES) -> tuple[StageFeatures, ...]:
+    """The features of a stacked batch, `(len(needed) * N, C_l, H_l, W_l)` a stage, by image."""
     names = [name for name in ALL_IMAGES if name in needed]
-    stacked = torch.cat([getattr(restoration, name) for name in names])  # (len(names) * N, C, S, S)
-    count = restoration.image.shape[0]
-    stages = []
-    for features in backbone(stacked):
+    features = []
+    for maps in stages:
+        count = maps.shape[0] // len(names)
         # Slices and not chunks: how many chunks there are depends, to a tracer, on the size of the batch.
-        parts = {name: features[place * count : (place + 1) * count] for place, name in enumerate(names)}
-        stages.append(StageFeatures(*(parts.get(name, features.new_empty(0)) for name in ALL_IMAGES)))
-    return tuple(stages)
+        parts = {name: maps[place * count : (place + 1) * count] for place, name in enumerate(names)}
+        features.append(StageFeatures(*(parts.get(name, maps.new_empty(0)) for name in ALL_IMAGES)))
+    return tuple(features)
 
 
 def in_even_light(restoration: Restoration) -> Restoration:

@@ -5,6 +5,7 @@
 mu_p is the mean at position p (PaDiM, Defard et al., 2021), drawn towards the mean of all positions where images
 are few; Sigma the covariance shared by all positions, Sigma_c that of the cell which p lies in. The mixture
 serves aligned objects, where each place has its own statistics, and textures, where it has not (docs/adr/0005).
+Given corrupted normal images too, directions count by what these change in them (`scoring.contrast`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 import torch
 from torch import Tensor
 
+from utad.scoring.contrast import CorruptedVectors, directions
 from utad.scoring.state import FittedModule
 
 SHARED = 0.4
@@ -35,23 +37,25 @@ RIDGE = 1e-3
 class GaussianTerm(FittedModule):
     """Distances of feature vectors from their normal distribution.
 
-    Args:
-        ridge: added to the diagonal of every covariance, as a part of its mean.
-
     Attributes:
         mean: `(C, g, g)`.
-        whitening: one matrix a cell, `(cells * cells, C, C)`, with W Sigma W^T = 1.
+        whitening: one matrix a cell, `(cells * cells, C, C)`, with W Sigma W^T = 1; with corrupted images R W, R
+            as in `contrast.directions`.
     """
 
     mean: Tensor
     whitening: Tensor
 
-    def __init__(self, ridge: float = RIDGE) -> None:
+    def __init__(self) -> None:
         super().__init__(("mean", "whitening"))
-        self.ridge = ridge
 
-    def fit(self, vectors: Tensor) -> GaussianTerm:
-        """Fits to the features `(N, C, g, g)` of normal images, N at least 2."""
+    def fit(self, vectors: Tensor, corrupted: CorruptedVectors | None = None) -> GaussianTerm:
+        """Fits to the features `(N, C, g, g)` of normal images, N at least 2.
+
+        Args:
+            vectors: of normal images.
+            corrupted: of changed ones, which say what each direction is worth; without, all are worth the same.
+        """
         count, channels = vectors.shape[:2]
         shared_mean = vectors.mean(dim=(0, 2, 3))[:, None, None]
         self.mean = (count * vectors.mean(dim=0) + PRIOR_IMAGES * shared_mean) / (count + PRIOR_IMAGES)
@@ -59,15 +63,17 @@ class GaussianTerm(FittedModule):
         own = cells.transpose(1, 2) @ cells / cells.shape[1]  # (cells, C, C)
         shared = own.mean(dim=0)
         identity = torch.eye(channels, dtype=shared.dtype, device=shared.device)
-        ridge = self.ridge * shared.diagonal().mean() + 1e-10
+        ridge = RIDGE * shared.diagonal().mean() + 1e-10
         whitening = _whitening(SHARED * shared + (1 - SHARED) * own + ridge * identity).float()
+        if corrupted is not None and len(corrupted.vectors) > 0:
+            whitening = directions(self._whitened(corrupted, whitening, vectors.shape[-1])) @ whitening
         # The solver gives columns; as a loaded model has rows, so that both multiply alike to the last bit.
         self.whitening = whitening.contiguous()
         return self
 
-    def fit_like(self, vectors: Tensor) -> GaussianTerm:
+    def fit_like(self, vectors: Tensor, corrupted: CorruptedVectors | None = None) -> GaussianTerm:
         """A new term of the same kind, fitted to other features."""
-        return GaussianTerm(self.ridge).fit(vectors)
+        return GaussianTerm().fit(vectors, corrupted)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Features `(N, C, g, g)` to distances `(N, g, g)`, about 1 for a normal position."""
@@ -76,6 +82,14 @@ class GaussianTerm(FittedModule):
         cells = math.isqrt(len(self.whitening))
         whitened = _to_cells(vectors - self.mean, cells) @ self.whitening.transpose(1, 2)
         return _from_cells(whitened.square().mean(dim=2).sqrt(), count, side, cells)
+
+    def _whitened(self, corrupted: CorruptedVectors, whitening: Tensor, side: int) -> Tensor:
+        deviations = corrupted.vectors - self.mean.flatten(1).T[corrupted.place]  # (K, C)
+        cells = math.isqrt(len(whitening))
+        row, column = corrupted.place // side, corrupted.place % side
+        cell = row * cells // side * cells + column * cells // side
+        parts = [deviations[cell == index] @ matrix.T for index, matrix in enumerate(whitening)]
+        return torch.cat(parts)
 
     @staticmethod
     def _cells(vectors: Tensor) -> int:

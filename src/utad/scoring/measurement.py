@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
 from utad.models.two_stage import Restoration
+from utad.scoring.contrast import CorruptedVectors
 from utad.scoring.features import ALL_IMAGES, ImageName, StageFeatures, in_even_light
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.neighbours import NeighboursTerm
@@ -101,12 +102,15 @@ class CalibratedMeasurement(Measurement):
         """In even light, unless that is switched off."""
         return in_even_light(restoration) if self.config.scoring.even_light else restoration
 
-    def fit(self, vectors: Mapping[str, Tensor], size: int) -> Measured:
+    def fit(
+        self, vectors: Mapping[str, Tensor], size: int, corrupted: Mapping[str, CorruptedVectors] | None = None
+    ) -> Measured:
         """Fits every term to normal images, and its scale by cross-fitting.
 
         Args:
             vectors: of each of `vector_names`, `(N, C, g, g)` of all normal images.
             size: S, the side of the images.
+            corrupted: of each of `vector_names`, vectors of corrupted copies of these images, if there are any.
 
         Returns:
             Raw values of the same images, each measured by terms and scales that were fitted without it.
@@ -114,8 +118,9 @@ class CalibratedMeasurement(Measurement):
         maps: dict[str, Tensor] = {}
         scores: list[Tensor] = []
         for name in self.vector_names:
-            term = self._term(name).fit(vectors[name])
-            standardised = self._scale(name).fit(self._cross_fit(term, vectors[name]))
+            changed = corrupted[name] if corrupted is not None else None
+            term = self._term(name).fit(vectors[name], changed)
+            standardised = self._scale(name).fit(self._cross_fit(term, vectors[name], changed))
             maps[name] = standardised.maps
             scores.append(standardised.scores)
         return _average(maps, scores, size)
@@ -137,13 +142,16 @@ class CalibratedMeasurement(Measurement):
         assert isinstance(scale, TermScale)
         return scale
 
-    def _cross_fit(self, term: GaussianTerm | NeighboursTerm, vectors: Tensor) -> Tensor:
+    def _cross_fit(
+        self, term: GaussianTerm | NeighboursTerm, vectors: Tensor, corrupted: CorruptedVectors | None
+    ) -> Tensor:
         """Maps `(N, g, g)`, each of a term fitted on the other folds."""
         fold_of = fold_indices(len(vectors), self.config.calibration.folds)
         maps = vectors.new_empty(len(vectors), *vectors.shape[2:])
         for fold in range(int(fold_of.max()) + 1):
             left_out = fold_of == fold
-            maps[left_out] = term.fit_like(vectors[~left_out])(vectors[left_out])
+            others = corrupted.without(left_out) if corrupted is not None else None
+            maps[left_out] = term.fit_like(vectors[~left_out], others)(vectors[left_out])
         return maps
 
 

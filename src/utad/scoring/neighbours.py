@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from utad.scoring.contrast import CorruptedVectors
 from utad.scoring.state import FittedModule
 from utad.training.seeding import generator_for
 
@@ -32,8 +33,8 @@ class NeighboursTerm(FittedModule):
         self.size = size
         self.seed = seed
 
-    def fit(self, vectors: Tensor) -> NeighboursTerm:
-        """Fits to the features `(N, C, g, g)` of normal images."""
+    def fit(self, vectors: Tensor, corrupted: CorruptedVectors | None = None) -> NeighboursTerm:  # noqa: ARG002
+        """Fits to the features `(N, C, g, g)` of normal images; corrupted ones have no part in it."""
         patches = _patches(vectors)
         order = torch.randperm(len(patches), generator=generator_for(self.seed, "coreset/candidates"))
         candidates = patches[order[:CANDIDATES]]
@@ -42,9 +43,9 @@ class NeighboursTerm(FittedModule):
         self.bank = candidates[select_coreset(candidates, self.size, self.seed)]
         return self
 
-    def fit_like(self, vectors: Tensor) -> NeighboursTerm:
+    def fit_like(self, vectors: Tensor, corrupted: CorruptedVectors | None = None) -> NeighboursTerm:
         """A new term of the same size and seed, fitted to other features."""
-        return NeighboursTerm(self.size, self.seed).fit(vectors)
+        return NeighboursTerm(self.size, self.seed).fit(vectors, corrupted)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Features `(N, C, g, g)` to distances `(N, g, g)`, at least 0."""

@@ -12,12 +12,14 @@ from utad.errors import NonFiniteScoreError
 from utad.models.backbones import Backbone, build_backbone
 from utad.models.build import build_two_stage
 from utad.models.two_stage import Restoration, TwoStage
+from utad.scoring.contrast import CorruptedVectors, vectors_at
+from utad.scoring.corruption import corrupt
 from utad.scoring.features import StageFeatures, measure, pixels
 from utad.scoring.measurement import CalibratedMeasurement, Measured, Measurement, build_measurement
 from utad.scoring.normalisation import Normalisation, fit_normalisation
 from utad.scoring.state import FittedModule
 from utad.scoring.terms import term_vectors
-from utad.training.seeding import derived_seed
+from utad.training.seeding import derived_seed, generator_for
 
 _MAP_SAMPLES = 4_000_000
 
@@ -141,14 +143,33 @@ class DetectorNetwork(nn.Module):
     def _measure_normals(self, images: Tensor, batch_size: int) -> Measured:
         size = images.shape[-1]
         if isinstance(self.measurement, CalibratedMeasurement):
-            vectors: dict[str, list[Tensor]] = {name: [] for name in self.measurement.vector_names}
-            for batch in torch.split(images, batch_size):
-                features = self.restore(batch)[1]
-                for name, collected in vectors.items():
-                    collected.append(term_vectors(name, features))
-            return self.measurement.fit({name: torch.cat(parts) for name, parts in vectors.items()}, size)
+            vectors = self._vectors(images, batch_size)
+            return self.measurement.fit(vectors, size, self._corrupted_vectors(images, batch_size))
         parts = [self.measurement(self.restore(batch)[1], size) for batch in torch.split(images, batch_size)]
         return Measured(torch.cat([part.score for part in parts]), torch.cat([part.anomaly_map for part in parts]), {})
+
+    def _vectors(self, images: Tensor, batch_size: int) -> dict[str, Tensor]:
+        vectors: dict[str, list[Tensor]] = {name: [] for name in self.measurement.vector_names}
+        for batch in torch.split(images, batch_size):
+            features = self.restore(batch)[1]
+            for name, collected in vectors.items():
+                collected.append(term_vectors(name, features))
+        return {name: torch.cat(parts) for name, parts in vectors.items()}
+
+    def _corrupted_vectors(self, images: Tensor, batch_size: int) -> dict[str, CorruptedVectors] | None:
+        count = self.config.calibration.corrupted_images
+        if count == 0:
+            return None
+        collected: dict[str, list[CorruptedVectors]] = {name: [] for name in self.measurement.vector_names}
+        sources = torch.arange(count) % len(images) if count > len(images) else evenly(len(images), count)
+        for number, source in enumerate(torch.split(sources, batch_size)):
+            generator = generator_for(self.config.seed, "calibration/corruptions", number)
+            donor = (source + torch.randint(1, len(images), (len(source),), generator=generator)) % len(images)
+            corrupted = corrupt(images[source], images[donor], number, generator)
+            features = self.restore(corrupted.images)[1]
+            for name, parts in collected.items():
+                parts.append(vectors_at(term_vectors(name, features), corrupted.mask, source))
+        return {name: CorruptedVectors.joined(parts) for name, parts in collected.items()}
 
 
 def build_network(config: Config, channels: int, *, pretrained: bool = True) -> DetectorNetwork:

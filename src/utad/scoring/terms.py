@@ -45,8 +45,9 @@ class TermSpec:
         first: the first stage it uses, as a position in `backbone.stages`; clipped to those there are.
         last: the last one.
         grid: the stage whose resolution the map has; None for one vector an image, the mean over all positions.
-        window: side of the window that features are averaged over, in positions of the grid. A window that a
-            defect fills raises it above the noise of a busy surface; 1 leaves features as they are.
+        windows: sides of the windows that features are averaged over, in positions of the grid; one vector holds
+            the averages of all. A window that a defect fills raises it above the noise of a busy surface, and
+            two of them tell a place from what is around it; 1 leaves features as they are.
         kind: how normal features are described.
     """
 
@@ -54,28 +55,27 @@ class TermSpec:
     first: int
     last: int
     grid: int | None
-    window: int = 3
+    windows: tuple[int, ...] = (3,)
     kind: Literal["gaussian", "neighbours"] = "gaussian"
 
 
 TERMS: dict[str, TermSpec] = {
     "input": TermSpec("x", 1, 3, 2),
     "input-fine": TermSpec("x", 0, 2, 2),
-    "input-wide": TermSpec("x", 0, 1, 1, window=9),
+    "input-near": TermSpec("x", 0, 2, 2, windows=(1, 3)),
+    "input-wide": TermSpec("x", 0, 1, 1, windows=(9,)),
     "impression": TermSpec("x - m", 1, 3, 2),
     "impression-fine": TermSpec("x - m", 0, 2, 2),
     "residual": TermSpec("x - x_hat", 1, 3, 2),
     "residual-fine": TermSpec("x - x_hat", 0, 2, 2),
     "naive": TermSpec("m - m_hat", 1, 3, 2),
     "naive-fine": TermSpec("m - m_hat", 0, 2, 2),
-    "whole": TermSpec("x", 2, 3, None, window=1),
+    "whole": TermSpec("x", 2, 3, None, windows=(1,)),
+    "naive-whole": TermSpec("m - m_hat", 2, 3, None, windows=(1,)),
     # The nearest-neighbour term averages over 3x3 windows itself.
-    "neighbours": TermSpec("x", 1, 2, 2, window=1, kind="neighbours"),
-    "neighbours-fine": TermSpec("x", 0, 1, 1, window=1, kind="neighbours"),
+    "neighbours": TermSpec("x", 1, 2, 2, windows=(1,), kind="neighbours"),
+    "neighbours-fine": TermSpec("x", 0, 1, 1, windows=(1,), kind="neighbours"),
 }
-
-WHOLE_RIDGE = 0.1
-"""Ridge of a term that has one vector an image: far fewer vectors than a map has positions."""
 
 
 def build_term(name: str, config: ScoringConfig, seed: int) -> GaussianTerm | NeighboursTerm:
@@ -86,10 +86,7 @@ def build_term(name: str, config: ScoringConfig, seed: int) -> GaussianTerm | Ne
     """
     if name not in TERMS:
         raise ConfigError(f"scoring.terms: unknown term {name!r}, choose from {', '.join(TERMS)}")
-    spec = TERMS[name]
-    if spec.kind == "gaussian":
-        return GaussianTerm() if spec.grid is not None else GaussianTerm(ridge=WHOLE_RIDGE)
-    return NeighboursTerm(config.coreset_size, seed)
+    return GaussianTerm() if TERMS[name].kind == "gaussian" else NeighboursTerm(config.coreset_size, seed)
 
 
 def images_of(names: Iterable[str]) -> frozenset[ImageName]:
@@ -111,7 +108,7 @@ def term_vectors(name: str, features: Sequence[StageFeatures]) -> Tensor:
         return torch.cat([maps.mean(dim=(2, 3), keepdim=True) for maps in chosen], dim=1)
     side = SOURCES[spec.source](features[min(spec.grid, last)]).shape[-1]
     joined = torch.cat([_at_side(maps, side) for maps in chosen], dim=1)
-    return average_over(joined, spec.window)
+    return torch.cat([average_over(joined, window) for window in spec.windows], dim=1)
 
 
 def average_over(maps: Tensor, window: int) -> Tensor:

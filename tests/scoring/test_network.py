@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.conftest import TINY
+from utad.config import load_config
+from utad.scoring.gaussian import GaussianTerm
+from utad.scoring.network import DetectorNetwork, build_network
+
+
+def images(count: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 1, 8, 8, generator=generator)
+    return functional.interpolate(coarse, size=(64, 64), mode="bilinear", align_corners=False)
+
+
+def calibrated(*overrides: str, count: int = 24) -> DetectorNetwork:
+    network = build_network(load_config(overrides=[*TINY, "scoring.terms=[input-near,whole]", *overrides]), 1)
+    network.calibrate(images(count), torch.ones(count, dtype=torch.bool))
+    return network
+
+
+def whitening(network: DetectorNetwork, name: str) -> torch.Tensor:
+    term = network.measurement.get_submodule(f"terms.{name}")
+    assert isinstance(term, GaussianTerm)
+    return term.whitening
+
+
+@pytest.mark.parametrize("name", ["input-near", "whole"])
+def test_corrupted_copies_take_directions_out(name):
+    knowing, plain = (whitening(calibrated(f"calibration.corrupted_images={n}"), name) for n in (60, 0))
+    # A direction counts at most as it did without them.
+    assert float(knowing.square().sum()) < float(plain.square().sum())
+
+
+def test_corruptions_depend_on_the_seed_alone():
+    one, same, other = (calibrated(f"seed={seed}") for seed in (0, 0, 1))
+    assert torch.equal(whitening(one, "input-near"), whitening(same, "input-near"))
+    assert not torch.equal(whitening(one, "input-near"), whitening(other, "input-near"))
+
+
+@pytest.mark.parametrize("corrupted", [1, 7, 50])
+def test_any_number_of_corrupted_copies_gives_a_threshold_and_finite_scores(corrupted):
+    network = calibrated(f"calibration.corrupted_images={corrupted}", count=12)
+    detection = network(images(3, seed=1))
+    assert torch.isfinite(detection.score).all()
+    assert torch.isfinite(detection.anomaly_map).all()
+
+
+def test_a_square_that_does_not_belong_there_is_found_and_placed():
+    network = calibrated("calibration.corrupted_images=60", count=40)
+    probe = images(8, seed=1)
+    damaged = probe.clone()
+    damaged[:, :, 16:32, 32:48] = 1 - damaged[:, :, 16:32, 32:48]
+    before, after = network(probe), network(damaged)
+    assert float(after.score.median()) > float(before.score.max())
+    rise = (after.anomaly_map - before.anomaly_map).mean(dim=0)
+    assert float(rise[16:32, 32:48].mean()) > 3 * float(rise[:, :16].mean())
