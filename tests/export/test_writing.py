@@ -11,6 +11,7 @@ from utad.errors import ConfigError, ExportError, ModelFileError, NotFittedError
 from utad.export import writing
 from utad.export.conversion import write_openvino
 from utad.export.dependencies import require
+from utad.export.engines import OUTPUTS, OpenVinoEngine
 from utad.export.loading import is_export, load_detector
 from utad.export.manifest import read_manifest
 from utad.export.parity import Parity
@@ -52,7 +53,7 @@ def test_a_batch_of_one_scores_as_a_batch_of_eight(graph_format, load):
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "precision"), [("grey", "bf16"), ("colour", "int8")])
+@pytest.mark.parametrize(("name", "precision"), [("grey", "bf16"), ("colour", "bf16"), ("colour", "int8")])
 def test_lower_precision_is_explicit_and_gives_finite_scores(name, precision, export):
     folder = export(name, "openvino", precision)
     manifest = read_manifest(folder)
@@ -63,6 +64,23 @@ def test_lower_precision_is_explicit_and_gives_finite_scores(name, precision, ex
     for prediction in load_detector(folder).predict(IMAGES):
         assert math.isfinite(prediction.pred_score)
         assert np.isfinite(prediction.anomaly_map).all()
+
+
+@pytest.mark.skipif(not cpu_computes_bf16(), reason="elsewhere OpenVINO computes bf16 in fp32")
+def test_bf16_is_for_the_networks_alone(export):
+    folder = export("colour", "openvino", "bf16")
+    graph, weights = ((folder / name).read_bytes() for name in ("detector.xml", "detector.bin"))
+    engine = OpenVinoEngine(graph, weights, "bf16")
+    computed = {
+        name: part.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        for part, (_, outputs) in zip(engine._parts, engine._names, strict=True)
+        for name in outputs
+    }
+    assert {name for name, precision in computed.items() if precision == "bf16"} == {
+        *(f"restored_{index}" for index in (1, 2, 3)),
+        *(f"stage_{index}" for index in (1, 2)),
+    }
+    assert {"prepared", "seen", *OUTPUTS} <= computed.keys()
 
 
 def test_the_folder_says_what_it_is(export, colour):

@@ -74,6 +74,8 @@ class OpenVinoEngine:
                 first, model = _cut(openvino, model, names)
                 parts.append((first, hint))
         parts.append((model, "f32"))
+        # Compiling can give tensors further names, those of operations that it found to do nothing.
+        self._names = [(_names(part.inputs), _names(part.outputs)) for part, _ in parts]
         self._parts = [core.compile_model(part, "CPU", _settings(hint)) for part, hint in parts]
 
     def run(self, images: NDArray[np.uint8]) -> Arrays:
@@ -83,9 +85,9 @@ class OpenVinoEngine:
 
     def _run_one(self, image: NDArray[np.uint8]) -> Arrays:
         arrays: dict[str, Any] = {INPUT: image}
-        for part in self._parts:
-            results = part({name: arrays[name] for name in _names(part.inputs)})
-            arrays |= {name: results[name] for name in _names(part.outputs)}
+        for part, (inputs, outputs) in zip(self._parts, self._names, strict=True):
+            results = part([arrays[name] for name in inputs])
+            arrays |= {name: results[index] for index, name in enumerate(outputs)}
         return arrays
 
 
