@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from tests.conftest import TINY
 from utad.config import load_config
+from utad.data.synthesis import add_defect
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.network import DetectorNetwork, build_network
 
@@ -58,3 +60,23 @@ def test_a_square_that_does_not_belong_there_is_found_and_placed():
     assert float(after.score.median()) > float(before.score.max())
     rise = (after.anomaly_map - before.anomaly_map).mean(dim=0)
     assert float(rise[16:32, 32:48].mean()) > 3 * float(rise[:, :16].mean())
+
+
+def test_the_threshold_keeps_its_rate_on_normals_that_were_not_seen():
+    network = calibrated("calibration.corrupted_images=100", "calibration.image_fpr=0.05", count=80)
+    alarms = (network(images(200, seed=5)).score > 0.5).float().mean()
+    assert 0.0 < float(alarms) < 0.15
+
+
+@pytest.mark.parametrize("kind", ["hole", "stain", "foreign_texture"])
+def test_scores_rise_with_the_strength_of_a_defect(kind):
+    network = calibrated("calibration.corrupted_images=60", count=40)
+    normal = (images(1, seed=3)[0, 0].numpy() * 255).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    defects = [
+        add_defect(normal, kind, rng=np.random.default_rng(0), strength=strength).image
+        for strength in (0.25, 0.5, 0.75, 1.0)
+    ]
+    batch = torch.stack([torch.from_numpy(image[None, :, :, 0].copy()) for image in (normal, *defects)]) / 255
+    scores = network(batch).score.tolist()
+    assert scores == sorted(scores)
+    assert scores[-1] > scores[0] + 0.5
