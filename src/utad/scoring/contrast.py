@@ -8,7 +8,8 @@ Sigma_c. As Gaussians about the same mean, the two differ by
 
 with the eigenvectors p_k and eigenvalues lambda_k of Sigma_c. The Mahalanobis distance counts every direction alike,
 those too in which no change of the image ever shows; here a direction counts for as much as corruptions stand out in
-it, at the most as much as before, and for nothing where they do not (lambda <= 1).
+it, at the most as much as before, and for nothing where they do not (lambda <= 1). Not part of the paper: it is the
+quadratic discriminant of two Gaussians with its negative parts left out (docs/adr/0005).
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ def vectors_at(maps: Tensor, mask: Tensor, source: Tensor) -> CorruptedVectors:
         mask: where they were, bool `(N, S, S)`; a position counts from `LEAST_COVERED` on, and one vector an image
             (g = 1) wherever the image was changed.
         source: which normal image each was made of, `(N,)` int64.
+
+    Returns:
+        K vectors, 0 where no position is changed enough.
     """
     side = maps.shape[-1]
     covered = functional.adaptive_avg_pool2d(mask.float()[:, None], side).flatten(1)
@@ -72,7 +76,7 @@ def directions(corrupted: Tensor) -> Tensor:
     """The matrix R with |R u|^2 = sum_k max(0, 1 - 1 / lambda_k) (p_k^T u)^2, `(C, C)`.
 
     Args:
-        corrupted: whitened vectors where images were corrupted, `(K, C)`.
+        corrupted: whitened vectors where images were corrupted, `(K, C)`, K at least 1.
     """
     values = corrupted.double()
     ratios, vectors = torch.linalg.eigh(values.T @ values / len(values))

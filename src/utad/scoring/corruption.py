@@ -2,7 +2,9 @@
 
 A part is covered by a mask of random outline, and its content replaced in one of three ways that take nothing but
 normal images: by content of another image, by the same turned, scaled and in other light, or by itself under smooth
-noise. These are not defects, and none looks like one on purpose; `data.synthesis` is for benchmarks alone.
+noise. Content of one normal image on another is the idea of CutPaste (Li et al., 2021), which trains a classifier on
+it; here it is only measured. These are not defects, and none looks like one on purpose; `data.synthesis` is for
+benchmarks alone.
 """
 
 from __future__ import annotations
@@ -45,10 +47,13 @@ def corrupt(images: Tensor, donors: Tensor, way: int, generator: torch.Generator
     """Changes a part of each image.
 
     Args:
-        images: normal images, `(N, C, S, S)` in [0, 1].
+        images: normal images, `(N, C, S, S)` float32 in [0, 1]; they are not changed.
         donors: other normal images, of the same shape.
         way: which of `WAYS`, counted on without end.
         generator: the only source of randomness.
+
+    Returns:
+        The changed images and their masks, each of at least 9 pixels.
     """
     side = images.shape[-1]
     mask = torch.stack([_outline(side, generator) for _ in images])  # (N, 1, S, S)

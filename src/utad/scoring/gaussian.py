@@ -53,8 +53,8 @@ class GaussianTerm(FittedModule):
         """Fits to the features `(N, C, g, g)` of normal images, N at least 2.
 
         Args:
-            vectors: of normal images.
-            corrupted: of changed ones, which say what each direction is worth; without, all are worth the same.
+            vectors: of normal images, float32.
+            corrupted: of changed ones, `(K, C)`, which say what each direction is worth; without, all are worth the same.
         """
         count, channels = vectors.shape[:2]
         shared_mean = vectors.mean(dim=(0, 2, 3))[:, None, None]
@@ -76,7 +76,13 @@ class GaussianTerm(FittedModule):
         return GaussianTerm().fit(vectors, corrupted)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Features `(N, C, g, g)` to distances `(N, g, g)`, about 1 for a normal position."""
+        """Features `(N, C, g, g)` to distances `(N, g, g)`, at least 0.
+
+        About 1 for a normal position where all directions count alike; less where corruptions weigh them.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
         self.require_fitted()
         count, side = vectors.shape[0], vectors.shape[-1]
         cells = math.isqrt(len(self.whitening))
