@@ -26,7 +26,7 @@ from utad.data.tensors import to_tensor
 from utad.detector import AT_ONCE
 from utad.models.build import build_critics, build_two_stage
 from utad.prediction import to_prediction
-from utad.scoring.features import StageFeatures, measure
+from utad.scoring.features import StageFeatures
 from utad.scoring.measurement import CalibratedMeasurement
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.terms import term_vectors
@@ -84,7 +84,7 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
         "IE-Net": lambda: [stages.ie_net(batch) for batch in batches],
         "Expert-Net": lambda: [stages.expert_net(images.image, images.impression) for images, _ in restored],
         f"backbone, {len(measurement.needed)} images stacked": lambda: [
-            measure(network.backbone, measurement.prepare(images), measurement.needed) for images, _ in restored
+            network.features(images)[0] for images, _ in restored
         ],
         "backbone, one image": lambda: [network.backbone(batch) for batch in batches],
         **_term_actions(network, [features for _, features in restored]),

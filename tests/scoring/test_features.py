@@ -18,7 +18,7 @@ def restoration(count: int = 2, channels: int = 1) -> Restoration:
 def test_one_pass_gives_what_a_pass_for_each_image_gives():
     backbone = build_backbone(BackboneConfig(stages=(0, 1)))
     images = restoration()
-    stages = measure(backbone, images)
+    stages, _ = measure(backbone, images)
     for index, stage in enumerate(stages):
         for name in ALL_IMAGES:
             torch.testing.assert_close(
@@ -28,7 +28,7 @@ def test_one_pass_gives_what_a_pass_for_each_image_gives():
 
 def test_images_that_are_not_needed_have_no_features():
     backbone = build_backbone(BackboneConfig(stages=(0,)))
-    (stage,) = measure(backbone, restoration(), needed={"image", "impression"})
+    (stage,), _ = measure(backbone, restoration(), needed={"image", "impression"})
     assert tuple(stage.impression.shape) == (2, 16, 16, 16)
     assert stage.reconstruction.numel() == stage.naive_impression.numel() == 0
     torch.testing.assert_close(stage.image, backbone(restoration().image)[0], rtol=1e-4, atol=1e-5)

@@ -14,7 +14,6 @@ from utad.export.resize import (
     resize_uint8,
 )
 from utad.models.two_stage import Restoration
-from utad.scoring.features import StageFeatures, apart, pixels, stacked
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.segmentation import segment
 
@@ -57,7 +56,7 @@ class ExportGraph(nn.Module):
         rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(self.size)
         prepared = self._prepare(images, rows, columns, side)
         restoration: Restoration = self.network.two_stage(prepared)
-        features, seen = self._features(restoration)
+        features, seen = self.network.features(restoration)
         measured = self.network.measurement(features, self.size)
         anomaly_map = resize(
             self.pixel_normalisation.apply(measured.anomaly_map),
@@ -76,15 +75,6 @@ class ExportGraph(nn.Module):
         )
         restored = (restoration.impression, restoration.naive_impression, restoration.reconstruction)
         return (*outputs, prepared, *restored, *seen) if self.boundaries else outputs
-
-    def _features(self, restoration: Restoration) -> tuple[tuple[StageFeatures, ...], Outputs]:
-        """The features that are compared, and what the backbone sees and gives; nothing where it is not used."""
-        network = self.network
-        if network.config.scoring.space == "pixels":
-            return pixels(restoration), ()
-        images = stacked(network.measurement.prepare(restoration), network.measurement.needed)
-        stages = network.backbone(images)
-        return apart(stages, network.measurement.needed), (images, *stages)
 
     def _prepare(self, images: Tensor, rows: Tensor, columns: Tensor, side: Tensor) -> Tensor:
         """What `to_tensor` does: `(N, H, W, 3)` uint8 to `(N, C, S, S)` in [0, 1]."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -51,26 +51,23 @@ def pixels(restoration: Restoration) -> tuple[StageFeatures, ...]:
 
 def measure(
     backbone: Backbone, restoration: Restoration, needed: Collection[ImageName] = ALL_IMAGES
-) -> tuple[StageFeatures, ...]:
-    """Features of the needed images at every stage of the backbone, from one pass through it."""
-    return apart(backbone(stacked(restoration, needed)), needed)
+) -> tuple[tuple[StageFeatures, ...], tuple[Tensor, ...]]:
+    """Features of the needed images at every stage of the backbone, from one pass through it.
 
-
-def stacked(restoration: Restoration, needed: Collection[ImageName] = ALL_IMAGES) -> Tensor:
-    """The needed images of N as one batch, `(len(needed) * N, C, S, S)`, in the order of `ALL_IMAGES`."""
-    return torch.cat([getattr(restoration, name) for name in ALL_IMAGES if name in needed])
-
-
-def apart(stages: Sequence[Tensor], needed: Collection[ImageName] = ALL_IMAGES) -> tuple[StageFeatures, ...]:
-    """The features of a stacked batch, `(len(needed) * N, C_l, H_l, W_l)` a stage, by image."""
+    Returns:
+        The features by image, and the batch that the backbone saw, `(len(needed) * N, C, S, S)` in the order of
+        `ALL_IMAGES`, with the maps that it gave, `(len(needed) * N, C_l, H_l, W_l)` a stage.
+    """
     names = [name for name in ALL_IMAGES if name in needed]
+    stacked = torch.cat([getattr(restoration, name) for name in names])
+    count = restoration.image.shape[0]
+    stages = tuple(backbone(stacked))
     features = []
     for maps in stages:
-        count = maps.shape[0] // len(names)
         # Slices and not chunks: how many chunks there are depends, to a tracer, on the size of the batch.
         parts = {name: maps[place * count : (place + 1) * count] for place, name in enumerate(names)}
         features.append(StageFeatures(*(parts.get(name, maps.new_empty(0)) for name in ALL_IMAGES)))
-    return tuple(features)
+    return tuple(features), (stacked, *stages)
 
 
 def in_even_light(restoration: Restoration) -> Restoration:

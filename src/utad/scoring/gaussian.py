@@ -54,7 +54,7 @@ class GaussianTerm(FittedModule):
 
         Args:
             vectors: of normal images, float32.
-            corrupted: of changed ones, `(K, C)`, which say what each direction is worth; without, all are worth the same.
+            corrupted: of changed ones, `(K, C)`, which say what each direction is worth; without, all count alike.
         """
         count, channels = vectors.shape[:2]
         shared_mean = vectors.mean(dim=(0, 2, 3))[:, None, None]

@@ -112,10 +112,13 @@ class DetectorNetwork(nn.Module):
     def restore(self, images: Tensor) -> tuple[Restoration, tuple[StageFeatures, ...]]:
         """The four images and their features."""
         restoration: Restoration = self.two_stage(images)
+        return restoration, self.features(restoration)[0]
+
+    def features(self, restoration: Restoration) -> tuple[tuple[StageFeatures, ...], tuple[Tensor, ...]]:
+        """The features that are compared, and what the backbone saw and gave; nothing where pixels are compared."""
         if self.config.scoring.space == "pixels":
-            return restoration, pixels(restoration)
-        prepared = self.measurement.prepare(restoration)
-        return restoration, measure(self.backbone, prepared, self.measurement.needed)
+            return pixels(restoration), ()
+        return measure(self.backbone, self.measurement.prepare(restoration), self.measurement.needed)
 
     @torch.inference_mode()
     def calibrate(self, images: Tensor, trained_on: Tensor, batch_size: int = 4) -> None:
