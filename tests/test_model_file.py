@@ -67,7 +67,7 @@ def test_a_model_is_read_as_it_was_written(model):
         assert stored.tensors[name].dtype == tensor.dtype
         assert torch.equal(stored.tensors[name], tensor), name
     assert {key: stored.manifest[key] for key in MANIFEST} == MANIFEST
-    assert stored.manifest["format"] == 1
+    assert stored.manifest["format"] == 2
     assert stored.manifest["versions"]["torch"] == version("torch")
 
 
@@ -141,15 +141,15 @@ def test_a_checkpoint_of_torch_is_refused_by_name_and_never_run(tmp_path, zipped
 def test_a_newer_format_is_refused_naming_both_versions(tmp_path, monkeypatch):
     path = tmp_path / MODEL_NAME
     with monkeypatch.context() as newer:
-        newer.setattr(model_file, "FORMAT_VERSION", 2)
+        newer.setattr(model_file, "FORMAT_VERSION", 3)
         newer.setattr(model_file, "version", lambda package: "9.8.7")
         write_model(path, MANIFEST, tensors())
     with pytest.raises(ModelFileError) as caught:
         read_model(path)
     message = str(caught.value)
-    assert "model format 2 (written by utad 9.8.7)" in message
+    assert "model format 3 (written by utad 9.8.7)" in message
     assert f"utad {version('utad')}" in message
-    assert "formats up to 1: update utad" in message
+    assert "formats up to 2: update utad" in message
 
 
 @pytest.mark.parametrize("manifest", ["[]", "{}", "no json", '{"format": "2"}', '{"format": 2}', '{"format": null}'])

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -13,27 +14,31 @@ import numpy as np
 import PIL.Image
 import torch
 
+from utad.allocator import keep_buffers
 from utad.config import Config, load_config, parse_config
 from utad.data.held_out import held_out_block
 from utad.data.loading import LoadedImages, load_images
-from utad.data.streaming import iterate_images
+from utad.data.streaming import image_or_error
 from utad.data.tensors import to_tensor
 from utad.errors import ImageReadError, NotFittedError, TrainingError
 from utad.inputs import Input, iterate_samples, normal_samples, predictions_of
 from utad.model_file import MODEL_NAME, read_model, write_model
+from utad.models.migration import upgrade
 from utad.prediction import to_prediction
 from utad.run_folder import prepare_run_folder, write_config
+from utad.scoring.cores import over_cores
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation, fit_normalisation
 from utad.thresholds import Recalibration, recalibrate_labelled
 from utad.training.fit import train_two_stage
-from utad.types import Category, Image, Prediction, Sample
+from utad.types import Category, Prediction, Sample
 
 _LOGGER = logging.getLogger(__name__)
 
 AT_ONCE = 4
-"""Images in the networks at a time: more of them make buffers that the system maps anew at every call, which costs
-more than it saves, and memory."""
+"""Images in the networks at a time: more of them leave the caches, which costs more than it saves, and take memory."""
+
+_Outcome = tuple[Sample, Prediction | ImageReadError]
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ class UTAD:
             TrainingError: if training fails, or the run to resume is another one.
         """
         start = time.perf_counter()
+        keep_buffers()
         directory = Path(output) if output is not None else None
         if directory is not None:
             prepare_run_folder(directory, self.config, resume=resume, replace=replace)
@@ -171,7 +177,7 @@ class UTAD:
 
         Args:
             inputs: paths, PIL images, arrays (HWC, uint8 or float in [0, 1]), tensors (NCHW or CHW, [0, 1]).
-            batch_size: images scored together.
+            batch_size: images scored together; at most four in any case, of which each core has its own.
 
         Raises:
             ImageReadError: naming the file that cannot be read.
@@ -180,18 +186,14 @@ class UTAD:
         outcomes = self.predict_samples(list(iterate_samples(inputs)), batch_size=batch_size)
         return predictions_of(inputs, outcomes)
 
-    def predict_samples(
-        self, samples: Sequence[Sample], *, batch_size: int = 8
-    ) -> Iterator[tuple[Sample, Prediction | ImageReadError]]:
+    def predict_samples(self, samples: Sequence[Sample], *, batch_size: int = 8) -> Iterator[_Outcome]:
         """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
         network = self._fitted()
-        pending: list[tuple[Sample, Image | ImageReadError]] = []
-        for item in iterate_images(samples, max_pixels=self.config.image.max_pixels):
-            pending.append(item)
-            if len(pending) >= batch_size:
-                yield from self._predict_batch(network, pending)
-                pending = []
-        yield from self._predict_batch(network, pending)
+        keep_buffers()
+        size = min(batch_size, AT_ONCE)
+        stacks = [samples[start : start + size] for start in range(0, len(samples), size)]
+        for outcomes in over_cores(partial(self._predict_stack, network), stacks):
+            yield from outcomes
 
     def calibrate(self, normal: Iterable[Input], *, fpr: float = 0.01) -> Recalibration:
         """Sets normalisation and threshold anew from normal images, such as those of another camera.
@@ -245,7 +247,7 @@ class UTAD:
         detector = cls(config=parse_config(stored.manifest["config"]))
         detector.threshold = float(stored.manifest["threshold"])
         network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
-        network.load_state_dict(stored.tensors)
+        network.load_state_dict(upgrade(stored.tensors, int(stored.manifest["format"])))
         detector.network_ = network.eval().requires_grad_(requires_grad=False)
         return detector
 
@@ -272,23 +274,17 @@ class UTAD:
             raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
         return self.network_
 
-    def _predict_batch(
-        self, network: DetectorNetwork, batch: Sequence[tuple[Sample, Image | ImageReadError]]
-    ) -> Iterator[tuple[Sample, Prediction | ImageReadError]]:
-        readable = [image for _, image in batch if not isinstance(image, ImageReadError)]
+    def _predict_stack(self, network: DetectorNetwork, samples: Sequence[Sample]) -> list[_Outcome]:
+        """Reads and scores a few images together, in inference mode."""
+        read = [image_or_error(sample, max_pixels=self.config.image.max_pixels) for sample in samples]
+        readable = [image for image in read if not isinstance(image, ImageReadError)]
         predictions: Iterator[Prediction] = iter(())
         if readable:
             tensors = [to_tensor(image, self.config.image.size, network.channels) for image in readable]
             sizes = [(image.shape[0], image.shape[1]) for image in readable]
-            predictions = self._predict_tensors(network, tensors, sizes)
-        for sample, image in batch:
-            yield sample, image if isinstance(image, ImageReadError) else next(predictions)
-
-    def _predict_tensors(
-        self, network: DetectorNetwork, tensors: Sequence[torch.Tensor], sizes: Sequence[tuple[int, int]]
-    ) -> Iterator[Prediction]:
-        for start in range(0, len(tensors), AT_ONCE):
-            part = slice(start, start + AT_ONCE)
-            with torch.inference_mode():
-                detection = network(torch.stack(list(tensors[part])))
-            yield from to_prediction(detection, sizes[part], self.threshold)
+            detection = network(torch.stack(tensors))
+            predictions = iter(to_prediction(detection, network.two_stage, sizes, self.threshold))
+        return [
+            (sample, image if isinstance(image, ImageReadError) else next(predictions))
+            for sample, image in zip(samples, read, strict=True)
+        ]

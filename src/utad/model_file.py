@@ -22,7 +22,7 @@ from torch import Tensor
 from utad.errors import ModelFileError
 from utad.files import atomic_path
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODEL_NAME = "model.safetensors"
 _MANIFEST, _DIGEST = "utad_manifest", "utad_sha256"
 

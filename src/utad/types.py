@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,31 @@ class Category:
     test: Sequence[Sample] = ()
 
 
+class Pictures(Protocol):
+    """The images that explain a prediction, `(H, W, 3)` uint8 each; they may be made when first asked for."""
+
+    @property
+    def impression(self) -> NDArray[np.uint8]:
+        """What the part should look like, m."""
+
+    @property
+    def naive_impression(self) -> NDArray[np.uint8]:
+        """The way back from the image to its impression, m_hat."""
+
+    @property
+    def reconstruction(self) -> NDArray[np.uint8]:
+        """The impression with its details restored, x_hat."""
+
+
+@dataclass(frozen=True)
+class StoredPictures:
+    """`Pictures` that are there already."""
+
+    impression: NDArray[np.uint8] = field(repr=False)
+    naive_impression: NDArray[np.uint8] = field(repr=False)
+    reconstruction: NDArray[np.uint8] = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What the detector says of one image, at that image's own size `(H, W)`.
@@ -68,9 +94,7 @@ class Prediction:
         raw_score: the image score before normalisation; a monotone function of `pred_score`.
         anomaly_map: `(H, W)` float32, normalised e of Eq. 8 or its calibrated form.
         pred_mask: `(H, W)` bool, Eq. 9: `anomaly_map > 0.5`, or the threshold set for pixels.
-        impression: `(H, W, 3)` uint8, m.
-        naive_impression: `(H, W, 3)` uint8, m_hat.
-        reconstruction: `(H, W, 3)` uint8, x_hat.
+        pictures: m, m_hat and x_hat, which stand as `impression`, `naive_impression` and `reconstruction` too.
         term_maps: each term of the score by name, `(H, W)` float32, on that term's own scale.
     """
 
@@ -80,7 +104,20 @@ class Prediction:
     raw_score: float
     anomaly_map: FloatMap = field(repr=False)
     pred_mask: Mask = field(repr=False)
-    impression: NDArray[np.uint8] = field(repr=False)
-    naive_impression: NDArray[np.uint8] = field(repr=False)
-    reconstruction: NDArray[np.uint8] = field(repr=False)
+    pictures: Pictures = field(repr=False)
     term_maps: Mapping[str, FloatMap] = field(repr=False, default_factory=dict)
+
+    @property
+    def impression(self) -> NDArray[np.uint8]:
+        """The impression m, `(H, W, 3)` uint8."""
+        return self.pictures.impression
+
+    @property
+    def naive_impression(self) -> NDArray[np.uint8]:
+        """The naive impression m_hat, `(H, W, 3)` uint8."""
+        return self.pictures.naive_impression
+
+    @property
+    def reconstruction(self) -> NDArray[np.uint8]:
+        """The reconstruction x_hat, `(H, W, 3)` uint8."""
+        return self.pictures.reconstruction

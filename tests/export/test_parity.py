@@ -6,9 +6,10 @@ import pytest
 from tests import fabricate
 from utad.errors import ImageReadError
 from utad.export.parity import Parity, compare, fabricated_samples
-from utad.types import Prediction, Sample
+from utad.types import Prediction, Sample, StoredPictures
 
 PICTURE = fabricate.picture(2, 2)
+PICTURES = StoredPictures(PICTURE, PICTURE, PICTURE)
 
 
 def predicting(*scores):
@@ -20,7 +21,7 @@ def predicting(*scores):
                 yield sample, ImageReadError("gone")
                 continue
             heat = np.full((2, 2), score, np.float32)
-            yield sample, Prediction(score, score > 0.5, 0.5, score, heat, heat > 0.5, PICTURE, PICTURE, PICTURE)
+            yield sample, Prediction(score, score > 0.5, 0.5, score, heat, heat > 0.5, PICTURES)
 
     return predict_samples
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from utad.models.inception import InceptionBlock, conv_norm
+from utad.models.inception import InceptionBlock
 
 
 def block_of_ones(in_channels: int = 2, filters: int = 3) -> InceptionBlock:
@@ -42,14 +43,35 @@ def test_negative_values_are_multiplied_by_a_tenth():
 def test_convolutions_have_no_bias_since_batch_norm_has_one():
     block = InceptionBlock(3, 4)
     convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
-    assert len(convolutions) == 4
+    assert len(convolutions) == 3
     assert all(convolution.bias is None for convolution in convolutions)
     weights = 3 * 4 * (1 + 9 + 25 + 1)
     assert sum(parameter.numel() for parameter in block.parameters()) == weights + 4 * 2 * 4
 
 
-def test_batch_norm_brings_a_training_batch_to_mean_0_and_variance_1():
-    convolution, norm, _ = conv_norm(3, 4, 3)
-    features = norm(convolution(torch.rand(8, 3, 16, 16)))
-    assert torch.allclose(features.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-5)
-    assert torch.allclose(features.var(dim=(0, 2, 3), unbiased=False), torch.ones(4), atol=1e-3)
+def test_batch_norm_brings_a_training_batch_to_mean_0_and_variance_1_before_the_activation():
+    features = InceptionBlock(3, 4).train()(10 * torch.rand(8, 3, 16, 16))
+    before = torch.where(features < 0, 10 * features, features)
+    assert torch.allclose(before.mean(dim=(0, 2, 3)), torch.zeros(16), atol=1e-5)
+    assert torch.allclose(before.var(dim=(0, 2, 3), unbiased=False), torch.ones(16), atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_with_a_scale_it_is_the_block_of_the_enlarged_image(scale):
+    torch.manual_seed(0)
+    enlarging, plain = InceptionBlock(3, 4, scale=scale), InceptionBlock(3, 4)
+    plain.load_state_dict(enlarging.state_dict())
+    features = torch.rand(2, 3, 5, 6)
+    expected = plain(functional.interpolate(features, scale_factor=scale))
+    torch.testing.assert_close(enlarging(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_last_branch_is_a_convolution_of_the_averages():
+    torch.manual_seed(0)
+    block = InceptionBlock(3, 4).eval()
+    features = torch.rand(2, 3, 6, 6)
+    averages = functional.avg_pool2d(features, 3, stride=1, padding=1, count_include_pad=False)
+    expected = functional.leaky_relu(
+        functional.conv2d(averages, block.point.weight[4:]) / (1 + block.norm.eps) ** 0.5, 0.1
+    )
+    torch.testing.assert_close(block(features)[:, 12:], expected)

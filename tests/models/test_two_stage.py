@@ -36,7 +36,7 @@ def test_all_four_images_lie_in_the_unit_interval(preset):
 @torch.no_grad()
 def test_the_skip_of_the_fast_layout_would_leave_the_interval_without_clamping():
     model = built("fast")
-    impression = model.ie_net(images()).impression
+    impression = model.ie_net(images()).impression.contiguous()
     raw = model.expert_net(images(), impression).reconstruction
     assert not 0 <= raw.min() <= raw.max() <= 1
     assert torch.allclose(model(images()).reconstruction, raw.clamp(0, 1), atol=1e-5)

@@ -5,8 +5,8 @@ import torch
 
 from utad.config import BackboneConfig
 from utad.models.backbones import build_backbone
-from utad.models.two_stage import Restoration
-from utad.scoring.features import ALL_IMAGES, in_even_light, measure
+from utad.models.two_stage import ALL_IMAGES, Restoration
+from utad.scoring.features import in_even_light, measure
 
 
 def restoration(count: int = 2, channels: int = 1) -> Restoration:

@@ -6,12 +6,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.errors import ImageReadError, InputError
 from utad.types import Image, Sample
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
@@ -31,25 +33,35 @@ def iterate_images(
     Raises:
         InputError: a sample holds pixels that are not an image.
     """
+    return in_order(partial(image_or_error, max_pixels=max_pixels), samples, workers=workers)
 
-    def read(sample: Sample) -> Image | ImageReadError:
-        try:
-            return load_image(sample, max_pixels=max_pixels)
-        except ImageReadError as error:
-            return error
 
-    return in_order(read, samples, workers=workers)
+def image_or_error(sample: Sample, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image | ImageReadError:
+    """The image of a sample `(H, W, 3)`, uint8 or uint16, or the reason why there is none.
+
+    Raises:
+        InputError: the sample holds pixels that are not an image.
+    """
+    try:
+        return load_image(sample, max_pixels=max_pixels)
+    except ImageReadError as error:
+        return error
 
 
 def in_order(
-    read: Callable[[Sample], _Result], samples: Sequence[Sample], *, workers: int | None = None
-) -> Iterator[tuple[Sample, _Result]]:
-    """What `read` makes of each sample, in their order, a few ahead of the caller.
+    read: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    *,
+    workers: int | None = None,
+    initializer: Callable[[], None] | None = None,
+) -> Iterator[tuple[_Item, _Result]]:
+    """What `read` makes of each item, in their order, a few ahead of the caller.
 
     Args:
         read: called in several threads at once.
-        samples: what to read.
+        items: what to read.
         workers: number of threads; None for one per CPU core, at most 8.
+        initializer: called in each thread first.
 
     Raises:
         InputError: for less than one worker.
@@ -57,18 +69,18 @@ def in_order(
     threads = min(8, os.cpu_count() or 1) if workers is None else workers
     if threads < 1:
         raise InputError(f"got {threads} workers, expected at least 1")
-    return _stream(read, samples, threads)
+    return _stream(read, items, threads, initializer)
 
 
 def _stream(
-    read: Callable[[Sample], _Result], samples: Sequence[Sample], threads: int
-) -> Iterator[tuple[Sample, _Result]]:
-    pending: deque[tuple[Sample, Future[_Result]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="utad-read")
+    read: Callable[[_Item], _Result], items: Sequence[_Item], threads: int, initializer: Callable[[], None] | None
+) -> Iterator[tuple[_Item, _Result]]:
+    pending: deque[tuple[_Item, Future[_Result]]] = deque()
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="utad", initializer=initializer)
     try:
-        for sample in samples:
-            pending.append((sample, pool.submit(read, sample)))
-            # Each thread has one image in work and one waiting: enough to keep it busy.
+        for item in items:
+            pending.append((item, pool.submit(read, item)))
+            # Each thread has one item in work and one waiting: enough to keep it busy.
             if len(pending) >= 2 * threads:
                 ready, future = pending.popleft()
                 yield ready, future.result()

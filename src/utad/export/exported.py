@@ -18,7 +18,7 @@ from utad.export.manifest import Manifest, read_graph, read_manifest, write_mani
 from utad.inputs import Input, iterate_samples, predictions_of
 from utad.interpret.figures import to_8_bit
 from utad.thresholds import Recalibration, recalibrate_labelled
-from utad.types import Image, Prediction, Sample
+from utad.types import Image, Prediction, Sample, StoredPictures
 
 BATCH_PIXELS = 2**22
 """Pixels of the images computed together, at the most: larger images go one by one, whatever the batch size."""
@@ -139,7 +139,9 @@ def _prediction(arrays: Arrays, index: int, threshold: float) -> Prediction:
         raw_score=float(arrays["raw_score"][index]),
         anomaly_map=arrays["anomaly_map"][index].copy(),
         pred_mask=arrays["pred_mask"][index].astype(bool),
-        impression=arrays["impression"][index].copy(),
-        naive_impression=arrays["naive_impression"][index].copy(),
-        reconstruction=arrays["reconstruction"][index].copy(),
+        pictures=StoredPictures(
+            impression=arrays["impression"][index].copy(),
+            naive_impression=arrays["naive_impression"][index].copy(),
+            reconstruction=arrays["reconstruction"][index].copy(),
+        ),
     )

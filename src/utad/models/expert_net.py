@@ -64,17 +64,26 @@ class ExpertNet(nn.Module):
     def forward(self, images: Tensor, impressions: Tensor, generator: torch.Generator | None = None) -> ExpertOutput:
         """Both directions at once; `generator` draws the detail codes where there is no guidance."""
         detail = self.image_detail(images, generator)
-        reconstruction = self.decoders[0](self.impression_encoder(impressions), detail)
-        impression_detail = self._detail(-1, impressions, generator)
-        naive_impression = self.decoders[-1](self.image_encoder(images), impression_detail)
-        if self.skip:
-            reconstruction = impressions + reconstruction
-            naive_impression = images + naive_impression
-        return ExpertOutput(reconstruction, naive_impression, detail)
+        impression_detail = self.impression_detail(impressions, generator)
+        return ExpertOutput(self.reconstruct(impressions, detail), self.naive(images, impression_detail), detail)
+
+    def reconstruct(self, impressions: Tensor, image_detail: Tensor) -> Tensor:
+        """x_hat of impressions m `(N, C, S, S)` and the details s `(N, detail_dim)` of their images."""
+        decoded: Tensor = self.decoders[0](self.impression_encoder(impressions), image_detail)
+        return impressions + decoded if self.skip else decoded
+
+    def naive(self, images: Tensor, impression_detail: Tensor) -> Tensor:
+        """m_hat of images x `(N, C, S, S)` and the details `(N, detail_dim)` of their impressions."""
+        decoded: Tensor = self.decoders[-1](self.image_encoder(images), impression_detail)
+        return images + decoded if self.skip else decoded
 
     def image_detail(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The detail code s = E_S(x), `(N, detail_dim)`."""
         return self._detail(0, images, generator)
+
+    def impression_detail(self, impressions: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The detail code of impressions, `(N, detail_dim)`."""
+        return self._detail(-1, impressions, generator)
 
     def restored_detail(self, reconstruction: Tensor) -> Tensor:
         """s_hat = E_S(x_hat), `(N, detail_dim)`, with E_S held fixed: the gradient reaches x_hat alone.

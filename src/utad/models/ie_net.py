@@ -64,9 +64,8 @@ class Decoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for width, scale in zip(filters, scales, strict=True):
-            block = InceptionBlock(in_channels, width)
-            layers += [nn.Upsample(scale_factor=scale, mode="nearest"), block]
-            in_channels = block.out_channels
+            layers.append(InceptionBlock(in_channels, width, scale=scale))
+            in_channels = 4 * width
         self.layers = nn.Sequential(*layers)
         self.to_image = nn.Sequential(
             nn.Conv2d(in_channels, out_channels * shuffle**2, 1), nn.PixelShuffle(shuffle), nn.Sigmoid()

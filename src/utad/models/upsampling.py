@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,18 +17,21 @@ class UpsampledConv(nn.Conv2d):
         out_channels: of the result.
         kernel: side k, odd.
         scale: s, at least 1.
+        bias: whether a value is added to each channel.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, scale: int) -> None:
-        super().__init__(in_channels, out_channels, kernel, padding=kernel // 2)
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, scale: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, kernel, padding=kernel // 2, bias=bias)
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
         """`(N, in_channels, H, W)` to `(N, out_channels, s * H, s * W)`."""
         kernel, scale = self.kernel_size[0], self.scale
-        flipped = self.weight.flip(2, 3).reshape(-1, 1, kernel, kernel)
-        box = torch.ones(1, 1, scale, scale, dtype=flipped.dtype, device=flipped.device)
-        summed = functional.conv2d(flipped, box, padding=scale - 1)  # (out * in, 1, k + s - 1, k + s - 1)
-        side = kernel + scale - 1
-        weight = summed.reshape(self.out_channels, self.in_channels, side, side).transpose(0, 1)
-        return functional.conv_transpose2d(features, weight, self.bias, stride=scale, padding=kernel // 2)
+        if scale == 1:
+            return super().forward(features)
+        spread = functional.pad(self.weight.flip(2, 3), [scale - 1] * 4)
+        # Sums over windows of s x s: (out, in, k + s - 1, k + s - 1).
+        summed = functional.avg_pool2d(spread, scale, stride=1, divisor_override=1)
+        return functional.conv_transpose2d(
+            features, summed.transpose(0, 1), self.bias, stride=scale, padding=kernel // 2
+        )

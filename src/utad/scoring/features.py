@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from utad.models.backbones import Backbone
-from utad.models.two_stage import Restoration
-
-ImageName = Literal["image", "reconstruction", "impression", "naive_impression"]
-
-ALL_IMAGES: tuple[ImageName, ...] = ("image", "reconstruction", "impression", "naive_impression")
-"""x, x_hat, m and m_hat."""
+from utad.models.two_stage import ALL_IMAGES, ImageName, Restoration
 
 _MEAN, _SPREAD = 0.5, 0.2
 _MIN_SPREAD = 0.02
@@ -80,5 +74,6 @@ def in_even_light(restoration: Restoration) -> Restoration:
     spread = image.std(dim=(1, 2, 3), correction=0, keepdim=True).clamp_min(_MIN_SPREAD)
     gain = _SPREAD / spread  # (N, 1, 1, 1)
     offset = _MEAN - gain * image.mean(dim=(1, 2, 3), keepdim=True)
-    changed = {name: (gain * getattr(restoration, name) + offset).clamp(0.0, 1.0) for name in ALL_IMAGES}
-    return replace(restoration, **changed)
+    pictures = {name: getattr(restoration, name) for name in ALL_IMAGES}
+    lit = {name: (gain * picture + offset).clamp(0.0, 1.0) for name, picture in pictures.items() if picture.numel()}
+    return replace(restoration, **lit)

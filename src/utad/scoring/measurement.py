@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
-from utad.models.two_stage import Restoration
+from utad.models.two_stage import ALL_IMAGES, ImageName, Restoration
 from utad.scoring.contrast import CorruptedVectors
-from utad.scoring.features import ALL_IMAGES, ImageName, StageFeatures, in_even_light
+from utad.scoring.features import StageFeatures, in_even_light
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.neighbours import NeighboursTerm
 from utad.scoring.perceptual import perceptual_maps, perceptual_measurement, upsample

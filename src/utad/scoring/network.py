@@ -13,6 +13,7 @@ from utad.models.backbones import Backbone, build_backbone
 from utad.models.build import build_two_stage
 from utad.models.two_stage import Restoration, TwoStage
 from utad.scoring.contrast import CorruptedVectors, vectors_at
+from utad.scoring.cores import over_cores
 from utad.scoring.corruption import corrupt
 from utad.scoring.features import StageFeatures, measure, pixels
 from utad.scoring.measurement import CalibratedMeasurement, Measured, Measurement, build_measurement
@@ -33,7 +34,7 @@ class Detection:
         score: `(N,)`, normalised.
         anomaly_map: `(N, S, S)`, normalised.
         term_maps: by name, `(N, S, S)`, on their own scales.
-        restoration: x, x_hat, m, m_hat.
+        restoration: x, and of x_hat, m and m_hat those that the measurement compares.
     """
 
     raw_score: Tensor
@@ -110,8 +111,8 @@ class DetectorNetwork(nn.Module):
         return detection
 
     def restore(self, images: Tensor) -> tuple[Restoration, tuple[StageFeatures, ...]]:
-        """The four images and their features."""
-        restoration: Restoration = self.two_stage(images)
+        """The images that are compared, and their features."""
+        restoration: Restoration = self.two_stage(images, self.measurement.needed)
         return restoration, self.features(restoration)[0]
 
     def features(self, restoration: Restoration) -> tuple[tuple[StageFeatures, ...], tuple[Tensor, ...]]:
@@ -143,18 +144,21 @@ class DetectorNetwork(nn.Module):
         self.calibration.set_image(fit_normalisation(scores, settings.image_fpr))
         self.calibration.set_pixel(fit_normalisation(pixels, settings.pixel_fpr))
 
+    def _features_of(self, images: Tensor) -> tuple[StageFeatures, ...]:
+        return self.restore(images)[1]
+
     def _measure_normals(self, images: Tensor, batch_size: int) -> Measured:
         size = images.shape[-1]
         if isinstance(self.measurement, CalibratedMeasurement):
             vectors = self._vectors(images, batch_size)
             return self.measurement.fit(vectors, size, self._corrupted_vectors(images, batch_size))
-        parts = [self.measurement(self.restore(batch)[1], size) for batch in torch.split(images, batch_size)]
+        features = over_cores(self._features_of, torch.split(images, batch_size))
+        parts = [self.measurement(each, size) for each in features]
         return Measured(torch.cat([part.score for part in parts]), torch.cat([part.anomaly_map for part in parts]), {})
 
     def _vectors(self, images: Tensor, batch_size: int) -> dict[str, Tensor]:
         vectors: dict[str, list[Tensor]] = {name: [] for name in self.measurement.vector_names}
-        for batch in torch.split(images, batch_size):
-            features = self.restore(batch)[1]
+        for features in over_cores(self._features_of, torch.split(images, batch_size)):
             for name, collected in vectors.items():
                 collected.append(term_vectors(name, features))
         return {name: torch.cat(parts) for name, parts in vectors.items()}
@@ -165,13 +169,18 @@ class DetectorNetwork(nn.Module):
             return None
         collected: dict[str, list[CorruptedVectors]] = {name: [] for name in self.measurement.vector_names}
         sources = torch.arange(count) % len(images) if count > len(images) else evenly(len(images), count)
-        for number, source in enumerate(torch.split(sources, batch_size)):
+
+        def vectors_of(numbered: tuple[int, Tensor]) -> dict[str, CorruptedVectors]:
+            number, source = numbered
             generator = generator_for(self.config.seed, "calibration/corruptions", number)
             donor = (source + torch.randint(1, len(images), (len(source),), generator=generator)) % len(images)
             corrupted = corrupt(images[source], images[donor], number, generator)
-            features = self.restore(corrupted.images)[1]
+            features = self._features_of(corrupted.images)
+            return {name: vectors_at(term_vectors(name, features), corrupted.mask, source) for name in collected}
+
+        for vectors in over_cores(vectors_of, list(enumerate(torch.split(sources, batch_size)))):
             for name, parts in collected.items():
-                parts.append(vectors_at(term_vectors(name, features), corrupted.mask, source))
+                parts.append(vectors[name])
         return {name: CorruptedVectors.joined(parts) for name, parts in collected.items()}
 
 

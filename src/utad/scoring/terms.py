@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from utad.config import ScoringConfig
 from utad.errors import ConfigError
-from utad.scoring.features import ImageName, StageFeatures
+from utad.models.two_stage import ImageName
+from utad.scoring.features import StageFeatures
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.neighbours import NeighboursTerm
 

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource
+import torch
+from utad.allocator import keep_buffers
+
+if {kept}:
+    assert keep_buffers()
+for _ in range(3):
+    buffers = [torch.ones(2**20) for _ in range(30)]
+    del buffers
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    buffers = [torch.ones(2**20) for _ in range(30)]
+    del buffers
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(*, kept: bool) -> int:
+    """Of filling 120 MB ten times after they were freed, in pieces of 4 MB."""
+    done = subprocess.run([sys.executable, "-c", FAULTS.format(kept=kept)], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have no such thresholds")
+def test_freed_buffers_are_not_fetched_from_the_system_again():
+    assert page_faults(kept=False) > 10 * 20_000
+    assert page_faults(kept=True) < 10 * 200
