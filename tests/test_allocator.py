@@ -32,5 +32,6 @@ def page_faults(*, kept: bool) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have no such thresholds")
 def test_freed_buffers_are_not_fetched_from_the_system_again():
-    assert page_faults(kept=False) > 10 * 20_000
-    assert page_faults(kept=True) < 10 * 200
+    # At least one page a buffer, or, where the system gives huge ones, one for every 2 MB.
+    assert page_faults(kept=False) >= 10 * 30
+    assert page_faults(kept=True) < 10
