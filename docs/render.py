@@ -239,9 +239,10 @@ def provenance(document: dict[str, Any]) -> str:
     """The machine, the threads, the version and the commit, and whether the run was too short to count."""
     machine = document["machine"]
     short = "**A short run on a busy machine, to try the script: no figures to go by.** " if document["short"] else ""
+    instructions = f" ({machine['instructions']})" if "instructions" in machine else ""
     return (
-        f"{short}Threads: {document['threads']}; {machine['cores']} cores of an {machine['processor']}, PyTorch "
-        f"{document['versions']['torch']}, commit {str(document['commit'])[:10]}."
+        f"{short}Threads: {document['threads']}; {machine['cores']} cores of an {machine['processor']}{instructions}, "
+        f"PyTorch {document['versions']['torch']}, commit {str(document['commit'])[:10]}."
     )
 
 

@@ -49,6 +49,18 @@ def test_a_batch_of_one_scores_as_a_batch_of_eight(detector):
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
 
 
+def test_cores_that_work_side_by_side_score_as_one(detector):
+    images = [fabricate.picture(40, 48, seed=seed) for seed in range(11)]
+    expected = detector.predict(images)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = detector.predict(images)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose([p.pred_score for p in found], [p.pred_score for p in expected], rtol=1e-4, atol=1e-5)
+
+
 def test_every_form_of_an_image_gives_the_same_score(detector, tmp_path):
     path = fabricate.save(tmp_path / "x.png", PIXELS)
     as_float = PIXELS.astype(np.float32) / 255

@@ -59,7 +59,8 @@ def time_scoring(model: str, files: list[str], rounds: int) -> dict[str, Any]:
 def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
     """One action a part, on inputs that were made beforehand; `whole` scores the decoded images.
 
-    Terms are within the measurement, which adds their scaling, enlarging and averaging.
+    Terms are within the measurement, which adds their scaling, enlarging and averaging. `whole` gives score, map and
+    mask; the pictures are made when somebody looks at them, and x_hat with them where no term compares it.
     """
     network = detector.network_
     assert network is not None
@@ -82,7 +83,8 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
         "decoding": lambda: [load_image(sample) for sample in stored],
         "resizing": resize,
         "IE-Net": lambda: [stages.ie_net(batch) for batch in batches],
-        "Expert-Net": lambda: [stages.expert_net(images.image, images.impression) for images, _ in restored],
+        "Expert-Net, m_hat": lambda: [stages.naive(images.image, images.impression) for images, _ in restored],
+        "Expert-Net, x_hat": lambda: [stages.reconstruct(images.image, images.impression) for images, _ in restored],
         f"backbone, {len(measurement.needed)} images stacked": lambda: [
             network.features(images)[0] for images, _ in restored
         ],
@@ -90,8 +92,15 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
         **_term_actions(network, [features for _, features in restored]),
         "measurement with all terms": lambda: [measurement(features, side) for _, features in restored],
         "post-processing": lambda: [
-            to_prediction(detection, sizes[AT_ONCE * place : AT_ONCE * (place + 1)], detector.threshold)
+            to_prediction(detection, stages, sizes[AT_ONCE * place : AT_ONCE * (place + 1)], detector.threshold)
             for place, detection in enumerate(detections)
+        ],
+        "pictures, with the image left to restore": lambda: [
+            (prediction.impression, prediction.naive_impression, prediction.reconstruction)
+            for place, detection in enumerate(detections)
+            for prediction in to_prediction(
+                detection, stages, sizes[AT_ONCE * place : AT_ONCE * (place + 1)], detector.threshold
+            )
         ],
         WHOLE: lambda: list(detector.predict_samples(in_memory, batch_size=len(in_memory))),
     }

@@ -56,9 +56,17 @@ def alternate(actions: Mapping[str, Action], rounds: int, *, warm_up: int = 2) -
 
 
 def multiply_adds(action: Action) -> int:
-    """Multiply-adds of the convolutions and matrix products of one call; elementwise work is not counted."""
-    with FlopCounterMode(display=False) as counter:
-        action()
+    """Multiply-adds of the convolutions and matrix products of one call; elementwise work is not counted.
+
+    On one core, since the counter sees what its own thread computes and nothing of others.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with FlopCounterMode(display=False) as counter:
+            action()
+    finally:
+        torch.set_num_threads(threads)
     return counter.get_total_flops() // 2
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from measuring.timing import alternate, in_fresh_process, multiply_add_rate, multiply_adds, summary, with_floor
+from utad.scoring.cores import over_cores
 
 
 def test_multiply_adds_of_a_convolution_by_hand():
@@ -72,3 +73,15 @@ def test_peak_memory_is_that_of_the_process_alone():
     assert result == 200 * 2**20
     assert 150 < large - small < 250
     assert len(held) == 300 * 2**20
+
+
+def test_multiply_adds_of_what_is_spread_over_cores_by_hand():
+    layer = nn.Conv2d(3, 5, 1)
+    images = [torch.zeros(1, 3, 4, 4)] * 6
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert multiply_adds(lambda: list(over_cores(layer, images))) == 6 * 16 * 3 * 5
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

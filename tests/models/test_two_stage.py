@@ -60,3 +60,14 @@ def test_the_image_is_handed_on_and_the_latent_is_the_mean():
     assert torch.equal(restored.image, images())
     assert torch.equal(restored.latent, model.ie_net(images()).mu)
     assert torch.equal(restored.impression, model.ie_net(images()).impression)
+
+
+@pytest.mark.parametrize("wanted", ["reconstruction", "naive_impression"])
+@torch.no_grad()
+def test_only_what_is_wanted_is_restored_and_it_is_the_same(wanted):
+    model = built("fast", spread=0.05)
+    whole, part = model(images()), model(images(), ("image", wanted))
+    assert torch.allclose(getattr(part, wanted), getattr(whole, wanted), atol=1e-6)
+    other = {"reconstruction", "naive_impression"} - {wanted}
+    assert getattr(part, other.pop()).numel() == 0
+    assert torch.equal(part.impression, whole.impression)

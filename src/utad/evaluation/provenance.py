@@ -9,6 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from utad.training.precision import cpu_computes_bf16
+
 _PACKAGES = ("utad", "torch", "torchvision", "timm", "scikit-learn", "scikit-image", "pytorch-lightning")
 
 
@@ -18,13 +22,19 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores and the system."""
+    """The processor, its cores, the vector instructions that torch computes with, and the system."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
         name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    return {"processor": name, "cores": os.cpu_count(), "system": platform.platform()}
+    instructions = torch.backends.cpu.get_cpu_capability() + (", bf16" if cpu_computes_bf16() else "")
+    return {
+        "processor": name,
+        "cores": os.cpu_count(),
+        "instructions": instructions,
+        "system": platform.platform(),
+    }
 
 
 def commit() -> str | None:
