@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench bench-speed bench-peers docs clean
+.PHONY: install demo test check bench bench-speed bench-peers bench-parity docs clean
 
 install: $(STAMP)
 
@@ -29,15 +29,18 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python docs/render.py
-	@echo 'speed, part by part: make bench-speed; against other packages: make bench-peers'
+	@echo 'speed, part by part: make bench-speed; against other packages: make bench-peers; exports against models: make bench-parity'
 
-# EXPORTS="NAME=DIR ..." adds exported detectors, NAME being PRESET-RUNTIME-PRECISION, to both.
 bench-speed: $(STAMP)
-	$(BIN)/python benchmarks/speed.py --training $(if $(EXPORTS),--export $(EXPORTS))
+	$(BIN)/python benchmarks/speed.py --training
 	$(BIN)/python docs/render.py
 
 bench-peers: $(STAMP)
-	$(BIN)/python benchmarks/peers.py $(if $(EXPORTS),--export $(EXPORTS))
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python docs/render.py
+
+bench-parity: $(STAMP)
+	$(BIN)/python benchmarks/parity.py
 	$(BIN)/python docs/render.py
 
 docs: $(STAMP)

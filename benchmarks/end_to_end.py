@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from measuring.restoration import restoration_quality
 from utad.data.catalog import open_category
 from utad.detector import UTAD
+from utad.evaluation.provenance import commit, machine, versions
 
 CATEGORIES = ("brick", "elpv-mono")
-PACKAGES = ("utad", "torch", "timm", "scikit-learn", "pytorch-lightning")
 
 
 def run(*arguments: str) -> tuple[dict[str, Any], float]:
@@ -66,24 +63,14 @@ def main() -> None:
     document = {
         "preset": "fast",
         "seed": 0,
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()},
-        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "machine": machine(),
+        "versions": versions(),
+        "commit": commit(),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
         "results": results,
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
-
-def processor() -> str:
-    """The processor's own name where the system gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Times utad against the methods of anomalib at batch 1 on the same images and cores, in the same span of time.
 
-    python benchmarks/peers.py [--venv runs/peers-venv] [--export NAME=DIR ...] --output benchmarks/results/peers.json
+    python benchmarks/peers.py [--venv runs/peers-venv] [--exports NAME ...] --output benchmarks/results/peers.json
 
 Makes an environment of its own for anomalib at first (several GB) and takes about ten minutes after that. It compares
 speed only: weights are random, and what a method learns from normal images is filled with random values of the size
@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from measuring.exports import Export, add_exports_argument, exports_of, write_exports
 from measuring.subjects import camera_images, fit_for_timing
 from measuring.targets import peer_targets
 from measuring.timing import summary
-from measuring.workers import Export, Method, Worker, names_of, parse_export, start_utad, take_turns
+from measuring.workers import Method, Worker, names_of, start_utad, take_turns
 from utad.evaluation.provenance import commit, machine, versions
 
 ANOMALIB = "2.7.0"
@@ -41,22 +42,11 @@ def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--venv", type=Path, default=Path("runs/peers-venv"), help="anomalib's environment")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each method, of three repetitions each")
-    parser.add_argument(
-        "--export",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=DIR",
-        help="exported detectors, NAME being PRESET-RUNTIME-PRECISION, such as fast-openvino-fp32=runs/fast-openvino",
-    )
+    add_exports_argument(parser)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/peers.json"))
     arguments = parser.parse_args(argv)
     if arguments.rounds < 1:
         parser.error(f"--rounds: got {arguments.rounds}, expected at least 1")
-    try:
-        arguments.export = [parse_export(text) for text in arguments.export]
-    except ValueError as error:
-        parser.error(f"--export: {error}")
     return arguments
 
 
@@ -91,7 +81,8 @@ def measure(python: Path, exports: Sequence[Export], rounds: int) -> dict[str, A
             for export in exports
         }
         given = {f"{preset}-eager-fp32": (models[preset], False) for preset in PRESETS}
-        given |= {export.name: (export.folder, True) for export in exports}
+        folders = write_exports(models, exports, Path(folder) / "exports")
+        given |= {name: (folder, True) for name, folder in folders.items()}
         workers, unloaded = start_utad(given, images, stack)
         own = [Method(name, worker, "score") for name, worker in workers.items()]
         peers = stack.enter_context(Worker("peers_worker.py", [str(images)], str(python)))
@@ -142,7 +133,7 @@ def describe(measured: Mapping[str, Any]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures and writes the results."""
     arguments = arguments_of(argv)
-    document = describe(measure(environment(arguments.venv), arguments.export, arguments.rounds))
+    document = describe(measure(environment(arguments.venv), exports_of(arguments.exports, PRESETS), arguments.rounds))
     if document["threads"] != torch.get_num_threads():
         raise SystemExit(f"anomalib ran on {document['threads']} threads, utad on {torch.get_num_threads()}")
     for name, method in document["methods"].items():

@@ -1,6 +1,6 @@
 """Times every part of scoring and training and records how far each is from what its arithmetic must take.
 
-    python benchmarks/speed.py [PRESET ...] [--training] [--export NAME=DIR ...] --output benchmarks/results/speed.json
+    python benchmarks/speed.py [PRESET ...] [--training] [--exports NAME ...] --output benchmarks/results/speed.json
 
 Takes some ten minutes a preset on two cores, with `--training` ten more. `docs/render.py` puts the figures into
 docs/performance.md. The detector is trained hardly at all, which changes none of its times, and calibrated on enough
@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from measuring.exports import add_exports_argument, exports_of, write_exports
 from measuring.folders import folder_rate, memory_growth, start_up, training
 from measuring.parts import time_scoring, time_training
 from measuring.subjects import camera_images, fit_for_timing, link_files, write_jpegs
 from measuring.targets import BATCH, speed_targets
 from measuring.timing import in_fresh_process, summary
-from measuring.workers import Export, Method, parse_export, start_utad, take_turns
+from measuring.workers import Method, start_utad, take_turns
 from utad.config.loading import PRESETS
 from utad.evaluation.provenance import commit, machine, versions
 
@@ -50,14 +51,7 @@ def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--training", action="store_true", help="train the first preset on elpv-mono too (extra bench, minutes)"
     )
-    parser.add_argument(
-        "--export",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=DIR",
-        help="exported detectors, NAME being PRESET-RUNTIME-PRECISION, such as fast-openvino-fp32=runs/fast-openvino",
-    )
+    add_exports_argument(parser)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/speed.json"))
     arguments = parser.parse_args(argv)
     arguments.presets = arguments.presets or ["fast", "balanced"]
@@ -66,10 +60,6 @@ def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"unknown preset {', '.join(unknown)}: choose from {', '.join(PRESETS)}")
     if min(arguments.rounds, arguments.repetitions) < 1 or arguments.images < BATCH or arguments.memory_images < 0:
         parser.error(f"--rounds and --repetitions must be at least 1, --images at least {BATCH}, --memory-images 0")
-    try:
-        arguments.export = [parse_export(text) for text in arguments.export]
-    except ValueError as error:
-        parser.error(f"--export: {error}")
     return arguments
 
 
@@ -101,13 +91,13 @@ def measure_preset(preset: str, model: Path, files: list[Path], arguments: argpa
 
 
 def measure_exports(
-    models: dict[str, Path], exports: Sequence[Export], file: Path, work: Path, arguments: argparse.Namespace
+    models: dict[str, Path], exports: dict[str, Path], file: Path, work: Path, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """Latency at batch 1 and start-up of eager and exported detectors, in turns."""
     images = work / "images.npy"
     np.save(images, np.stack(list(camera_images(BATCH))))
     given = {f"{preset}-eager-fp32": (model, False) for preset, model in models.items()}
-    given |= {export.name: (export.folder, True) for export in exports}
+    given |= {name: (folder, True) for name, folder in exports.items()}
     with ExitStack() as stack:
         workers, failures = start_utad(given, images, stack)
         methods = [Method(name, worker, "score") for name, worker in workers.items()]
@@ -146,7 +136,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         models = {preset: fit_for_timing(preset, work / f"{preset}.safetensors") for preset in arguments.presets}
         for preset, model in models.items():
             results["presets"][preset] = measure_preset(preset, model, files, arguments)
-        results |= measure_exports(models, arguments.export, files[0], work, arguments)
+        exports = write_exports(models, exports_of(arguments.exports, models), work / "exports")
+        results |= measure_exports(models, exports, files[0], work, arguments)
     results["targets"] = speed_targets(results)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -67,6 +67,21 @@ def peer_targets(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def parity_targets(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The targets of `parity.py`, from its results: of all categories together."""
+    rows = []
+    for name, shown in (("onnx-fp32", "ONNX fp32"), ("openvino-fp32", "OpenVINO fp32")):
+        exports = [category["exports"][name] for category in results["categories"].values()]
+        images = sum(export["n_images"] for export in exports)
+        largest = max((export["score"] for export in exports), default=None)
+        flipped = sum(export["labels_flipped"] for export in exports) if exports else None
+        rows += [
+            at_most(f"largest relative difference of scores, eager against {shown}", 1e-3, largest, ""),
+            at_most(f"labels flipped of {images}, eager against {shown}", 0, flipped, ""),
+        ]
+    return rows
+
+
 def at_most(figure: str, limit: float, measured: float | None, unit: str) -> dict[str, Any]:
     """A figure that should not exceed its limit."""
     return _row(figure, "at most", limit, measured, unit, met=measured is not None and measured <= limit)

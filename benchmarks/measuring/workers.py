@@ -109,44 +109,6 @@ def take_turns(methods: Sequence[Method], rounds: int) -> tuple[dict[str, list[f
     return {name: values for name, values in seconds.items() if name not in failures}, failures
 
 
-@dataclass(frozen=True)
-class Export:
-    """An exported detector: `NAME=DIR` with NAME being `PRESET-RUNTIME-PRECISION`."""
-
-    preset: str
-    runtime: str
-    precision: str
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """As it stands in the results."""
-        return f"{self.preset}-{self.runtime}-{self.precision}"
-
-
-def parse_export(text: str) -> Export:
-    """An export as it is given on the command line.
-
-    Raises:
-        ValueError: saying what was expected.
-    """
-    name, _, folder = text.partition("=")
-    preset, _, rest = name.partition("-")
-    runtime, _, precision = rest.partition("-")
-    if runtime not in RUNTIMES or precision not in PRECISIONS or not folder:
-        raise ValueError(
-            f"got {text!r}, expected PRESET-RUNTIME-PRECISION=DIR such as fast-openvino-fp32=runs/fast-openvino; "
-            f"runtimes are {', '.join(RUNTIMES)}, precisions {', '.join(PRECISIONS)}"
-        )
-    if not Path(folder).is_dir():
-        raise ValueError(f"{folder} is not a folder: write it with utad export MODEL --format {runtime} --output DIR")
-    return Export(preset, runtime, precision, Path(folder))
-
-
-RUNTIMES = ("onnx", "openvino")
-PRECISIONS = ("fp32", "bf16", "int8")
-
-
 def start_utad(
     given: Mapping[str, tuple[Path, bool]], images: Path, stack: ExitStack
 ) -> tuple[dict[str, Worker], dict[str, str]]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from measuring.targets import at_least, at_most, peer_targets, speed_targets
+from measuring.targets import at_least, at_most, parity_targets, peer_targets, speed_targets
 
 
 def results(**fast) -> dict:
@@ -63,6 +63,21 @@ def test_peers_are_compared_with_the_fastest_of_both_sides():
 def test_a_peer_that_failed_leaves_its_target_unmeasured():
     methods = {"fast-eager-fp32": {"family": "utad", "preset": "fast", "precision": "fp32", "median_ms": 40.0}}
     assert [row["met"] for row in peer_targets({"methods": methods})] == [None, None]
+
+
+def test_exports_are_judged_by_the_worst_category():
+    def category(score: float, flipped: int) -> dict:
+        exact = {"n_images": 150, "score": 1e-6, "labels_flipped": 0}
+        worse = {"n_images": 150, "score": score, "labels_flipped": flipped}
+        return {"exports": {"onnx-fp32": exact, "openvino-fp32": worse, "openvino-int8": worse}}
+
+    rows = parity_targets({"categories": {"brick": category(2e-3, 0), "grass": category(5e-4, 1)}})
+    assert [(row["measured"], row["met"]) for row in rows] == [(1e-6, True), (0, True), (2e-3, False), (1, False)]
+    assert "of 300" in rows[1]["figure"]
+
+
+def test_without_an_export_nothing_is_judged():
+    assert [row["met"] for row in parity_targets({"categories": {}})] == [None] * 4
 
 
 @pytest.mark.parametrize(("value", "met"), [(1.0, True), (2.0, True), (2.1, False), (None, None)])

@@ -8,8 +8,9 @@ import pytest
 
 import peers
 import speed
+from measuring.exports import DEFAULTS, KNOWN, exports_of
 from measuring.subjects import camera_images, link_files, write_jpegs
-from measuring.workers import Method, Worker, WorkerError, parse_export, start_utad, take_turns
+from measuring.workers import Method, Worker, WorkerError, start_utad, take_turns
 
 SCRIPT = """
 import os
@@ -70,15 +71,13 @@ def test_methods_of_both_sides_alternate(worker):
     assert [method.name for method in peers.in_turns(own, others)] == ["a", "x", "b", "y", "z"]
 
 
-def test_exports_are_named(tmp_path):
-    export = parse_export(f"fast-openvino-fp32={tmp_path}")
-    assert (export.preset, export.runtime, export.precision) == ("fast", "openvino", "fp32")
-    assert export.name == "fast-openvino-fp32"
-    assert export.folder == tmp_path
-    with pytest.raises(ValueError, match="expected PRESET-RUNTIME-PRECISION=DIR"):
-        parse_export("runs/fast")
-    with pytest.raises(ValueError, match="is not a folder: write it with utad export"):
-        parse_export("fast-onnx-fp32=/no/such/folder")
+def test_exports_are_named_and_those_of_other_presets_left_out():
+    names = ["fast-openvino-bf16", "balanced-onnx-fp32", "fast-onnx-fp32"]
+    assert [export.name for export in exports_of(names, ["fast"])] == ["fast-openvino-bf16", "fast-onnx-fp32"]
+    export = KNOWN["fast-openvino-bf16"]
+    assert (export.preset, export.runtime, export.precision) == ("fast", "openvino", "bf16")
+    assert KNOWN.keys() >= set(DEFAULTS)
+    assert "fast-onnx-bf16" not in KNOWN
 
 
 @pytest.mark.parametrize(
@@ -87,9 +86,9 @@ def test_exports_are_named(tmp_path):
         (speed, ["slow"], "unknown preset slow: choose from fast"),
         (speed, ["--rounds", "0"], "must be at least 1"),
         (speed, ["--images", "3"], "--images at least 16"),
-        (speed, ["--export", "x=y"], "expected PRESET-RUNTIME-PRECISION=DIR"),
+        (speed, ["--exports", "fast-onnx-bf16"], "invalid choice: 'fast-onnx-bf16'"),
         (peers, ["--rounds", "0"], "expected at least 1"),
-        (peers, ["--export", "x=y"], "expected PRESET-RUNTIME-PRECISION=DIR"),
+        (peers, ["--exports", "fast"], "choose from"),
     ],
 )
 def test_wrong_arguments_are_usage_errors(module, argv, message, capsys):

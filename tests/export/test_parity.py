@@ -29,8 +29,9 @@ def predicting(*scores):
 def test_differences_are_relative_to_the_score_or_to_the_threshold():
     samples = [Sample(f"{index}", PICTURE) for index in range(3)]
     found = compare(predicting(4.0, 0.0, 0.4), predicting(4.4, 0.01, 0.6), samples, images="three")
-    assert found == Parity("three", 3, found.score, found.anomaly_map, 1)
+    assert found == Parity("three", 3, found.score, found.score_median, found.anomaly_map, 1)
     assert np.isclose(found.score, 0.2 / 0.5)
+    assert np.isclose(found.score_median, 0.4 / 4)
     assert np.isclose(found.anomaly_map, 0.4)
     assert found.as_dict()["labels_flipped"] == 1
 

@@ -128,7 +128,7 @@ def test_a_place_that_cannot_be_written_is_named(colour, tmp_path):
 def test_an_export_that_differs_is_not_written(colour, export, tmp_path, monkeypatch):
     graph = (export("colour", "onnx") / "detector.onnx").read_bytes()
     monkeypatch.setattr(writing, "write_onnx", lambda network, path: path.write_bytes(graph))
-    monkeypatch.setattr(writing, "compare", lambda *arguments, images: Parity(images, 5, 2e-3, 0.1, 0))
+    monkeypatch.setattr(writing, "compare", lambda *arguments, images: Parity(images, 5, 2e-3, 1e-4, 0.1, 0))
     with pytest.raises(ExportError, match=r"differ by 0\.002.*nothing is written"):
         export_detector(colour, tmp_path / "x", graph_format="onnx")
     assert not list(tmp_path.iterdir())

@@ -42,6 +42,7 @@ def export(
     say(
         f"{graph_format} {precision} on {parity['images']}, compared with the model:\n"
         f"  largest difference of scores   {parity['score']:.2g} (relative to the score, or to {SCORE_SCALE})\n"
+        f"  median difference of scores    {parity['score_median']:.2g}\n"
         f"  largest difference of maps     {parity['anomaly_map']:.2g}\n"
         f"  labels flipped                 {parity['labels_flipped']} of {parity['n_images']}\n"
         f"next: utad predict {output} IMAGES --output predictions",

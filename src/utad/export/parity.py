@@ -28,6 +28,7 @@ class Parity:
         images: what was compared on, in words.
         n_images: their number.
         score: largest difference of scores, relative as `SCORE_SCALE` says.
+        score_median: the median of these differences.
         anomaly_map: largest difference of the normalised maps.
         labels_flipped: images that are called otherwise.
     """
@@ -35,6 +36,7 @@ class Parity:
     images: str
     n_images: int
     score: float
+    score_median: float
     anomaly_map: float
     labels_flipped: int
 
@@ -55,7 +57,9 @@ def compare(reference: PredictSamples, other: PredictSamples, samples: Sequence[
     Raises:
         ImageReadError: naming a file that cannot be read.
     """
-    scores, maps, flipped = [0.0], [0.0], 0
+    scores: list[float] = []
+    maps: list[float] = []
+    flipped = 0
     for (_, one), (_, two) in zip(reference(samples), other(samples), strict=True):
         if isinstance(one, ImageReadError):
             raise one
@@ -64,7 +68,14 @@ def compare(reference: PredictSamples, other: PredictSamples, samples: Sequence[
         scores.append(abs(one.pred_score - two.pred_score) / max(abs(one.pred_score), SCORE_SCALE))
         maps.append(float(np.abs(one.anomaly_map - two.anomaly_map).max()))
         flipped += one.pred_label != two.pred_label
-    return Parity(images, len(samples), max(scores), max(maps), flipped)
+    return Parity(
+        images=images,
+        n_images=len(samples),
+        score=max(scores, default=0.0),
+        score_median=float(np.median(scores)) if scores else 0.0,
+        anomaly_map=max(maps, default=0.0),
+        labels_flipped=flipped,
+    )
 
 
 def fabricated_samples() -> list[Sample]:

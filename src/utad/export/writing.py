@@ -30,6 +30,9 @@ from utad.types import Sample
 TOLERANCE = 1e-3
 """Largest relative difference of scores that an export in fp32 may have."""
 
+PRECISIONS: Mapping[Format, tuple[Precision, ...]] = {"onnx": ("fp32",), "openvino": ("fp32", "bf16", "int8")}
+"""The precisions of each format, the default first."""
+
 _NEEDED: Mapping[Format, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("onnx", "onnxscript", "openvino"),
@@ -94,7 +97,7 @@ def check_precision(graph_format: Format, precision: Precision, *, has_images: b
     Raises:
         ConfigError: if format and precision do not go together, or int8 lacks images.
     """
-    if graph_format == "onnx" and precision != "fp32":
+    if precision not in PRECISIONS[graph_format]:
         raise ConfigError(f"got --format onnx with --precision {precision}: only --format openvino has bf16 and int8")
     if precision == "int8" and not has_images:
         raise ConfigError("--precision int8 needs normal images to find the ranges of values: give --normal DIR")

@@ -30,8 +30,8 @@ class UpsampledConv(nn.Conv2d):
         if scale == 1:
             return super().forward(features)
         spread = functional.pad(self.weight.flip(2, 3), [scale - 1] * 4)
-        # Sums over windows of s x s: (out, in, k + s - 1, k + s - 1).
-        summed = functional.avg_pool2d(spread, scale, stride=1, divisor_override=1)
+        # Sums over windows of s x s: (out, in, k + s - 1, k + s - 1). ONNX has no divisor_override.
+        summed = functional.avg_pool2d(spread, scale, stride=1) * scale**2
         return functional.conv_transpose2d(
             features, summed.transpose(0, 1), self.bias, stride=scale, padding=kernel // 2
         )
