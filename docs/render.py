@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 TEXTURES = ("brick", "grass", "gravel")
 RIVALS = ("padim", "patchcore")
+RUNTIMES = {"onnx": "ONNX", "openvino": "OpenVINO"}
 
 
 def end_to_end(document: dict[str, Any]) -> str:
@@ -179,8 +180,8 @@ def part_cells(name: str, part: dict[str, Any]) -> list[str]:
     ]
 
 
-def speed_targets(document: dict[str, Any]) -> str:
-    """The targets of `benchmarks/speed.py` or `benchmarks/peers.py`."""
+def targets(document: dict[str, Any]) -> str:
+    """The targets of `benchmarks/speed.py`, `benchmarks/peers.py` or `benchmarks/parity.py`."""
     lines = ["| figure | target | measured | met |", "| --- | ---: | ---: | --- |"]
     for row in document["targets"]:
         measured = "not measured" if row["measured"] is None else f"{row['measured']:.4g} {row['unit']}".strip()
@@ -235,6 +236,23 @@ def peers(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def parity(document: dict[str, Any]) -> str:
+    """Every export beside the detector it was made of, of `benchmarks/parity.py`."""
+    lines = [
+        "| test images | | scores, largest | median | maps, largest | labels flipped | image AUROC |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for category, measured in document["categories"].items():
+        images = f"{category}, {measured['n_images']}"
+        lines.append(markdown_line([images, "eager fp32", "", "", "", "", f"{measured['image_auroc']:.4f}"]))
+        for name, export in measured["exports"].items():
+            runtime, precision = name.split("-")
+            cells = [f"{export[key]:.2g}" for key in ("score", "score_median", "anomaly_map")]
+            cells += [str(export["labels_flipped"]), f"{export['image_auroc']:.4f}"]
+            lines.append(markdown_line(["", RUNTIMES[runtime] + " " + precision, *cells]))
+    return "\n".join([*lines, "", f"Preset `{document['preset']}`. {provenance(document)}"])
+
+
 def provenance(document: dict[str, Any]) -> str:
     """The machine, the threads, the version and the commit, and whether the run was too short to count."""
     machine = document["machine"]
@@ -256,10 +274,12 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "restoration": ("docs/benchmarks.md", "benchmarks/results/end_to_end.json", restoration),
     "end_to_end": ("README.md", "benchmarks/results/end_to_end.json", end_to_end),
     **{name: ("docs/benchmarks.md", f"benchmarks/results/{name}.json", comparison) for name in COMPARISONS},
-    "speed-targets": ("docs/performance.md", "benchmarks/results/speed.json", speed_targets),
-    "peers-targets": ("docs/performance.md", "benchmarks/results/peers.json", speed_targets),
+    "speed-targets": ("docs/performance.md", "benchmarks/results/speed.json", targets),
+    "peers-targets": ("docs/performance.md", "benchmarks/results/peers.json", targets),
+    "parity-targets": ("docs/performance.md", "benchmarks/results/parity.json", targets),
     "speed-whole": ("docs/performance.md", "benchmarks/results/speed.json", speed_whole),
     "speed-parts": ("docs/performance.md", "benchmarks/results/speed.json", speed_parts),
+    "parity": ("docs/performance.md", "benchmarks/results/parity.json", parity),
     "peers": ("docs/performance.md", "benchmarks/results/peers.json", peers),
 }
 """Of each marker: the page it stands in, the results it shows, one file or several, and how."""

@@ -91,7 +91,7 @@ def test_parts_are_shown_with_their_floor_where_they_have_one():
 
 
 def test_targets_say_whether_they_are_met():
-    lines = RENDER["speed_targets"](speed_document()).splitlines()
+    lines = RENDER["targets"](speed_document()).splitlines()
     assert "| a | at most 40 ms | 41.23 ms | no |" in lines
     assert "| b | at most 2 | 1.5 | yes |" in lines
     assert "| c | at most 2 s | not measured | – |" in lines
@@ -99,7 +99,18 @@ def test_targets_say_whether_they_are_met():
 
 def test_a_short_run_is_called_one():
     document = {**speed_document(), "short": True}
-    assert "**A short run" in RENDER["speed_targets"](document)
+    assert "**A short run" in RENDER["targets"](document)
+
+
+def test_exports_stand_below_the_detector_they_were_made_of():
+    export = {"score": 2.34e-5, "score_median": 1e-6, "anomaly_map": 0.0, "labels_flipped": 0, "image_auroc": 0.95}
+    brick = {"n_images": 150, "image_auroc": 0.9512, "exports": {"onnx-fp32": export, "openvino-int8": export}}
+    lines = RENDER["parity"]({**speed_document(), "preset": "fast", "categories": {"brick": brick}}).splitlines()
+    assert lines[2:5] == [
+        "| brick, 150 | eager fp32 |  |  |  |  | 0.9512 |",
+        "|  | ONNX fp32 | 2.3e-05 | 1e-06 | 0 | 0 | 0.9500 |",
+        "|  | OpenVINO int8 | 2.3e-05 | 1e-06 | 0 | 0 | 0.9500 |",
+    ]
 
 
 def test_peers_are_sorted_and_failures_named():
