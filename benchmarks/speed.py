@@ -134,9 +134,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         work = Path(folder)
         files = write_jpegs(work / "jpeg", arguments.images)
         models = {preset: fit_for_timing(preset, work / f"{preset}.safetensors") for preset in arguments.presets}
+        # First: what cannot be exported is better known before the long measurements.
+        exports = write_exports(models, exports_of(arguments.exports, models), work / "exports")
         for preset, model in models.items():
             results["presets"][preset] = measure_preset(preset, model, files, arguments)
-        exports = write_exports(models, exports_of(arguments.exports, models), work / "exports")
         results |= measure_exports(models, exports, files[0], work, arguments)
     results["targets"] = speed_targets(results)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,12 @@ def test_a_batch_of_one_scores_as_a_batch_of_eight(detector):
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_no_image_is_refused(detector, size):
+    with pytest.raises(InputError, match=f"got a batch_size of {size}, expected at least 1"):
+        detector.predict([PIXELS], batch_size=size)
+
+
 def test_cores_that_work_side_by_side_score_as_one(detector):
     images = [fabricate.picture(40, 48, seed=seed) for seed in range(11)]
     expected = detector.predict(images)

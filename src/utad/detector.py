@@ -21,7 +21,7 @@ from utad.data.loading import LoadedImages, load_images
 from utad.data.streaming import image_or_error
 from utad.data.tensors import to_tensor
 from utad.errors import ImageReadError, NotFittedError, TrainingError
-from utad.inputs import Input, iterate_samples, normal_samples, predictions_of
+from utad.inputs import Input, check_batch_size, iterate_samples, normal_samples, predictions_of
 from utad.model_file import MODEL_NAME, read_model, write_model
 from utad.models.migration import upgrade
 from utad.prediction import to_prediction
@@ -177,11 +177,11 @@ class UTAD:
 
         Args:
             inputs: paths, PIL images, arrays (HWC, uint8 or float in [0, 1]), tensors (NCHW or CHW, [0, 1]).
-            batch_size: images scored together; at most four in any case, of which each core has its own.
+            batch_size: images scored together; at most four in any case; each core has its own.
 
         Raises:
             ImageReadError: naming the file that cannot be read.
-            InputError: if an input is not an image.
+            InputError: if an input is not an image, or `batch_size` is below 1.
         """
         outcomes = self.predict_samples(list(iterate_samples(inputs)), batch_size=batch_size)
         return predictions_of(inputs, outcomes)
@@ -189,6 +189,7 @@ class UTAD:
     def predict_samples(self, samples: Sequence[Sample], *, batch_size: int = 8) -> Iterator[_Outcome]:
         """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
         network = self._fitted()
+        check_batch_size(batch_size)
         keep_buffers()
         size = min(batch_size, AT_ONCE)
         stacks = [samples[start : start + size] for start in range(0, len(samples), size)]

@@ -72,6 +72,16 @@ def as_sample(item: object, name: str) -> Sample:
     raise InputError(f"{name}: got {type(item).__name__}, expected a path, a PIL image, an array or a tensor")
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Whether so many images can be scored together.
+
+    Raises:
+        InputError: for less than one.
+    """
+    if batch_size < 1:
+        raise InputError(f"got a batch_size of {batch_size}, expected at least 1")
+
+
 def normal_samples(data: object) -> list[Sample]:
     """The normal images to train on: of a category, of a data set or folder by name, or as they are given."""
     if isinstance(data, Category):

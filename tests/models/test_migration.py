@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
+from utad import UTAD, model_file
+from utad.model_file import find_model, read_model
 from utad.models.ie_net import Decoder, Encoder
 from utad.models.migration import upgrade
 
@@ -77,3 +81,41 @@ def test_other_tensors_and_later_formats_are_left_alone():
     assert upgrade({"calibration.image": tensors["calibration.image"]}, 1).keys() == {"calibration.image"}
     with pytest.raises(KeyError, match=r"pooled\.1\.0\.weight"):
         upgrade({"two_stage.ie_net.encoder.layers.0.point.0.weight": torch.ones(1)}, 1)
+
+
+def as_format_1(tensors):
+    """The tensors of a detector under the names and in the shapes that format 1 had."""
+    block_of = re.compile(r"(two_stage\.ie_net\.(encoder|decoder)\.layers\.)(\d+)\.(.+)")
+    branches = ("point", "small", "large", "pooled.1")
+    old = {}
+    for name, tensor in tensors.items():
+        match = block_of.fullmatch(name)
+        if match is None:
+            old[name] = tensor
+            continue
+        head, side, number, rest = match.groups()
+        block = f"{head}{number if side == 'encoder' else 2 * int(number) + 1}."
+        kind, _, field = rest.rpartition(".")
+        if kind == "norm":
+            parts = [tensor] * 4 if field == "num_batches_tracked" else tensor.chunk(4)
+            old |= {f"{block}{branch}.1.{field}": part for branch, part in zip(branches, parts, strict=True)}
+        elif kind == "point":
+            old[f"{block}point.0.weight"], old[f"{block}pooled.1.0.weight"] = tensor.chunk(2)
+        else:
+            old[f"{block}{kind}.0.weight"] = tensor
+    return {name: tensor.clone() for name, tensor in old.items()}  # safetensors refuses shared memory
+
+
+def test_a_model_file_of_format_1_is_read(run, tmp_path, monkeypatch):
+    stored = read_model(find_model(run))
+    monkeypatch.setattr(model_file, "FORMAT_VERSION", 1)
+    old = as_format_1(stored.tensors)
+    manifest = {key: stored.manifest[key] for key in ("config", "channels", "threshold")}
+    model_file.write_model(tmp_path / "old.safetensors", manifest, old)
+    monkeypatch.undo()
+    assert read_model(tmp_path / "old.safetensors").manifest["format"] == 1
+    assert old.keys() != stored.tensors.keys()
+    found = UTAD.load(tmp_path / "old.safetensors").network_.state_dict()
+    expected = UTAD.load(run).network_.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)

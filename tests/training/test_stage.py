@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pytorch_lightning.plugins import MixedPrecision, Precision
 from torch import nn
 
 from tests.training import tiny
@@ -165,6 +166,24 @@ def test_the_optimizer_is_the_one_named_with_its_settings(settings, kind, expect
     group = optimizer.param_groups[0]
     assert (group["lr"], group["weight_decay"]) == (0.01, 0.003)
     assert {name: group[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_gradients_are_clipped_in_every_precision(precision, name):
+    stage = ie_stage(
+        f"ie_training.optimizer.name={name}",
+        "ie_training.gradient_clip=1.0e-3",
+        "ie_training.optimizer.schedule=constant",
+    )
+    made = stage.configure_optimizers()
+    optimizer = made["optimizer"] if isinstance(made, dict) else made
+    plugin = MixedPrecision("bf16-mixed", "cpu") if precision == "bf16-mixed" else Precision()
+    for parameter in stage.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    plugin.clip_gradients(optimizer, clip_val=1e-3)
+    norms = [float(parameter.grad.norm()) for group in optimizer.param_groups for parameter in group["params"]]
+    assert sum(norm**2 for norm in norms) ** 0.5 == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_one_cycle_rises_to_the_learning_rate_within_a_fifth_and_falls_to_nothing():

@@ -15,7 +15,7 @@ from utad.data.streaming import iterate_images
 from utad.errors import ImageReadError, NonFiniteScoreError
 from utad.export.engines import Arrays, Engine, build_engine
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
-from utad.inputs import Input, iterate_samples, predictions_of
+from utad.inputs import Input, check_batch_size, iterate_samples, predictions_of
 from utad.interpret.figures import to_8_bit
 from utad.thresholds import Recalibration, recalibrate_labelled
 from utad.types import Image, Prediction, Sample, StoredPictures
@@ -67,13 +67,14 @@ class ExportedDetector:
 
         Raises:
             ImageReadError: naming the file that cannot be read.
-            InputError: if an input is not an image.
+            InputError: if an input is not an image, or `batch_size` is below 1.
             NonFiniteScoreError: if a score or map is not finite.
         """
         return predictions_of(inputs, self.predict_samples(list(iterate_samples(inputs)), batch_size=batch_size))
 
     def predict_samples(self, samples: Sequence[Sample], *, batch_size: int = 8) -> Iterator[_Outcome]:
         """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
+        check_batch_size(batch_size)
         pending: list[tuple[Sample, Image]] = []
         for sample, image in iterate_images(samples, max_pixels=self.config.image.max_pixels):
             if isinstance(image, ImageReadError):

@@ -152,16 +152,24 @@ class DetectorNetwork(nn.Module):
         if isinstance(self.measurement, CalibratedMeasurement):
             vectors = self._vectors(images, batch_size)
             return self.measurement.fit(vectors, size, self._corrupted_vectors(images, batch_size))
-        features = over_cores(self._features_of, torch.split(images, batch_size))
-        parts = [self.measurement(each, size) for each in features]
+
+        def measured(batch: Tensor) -> Measured:
+            found: Measured = self.measurement(self._features_of(batch), size)
+            return found
+
+        parts = list(over_cores(measured, torch.split(images, batch_size)))
         return Measured(torch.cat([part.score for part in parts]), torch.cat([part.anomaly_map for part in parts]), {})
 
     def _vectors(self, images: Tensor, batch_size: int) -> dict[str, Tensor]:
-        vectors: dict[str, list[Tensor]] = {name: [] for name in self.measurement.vector_names}
-        for features in over_cores(self._features_of, torch.split(images, batch_size)):
-            for name, collected in vectors.items():
-                collected.append(term_vectors(name, features))
-        return {name: torch.cat(parts) for name, parts in vectors.items()}
+        names = self.measurement.vector_names
+
+        def vectors_of(batch: Tensor) -> dict[str, Tensor]:
+            # Where they are computed, so that only the vectors wait for their turn, not the features of every stage.
+            features = self._features_of(batch)
+            return {name: term_vectors(name, features) for name in names}
+
+        parts = list(over_cores(vectors_of, torch.split(images, batch_size)))
+        return {name: torch.cat([vectors[name] for vectors in parts]) for name in names}
 
     def _corrupted_vectors(self, images: Tensor, batch_size: int) -> dict[str, CorruptedVectors] | None:
         count = self.config.calibration.corrupted_images

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from utad.config import Config
 from utad.errors import TrainingError
+from utad.model_file import FORMAT_VERSION
 from utad.models.build import build_critics
 from utad.models.two_stage import TwoStage
 from utad.training.checkpoints import AtomicCheckpointIO, StageCheckpoint, check_identity, read_checkpoint
@@ -180,7 +181,7 @@ def _identity(images: Tensor, config: Config) -> dict[str, str]:
     digest = hashlib.sha256(str(tuple(images.shape)).encode())
     digest.update(images.contiguous().numpy().tobytes())
     return {
-        "version": version("utad"),
+        "version": f"{version('utad')}, model format {FORMAT_VERSION}",
         "settings": training_settings(config),
         "training images": digest.hexdigest(),
     }

@@ -68,7 +68,8 @@ class Stage(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser of the config, stepped by its schedule."""
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = build_optimizer(trained, self.settings.optimizer)
+        # Lightning refuses to clip what a fused optimiser steps, wherever precision is mixed.
+        optimizer = build_optimizer(trained, self.settings.optimizer, fused=self.settings.gradient_clip == 0)
         if self.settings.optimizer.schedule == "constant":
             return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -110,11 +111,18 @@ class Stage(pl.LightningModule):
         return "ie_training" if self.name == "ie_net" else "expert_training"
 
 
-def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The optimiser that the config names."""
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], config: OptimizerConfig, *, fused: bool = True
+) -> torch.optim.Optimizer:
+    """The optimiser that the config names.
+
+    Args:
+        parameters: to train.
+        config: name and settings.
+        fused: one pass over all parameters instead of one a parameter and operation.
+    """
     rate, decay = config.learning_rate, config.weight_decay
-    # Fused: one pass over all parameters instead of one a parameter and operation.
     if config.name == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
+        return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay, fused=fused)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=rate, betas=config.betas, weight_decay=decay, fused=True)
+    return kind(parameters, lr=rate, betas=config.betas, weight_decay=decay, fused=fused)
