@@ -21,8 +21,8 @@ from torch import Tensor
 
 from utad.errors import ModelFileError
 from utad.files import atomic_path
+from utad.models.migration import FORMAT_VERSION
 
-FORMAT_VERSION = 2
 MODEL_NAME = "model.safetensors"
 _MANIFEST, _DIGEST = "utad_manifest", "utad_sha256"
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+FORMAT_VERSION = 2
+"""Of the names and shapes of the tensors; model files and checkpoints hold it."""
+
 _IE_NET = "two_stage.ie_net."
 _BRANCHES = ("point", "small", "large", "pooled.1")
 _NORM = ("weight", "bias", "running_mean", "running_var")

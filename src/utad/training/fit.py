@@ -21,8 +21,8 @@ from torch import Tensor
 
 from utad.config import Config
 from utad.errors import TrainingError
-from utad.model_file import FORMAT_VERSION
 from utad.models.build import build_critics
+from utad.models.migration import FORMAT_VERSION
 from utad.models.two_stage import TwoStage
 from utad.training.checkpoints import AtomicCheckpointIO, StageCheckpoint, check_identity, read_checkpoint
 from utad.training.expert_stage import ExpertStage
