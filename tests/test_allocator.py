@@ -25,7 +25,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-# By itself glibc raises its threshold as buffers are freed, and what it keeps then depends on how the heap happens to lie.
+# By itself glibc raises its threshold as buffers are freed, and what it keeps then depends on how the heap lies.
 AS_AT_THE_START = "glibc.malloc.mmap_threshold=131072"
 
 

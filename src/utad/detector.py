@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -103,6 +102,7 @@ class UTAD:
         self.config = config if config is not None else load_config(preset, overrides=overrides, seed=seed)
         self.threshold = 0.5
         self.network_: DetectorNetwork | None = None
+        self._scoring: DetectorNetwork | None = None
         self.report_: FitReport | None = None
 
     def fit(
@@ -147,7 +147,8 @@ class UTAD:
             progress=progress,
         )
         network.calibrate(loaded.images, trained_on)
-        self.network_, self.threshold = network.eval(), 0.5
+        self._use(network)
+        self.threshold = 0.5
         self.report_ = FitReport(
             n_images=len(loaded.images),
             n_held_out=int((~trained_on).sum()),
@@ -188,12 +189,12 @@ class UTAD:
 
     def predict_samples(self, samples: Sequence[Sample], *, batch_size: int = 8) -> Iterator[_Outcome]:
         """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
-        network = self._fitted()
+        self._fitted()
         check_batch_size(batch_size)
         keep_buffers()
         size = min(batch_size, AT_ONCE)
         stacks = [samples[start : start + size] for start in range(0, len(samples), size)]
-        for outcomes in over_cores(partial(self._predict_stack, network), stacks):
+        for outcomes in over_cores(self._predict_stack, stacks):
             yield from outcomes
 
     def calibrate(self, normal: Iterable[Input], *, fpr: float = 0.01) -> Recalibration:
@@ -249,7 +250,7 @@ class UTAD:
         detector.threshold = float(stored.manifest["threshold"])
         network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
         network.load_state_dict(upgrade(stored.tensors, int(stored.manifest["format"])))
-        detector.network_ = network.eval().requires_grad_(requires_grad=False)
+        detector._use(network.requires_grad_(requires_grad=False))
         return detector
 
     @property
@@ -275,8 +276,14 @@ class UTAD:
             raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
         return self.network_
 
-    def _predict_stack(self, network: DetectorNetwork, samples: Sequence[Sample]) -> list[_Outcome]:
+    def _use(self, network: DetectorNetwork) -> None:
+        self.network_ = network.eval()
+        self._scoring = self.network_.for_scoring()
+
+    def _predict_stack(self, samples: Sequence[Sample]) -> list[_Outcome]:
         """Reads and scores a few images together, in inference mode."""
+        network = self._scoring
+        assert network is not None
         read = [image_or_error(sample, max_pixels=self.config.image.max_pixels) for sample in samples]
         readable = [image for image in read if not isinstance(image, ImageReadError)]
         predictions: Iterator[Prediction] = iter(())

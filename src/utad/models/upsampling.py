@@ -29,9 +29,22 @@ class UpsampledConv(nn.Conv2d):
         kernel, scale = self.kernel_size[0], self.scale
         if scale == 1:
             return super().forward(features)
-        spread = functional.pad(self.weight.flip(2, 3), [scale - 1] * 4)
-        # Sums over windows of s x s: (out, in, k + s - 1, k + s - 1). ONNX has no divisor_override.
-        summed = functional.avg_pool2d(spread, scale, stride=1) * scale**2
         return functional.conv_transpose2d(
-            features, summed.transpose(0, 1), self.bias, stride=scale, padding=kernel // 2
+            features, summed_kernel(self.weight, scale), self.bias, stride=scale, padding=kernel // 2
         )
+
+
+def summed_kernel(weight: Tensor, scale: int) -> Tensor:
+    """Weights of a transposed convolution of stride `scale`: those that meet the same value, added up.
+
+    Args:
+        weight: of the convolution of the enlarged image, `(out, in, k, k)`.
+        scale: s.
+
+    Returns:
+        `(in, out, k + s - 1, k + s - 1)`.
+    """
+    spread = functional.pad(weight.flip(2, 3), [scale - 1] * 4)
+    # Sums over windows of s x s: (out, in, k + s - 1, k + s - 1). ONNX has no divisor_override.
+    summed = functional.avg_pool2d(spread, scale, stride=1) * scale**2
+    return summed.transpose(0, 1)

@@ -156,10 +156,19 @@ class CalibratedMeasurement(Measurement):
 
 
 def _average(maps: Mapping[str, Tensor], scores: Sequence[Tensor], size: int) -> Measured:
-    term_maps = {name: upsample(values, size) for name, values in maps.items()}
     # What says only whether has a map of one value; it would lift the whole image without saying where.
-    placed = [values for name, values in term_maps.items() if has_map(name)] or list(term_maps.values())
-    return Measured(torch.stack(list(scores)).mean(dim=0), torch.stack(placed).mean(dim=0), term_maps)
+    placed = [values for name, values in maps.items() if has_map(name)] or list(maps.values())
+    # Enlarging is linear: maps of the same size are added up while they are small.
+    sums: dict[int, Tensor] = {}
+    for values in placed:
+        side = values.shape[-1]
+        sums[side] = sums[side] + values if side in sums else values
+    enlarged = torch.stack([upsample(values, size) for values in sums.values()])
+    return Measured(
+        torch.stack(list(scores)).mean(dim=0),
+        enlarged.sum(dim=0) / len(placed),
+        {name: upsample(values, size) for name, values in maps.items()},
+    )
 
 
 def fold_indices(count: int, folds: int) -> Tensor:

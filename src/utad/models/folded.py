@@ -1,0 +1,108 @@
+"""The trained networks as scoring computes them: the same values from fewer passes over memory."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from utad.models.inception import InceptionBlock
+from utad.models.two_stage import TwoStage
+from utad.models.upsampling import summed_kernel
+
+VECTOR = 16
+"""Floats in the widest vector of a CPU: so many channels of a convolution take no longer than fewer."""
+
+
+class FoldedInception(nn.Module):
+    """An inception block in evaluation mode, with the max-pooling that follows it.
+
+    Batch norm is an affine function of each channel there: its scale goes into the weights, its shift becomes their
+    bias, which averages and enlarging keep as it is. Max-pooling comes before the activation, which rises
+    everywhere, so that the branches are joined when they are small. Where the channels of the 3x3 and the 5x5
+    convolution fit in one vector, both are computed as one, the weights of the former surrounded by zeros.
+
+    Args:
+        block: trained; it is not changed.
+        pool: of the max-pooling, 1 for none.
+    """
+
+    def __init__(self, block: InceptionBlock, pool: int = 1) -> None:
+        super().__init__()
+        self.scale, self.pool = block.scale, pool
+        gain, shift = _affine(block.norm)
+        point, small, large, pooled = torch.chunk(gain, 4)
+        shift_point, shift_small, shift_large, shift_pooled = torch.chunk(shift, 4)
+        of_point, of_pooled = torch.chunk(block.point.weight, 2)
+        self.point = _convolution(of_point, point, shift_point)
+        self.averaged = _convolution(of_pooled, pooled, shift_pooled)
+        kernels = [(block.small.weight, small, shift_small), (block.large.weight, large, shift_large)]
+        if 2 * block.filters <= VECTOR:
+            weights = torch.cat([functional.pad(block.small.weight, [1] * 4), block.large.weight])
+            kernels = [(weights, torch.cat([small, large]), torch.cat([shift_small, shift_large]))]
+        self.wide = nn.ModuleList(_enlarging(*kernel, scale=block.scale) for kernel in kernels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(N, in_channels, H, W)` to `(N, 4 * filters, scale * H / pool, scale * W / pool)`."""
+        point, averaged = self.point(features), self.averaged(features)  # (N, filters, H, W) each
+        if self.scale > 1:
+            point, averaged = (functional.interpolate(part, scale_factor=self.scale) for part in (point, averaged))
+        averaged = functional.avg_pool2d(averaged, 3, stride=1, padding=1, count_include_pad=False)
+        branches = [point, *(layer(features) for layer in self.wide), averaged]
+        if self.pool > 1:
+            branches = [functional.max_pool2d(branch, self.pool) for branch in branches]
+        return functional.leaky_relu(torch.cat(branches, dim=1), 0.1, inplace=True)
+
+
+def folded(two_stage: TwoStage) -> TwoStage:
+    """A copy for scoring alone, with every inception block folded; the original is not changed."""
+    prepared = copy.deepcopy(two_stage).eval().requires_grad_(requires_grad=False)
+    for part in (prepared.ie_net.encoder, prepared.ie_net.decoder):
+        part.layers = _folded_layers(list(part.layers))
+    return prepared
+
+
+def _folded_layers(layers: list[nn.Module]) -> nn.Sequential:
+    kept: list[nn.Module] = []
+    for place, layer in enumerate(layers):
+        following = layers[place + 1] if place + 1 < len(layers) else None
+        if isinstance(layer, InceptionBlock):
+            kept.append(FoldedInception(layer, _side(following) if isinstance(following, nn.MaxPool2d) else 1))
+        elif not isinstance(layer, nn.MaxPool2d):
+            kept.append(layer)
+    return nn.Sequential(*kept).to(memory_format=torch.channels_last)
+
+
+def _side(pooling: nn.MaxPool2d) -> int:
+    assert isinstance(pooling.kernel_size, int)
+    return pooling.kernel_size
+
+
+def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    gain: Tensor = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return gain, norm.bias - norm.running_mean * gain
+
+
+def _convolution(weight: Tensor, gain: Tensor, bias: Tensor) -> nn.Conv2d:
+    out_channels, in_channels, kernel, _ = weight.shape
+    layer = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+    layer.weight, layer.bias = _fixed(weight * gain[:, None, None, None]), _fixed(bias)
+    return layer
+
+
+def _enlarging(weight: Tensor, gain: Tensor, bias: Tensor, *, scale: int) -> nn.Module:
+    if scale == 1:
+        return _convolution(weight, gain, bias)
+    out_channels, in_channels, kernel, _ = weight.shape
+    layer = nn.ConvTranspose2d(in_channels, out_channels, kernel + scale - 1, stride=scale, padding=kernel // 2)
+    layer.weight = _fixed(summed_kernel(weight * gain[:, None, None, None], scale))
+    layer.bias = _fixed(bias)
+    return layer
+
+
+def _fixed(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach().clone(), requires_grad=False)
