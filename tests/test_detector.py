@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -40,6 +42,16 @@ def test_saving_and_loading_changes_nothing(detector, tmp_path):
     assert np.array_equal(one.anomaly_map, other.anomaly_map)
     assert np.array_equal(one.reconstruction, other.reconstruction)
     assert loaded.config == detector.config
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda detector: pickle.loads(pickle.dumps(detector))])
+def test_copies_score_the_same(detector, again):
+    assert scores(again(detector), [PIXELS]) == scores(detector, [PIXELS])
+
+
+def test_the_network_cannot_be_replaced_under_the_detector(detector):
+    with pytest.raises(AttributeError):
+        detector.network_ = None
 
 
 def test_a_batch_of_one_scores_as_a_batch_of_eight(detector):

@@ -79,7 +79,7 @@ class UTAD:
     Attributes:
         config: the resolved config.
         threshold: on normalised scores; 0.5 unless calibrated otherwise.
-        network_: the fitted network, after `fit` or `load`.
+        network_: the fitted network, after `fit` or `load`, as it was trained; scores come from a faster form of it.
         report_: what `fit` came to; None for a loaded detector.
 
     Raises:
@@ -101,7 +101,7 @@ class UTAD:
     ) -> None:
         self.config = config if config is not None else load_config(preset, overrides=overrides, seed=seed)
         self.threshold = 0.5
-        self.network_: DetectorNetwork | None = None
+        self._network: DetectorNetwork | None = None
         self._scoring: DetectorNetwork | None = None
         self.report_: FitReport | None = None
 
@@ -254,6 +254,11 @@ class UTAD:
         return detector
 
     @property
+    def network_(self) -> DetectorNetwork | None:
+        """The fitted network as it was trained, None before `fit`."""
+        return self._network
+
+    @property
     def image_normalisation(self) -> Normalisation:
         """How raw image scores become normalised ones."""
         return self._fitted().calibration.of_image()
@@ -272,13 +277,13 @@ class UTAD:
         return loaded
 
     def _fitted(self) -> DetectorNetwork:
-        if self.network_ is None:
+        if self._network is None:
             raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
-        return self.network_
+        return self._network
 
     def _use(self, network: DetectorNetwork) -> None:
-        self.network_ = network.eval()
-        self._scoring = self.network_.for_scoring()
+        self._network = network.eval()
+        self._scoring = network.for_scoring()
 
     def _predict_stack(self, samples: Sequence[Sample]) -> list[_Outcome]:
         """Reads and scores a few images together, in inference mode."""

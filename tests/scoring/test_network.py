@@ -10,6 +10,7 @@ from utad.config import load_config
 from utad.data.synthesis import add_defect
 from utad.scoring.gaussian import GaussianTerm
 from utad.scoring.network import DetectorNetwork, build_network
+from utad.scoring.normalisation import Normalisation
 
 
 def images(count: int, seed: int = 0) -> torch.Tensor:
@@ -80,3 +81,26 @@ def test_scores_rise_with_the_strength_of_a_defect(kind):
     scores = network(batch).score.tolist()
     assert scores == sorted(scores)
     assert scores[-1] > scores[0] + 0.5
+
+
+@pytest.mark.parametrize("form", [DetectorNetwork.for_scoring, DetectorNetwork.for_export])
+def test_the_form_for_scoring_gives_the_same_and_follows_calibration(form):
+    network = calibrated()
+    prepared, probe = form(network), images(3, seed=1)
+    with torch.inference_mode():
+        expected, found = network(probe), form(network)(probe)
+    torch.testing.assert_close(found.raw_score, expected.raw_score, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.anomaly_map, expected.anomaly_map, rtol=1e-3, atol=1e-3)
+    network.calibration.set_image(Normalisation(0.0, 2.0))
+    with torch.inference_mode():
+        moved = prepared(probe)
+    torch.testing.assert_close(moved.score, moved.raw_score / 4)
+
+
+def test_the_form_for_scoring_leaves_the_trained_one_as_it_was():
+    network = calibrated()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network.for_scoring()(images(2))
+    after = network.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in after.items())

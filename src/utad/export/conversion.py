@@ -65,4 +65,4 @@ def _plain(network: DetectorNetwork) -> DetectorNetwork:
     """A copy on the CPU whose tensors are ordinary ones: those that fitting made in inference mode cannot be traced."""
     copy = build_network(network.config, network.channels, pretrained=False)
     copy.load_state_dict({name: tensor.detach().cpu() for name, tensor in network.state_dict().items()})
-    return copy.eval().requires_grad_(requires_grad=False).for_scoring()
+    return copy.eval().requires_grad_(requires_grad=False).for_export()

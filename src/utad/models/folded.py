@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from utad.models.inception import InceptionBlock
 from utad.models.two_stage import TwoStage
-from utad.models.upsampling import summed_kernel
+from utad.models.upsampling import UpsampledConv, summed_kernel
 
 VECTOR = 16
 """Floats in the widest vector of a CPU: so many channels of a convolution take no longer than fewer."""
@@ -33,16 +33,19 @@ class FoldedInception(nn.Module):
         super().__init__()
         self.scale, self.pool = block.scale, pool
         gain, shift = _affine(block.norm)
-        point, small, large, pooled = torch.chunk(gain, 4)
-        shift_point, shift_small, shift_large, shift_pooled = torch.chunk(shift, 4)
         of_point, of_pooled = torch.chunk(block.point.weight, 2)
-        self.point = _convolution(of_point, point, shift_point)
-        self.averaged = _convolution(of_pooled, pooled, shift_pooled)
-        kernels = [(block.small.weight, small, shift_small), (block.large.weight, large, shift_large)]
+        branches = (of_point, block.small.weight, block.large.weight, of_pooled)
+        point, small, large, pooled = (
+            weight * part[:, None, None, None] for weight, part in zip(branches, torch.chunk(gain, 4), strict=True)
+        )
+        shift_point, shift_small, shift_large, shift_pooled = torch.chunk(shift, 4)
+        self.point = convolution(point, shift_point)
+        self.averaged = convolution(pooled, shift_pooled)
+        kernels = [(small, shift_small), (large, shift_large)]
         if 2 * block.filters <= VECTOR:
-            weights = torch.cat([functional.pad(block.small.weight, [1] * 4), block.large.weight])
-            kernels = [(weights, torch.cat([small, large]), torch.cat([shift_small, shift_large]))]
-        self.wide = nn.ModuleList(_enlarging(*kernel, scale=block.scale) for kernel in kernels)
+            both = torch.cat([functional.pad(small, [1] * 4), large])
+            kernels = [(both, torch.cat([shift_small, shift_large]))]
+        self.wide = nn.ModuleList(convolution(*kernel, scale=block.scale) for kernel in kernels)
 
     def forward(self, features: Tensor) -> Tensor:
         """`(N, in_channels, H, W)` to `(N, 4 * filters, scale * H / pool, scale * W / pool)`."""
@@ -57,11 +60,38 @@ class FoldedInception(nn.Module):
 
 
 def folded(two_stage: TwoStage) -> TwoStage:
-    """A copy for scoring alone, with every inception block folded; the original is not changed."""
+    """A copy for scoring alone: inception blocks folded, kernels that enlarge added up once and for all.
+
+    The original is not changed.
+    """
     prepared = copy.deepcopy(two_stage).eval().requires_grad_(requires_grad=False)
     for part in (prepared.ie_net.encoder, prepared.ie_net.decoder):
         part.layers = _folded_layers(list(part.layers))
+    for parent in list(prepared.expert_net.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, UpsampledConv):
+                setattr(parent, name, convolution(child.weight, child.bias, scale=child.scale))
     return prepared
+
+
+def convolution(weight: Tensor, bias: Tensor | None, *, scale: int = 1) -> nn.Conv2d | nn.ConvTranspose2d:
+    """A layer that convolves its input, enlarged `scale` times (nearest), zero-padded so that the size stays.
+
+    Args:
+        weight: `(out, in, k, k)`, k odd.
+        bias: `(out,)`.
+        scale: s, at least 1.
+    """
+    out_channels, in_channels, kernel, _ = weight.shape
+    layer: nn.Conv2d | nn.ConvTranspose2d
+    if scale == 1:
+        layer = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+    else:
+        layer = nn.ConvTranspose2d(in_channels, out_channels, kernel + scale - 1, stride=scale, padding=kernel // 2)
+        weight = summed_kernel(weight, scale)
+    layer.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
+    layer.bias = nn.Parameter(bias.detach().clone(), requires_grad=False) if bias is not None else None
+    return layer
 
 
 def _folded_layers(layers: list[nn.Module]) -> nn.Sequential:
@@ -85,24 +115,3 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     assert norm.running_var is not None
     gain: Tensor = norm.weight / (norm.running_var + norm.eps).sqrt()
     return gain, norm.bias - norm.running_mean * gain
-
-
-def _convolution(weight: Tensor, gain: Tensor, bias: Tensor) -> nn.Conv2d:
-    out_channels, in_channels, kernel, _ = weight.shape
-    layer = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
-    layer.weight, layer.bias = _fixed(weight * gain[:, None, None, None]), _fixed(bias)
-    return layer
-
-
-def _enlarging(weight: Tensor, gain: Tensor, bias: Tensor, *, scale: int) -> nn.Module:
-    if scale == 1:
-        return _convolution(weight, gain, bias)
-    out_channels, in_channels, kernel, _ = weight.shape
-    layer = nn.ConvTranspose2d(in_channels, out_channels, kernel + scale - 1, stride=scale, padding=kernel // 2)
-    layer.weight = _fixed(summed_kernel(weight * gain[:, None, None, None], scale))
-    layer.bias = _fixed(bias)
-    return layer
-
-
-def _fixed(values: Tensor) -> nn.Parameter:
-    return nn.Parameter(values.detach().clone(), requires_grad=False)

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from utad.config import Config
 from utad.errors import NonFiniteScoreError
-from utad.models.backbones import Backbone, build_backbone
+from utad.models.backbones import BUNDLED, Backbone, build_backbone
 from utad.models.build import build_two_stage
 from utad.models.folded import folded
+from utad.models.packed import packed
 from utad.models.two_stage import Restoration, TwoStage
 from utad.scoring.contrast import CorruptedVectors, vectors_at
 from utad.scoring.cores import over_cores
@@ -88,11 +89,20 @@ class DetectorNetwork(nn.Module):
         self.calibration = Calibration()
 
     def for_scoring(self) -> DetectorNetwork:
-        """The same detector with folded networks: the same values in less time.
+        """The same detector with folded and packed networks: the same values in less time, on a CPU.
 
-        It shares backbone, measurement and calibration with this one, and is neither for training nor for saving.
+        It shares measurement and calibration with this one, and is neither for training nor for saving.
         """
-        prepared = DetectorNetwork(self.config, folded(self.two_stage), self.backbone, self.measurement, self.channels)
+        prepared = self.for_export()
+        prepared.two_stage = packed(prepared.two_stage)
+        if self.config.backbone.name == BUNDLED:
+            prepared.backbone = packed(self.backbone, in_order=True)
+        return prepared
+
+    def for_export(self) -> DetectorNetwork:
+        """The same detector with folded networks, of plain operators alone, and otherwise as `for_scoring`."""
+        two_stage = folded(self.two_stage)
+        prepared = DetectorNetwork(self.config, two_stage, self.backbone, self.measurement, self.channels)
         prepared.calibration = self.calibration
         return prepared.eval()
 
