@@ -26,6 +26,7 @@ from measuring.exports import Export, add_exports_argument, exports_of, write_ex
 from measuring.subjects import camera_images, fit_for_timing
 from measuring.targets import peer_targets
 from measuring.timing import summary
+from measuring.utad_worker import SCORE
 from measuring.workers import Method, Worker, names_of, start_utad, take_turns
 from utad.evaluation.provenance import commit, machine, versions
 
@@ -84,7 +85,7 @@ def measure(python: Path, exports: Sequence[Export], rounds: int) -> dict[str, A
         folders = write_exports(models, exports, Path(folder) / "exports")
         given |= {name: (folder, True) for name, folder in folders.items()}
         workers, unloaded = start_utad(given, images, stack)
-        own = [Method(name, worker, "score") for name, worker in workers.items()]
+        own = [Method(name, worker, SCORE) for name, worker in workers.items()]
         peers = stack.enter_context(Worker("peers_worker.py", [str(images)], str(python)))
         methods = in_turns(own, [Method(name, peers, name) for name in peers.actions])
         seconds, failures = take_turns(methods, rounds)

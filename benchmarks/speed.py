@@ -22,15 +22,17 @@ import torch
 
 from measuring.exports import add_exports_argument, exports_of, write_exports
 from measuring.folders import folder_rate, memory_growth, start_up, training
-from measuring.parts import time_scoring, time_training
+from measuring.parts import WHOLE, count_scoring, count_training, time_scoring, time_training
 from measuring.subjects import camera_images, fit_for_timing, link_files, write_jpegs
 from measuring.targets import BATCH, speed_targets
-from measuring.timing import in_fresh_process, summary
+from measuring.timing import in_fresh_process, multiply_add_rate, summary, with_floor
+from measuring.utad_worker import PRODUCT, SCORE, SCORE_ALL
 from measuring.workers import Method, start_utad, take_turns
 from utad.config.loading import PRESETS
 from utad.evaluation.provenance import commit, machine, versions
 
 SMALL_FOLDER = 100
+_AT_BATCH = f", batch {BATCH}"
 ROUNDS, IMAGES, MEMORY_IMAGES = 30, 1000, 10_000
 """What a run that counts takes; with less of any the page says that it was a short one."""
 
@@ -69,10 +71,12 @@ def measure_preset(preset: str, model: Path, files: list[Path], arguments: argpa
     scoring = {}
     for batch, rounds in ((1, arguments.rounds), (BATCH, fewer)):
         names = [str(file) for file in files[:batch]]
-        timed, peak = in_fresh_process(time_scoring, str(model), names, rounds)
+        counts, _ = in_fresh_process(count_scoring, str(model), names)
+        timed, peak = in_fresh_process(time_scoring, str(model), names, rounds, counts)
         scoring[str(batch)] = {**timed, "peak_memory_mb": peak}
         show(f"{preset}, scoring, batch {batch}: {timed['parts']['whole']['median_ms']} ms an image")
-    steps, peak = in_fresh_process(time_training, preset, fewer)
+    counts, _ = in_fresh_process(count_training, preset)
+    steps, peak = in_fresh_process(time_training, preset, fewer, counts)
     entry = {"scoring": scoring, "training": {**steps, "peak_memory_mb": peak}}
     folder = files[0].parent
     entry["folder"] = folder_rate(model, folder, len(files), arguments.repetitions)
@@ -91,23 +95,48 @@ def measure_preset(preset: str, model: Path, files: list[Path], arguments: argpa
 
 
 def measure_exports(
-    models: dict[str, Path], exports: dict[str, Path], file: Path, work: Path, arguments: argparse.Namespace
+    models: dict[str, Path],
+    exports: dict[str, Path],
+    file: Path,
+    work: Path,
+    counts: dict[str, int],
+    arguments: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Latency at batch 1 and start-up of eager and exported detectors, in turns."""
+    """Eager and exported detectors in turns: one image, a batch with its distance to the floor, and start-up.
+
+    Args:
+        models: model file of each preset.
+        exports: exported folders by name.
+        file: the image of the start-up.
+        work: a folder for the images that are scored.
+        counts: multiply-adds an image of each preset.
+        arguments: the command line's.
+    """
     images = work / "images.npy"
     np.save(images, np.stack(list(camera_images(BATCH))))
     given = {f"{preset}-eager-fp32": (model, False) for preset, model in models.items()}
     given |= {name: (folder, True) for name, folder in exports.items()}
     with ExitStack() as stack:
         workers, failures = start_utad(given, images, stack)
-        methods = [Method(name, worker, "score") for name, worker in workers.items()]
-        seconds, failed = take_turns(methods, max(3, arguments.rounds // 3))
+        single = [Method(name, worker, SCORE) for name, worker in workers.items()]
+        batch = [Method(f"{name}{_AT_BATCH}", worker, SCORE_ALL) for name, worker in workers.items()]
+        product = [Method(PRODUCT, worker, PRODUCT) for worker in workers.values() if PRODUCT in worker.actions][:1]
+        seconds, failed = take_turns([*single, *product, *batch], max(3, arguments.rounds // 3))
+    names = [name for name in workers if name in seconds]
+    batched = {name: seconds[f"{name}{_AT_BATCH}"] for name in names if f"{name}{_AT_BATCH}" in seconds}
+    rate = multiply_add_rate(seconds[PRODUCT])
     return {
         "latency": {
-            name: {**summary(values), "torch_imported": workers[name].facts["torch_imported"]}
-            for name, values in seconds.items()
+            name: {**summary(seconds[name]), "torch_imported": workers[name].facts["torch_imported"]} for name in names
         },
-        "start_up": start_up({name: given[name][0] for name in seconds}, file, arguments.repetitions),
+        f"batch_{BATCH}": {
+            "multiply_adds_per_second": round(rate),
+            "runtimes": {
+                name: with_floor(summary(values, images=BATCH), counts[name.split("-")[0]], rate)
+                for name, values in batched.items()
+            },
+        },
+        "start_up": start_up({name: given[name][0] for name in names}, file, arguments.repetitions),
         "failures": {**failures, **failed},
     }
 
@@ -138,7 +167,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         exports = write_exports(models, exports_of(arguments.exports, models), work / "exports")
         for preset, model in models.items():
             results["presets"][preset] = measure_preset(preset, model, files, arguments)
-        results |= measure_exports(models, exports, files[0], work, arguments)
+        counts = {
+            preset: entry["scoring"][str(BATCH)]["parts"][WHOLE]["multiply_adds"]
+            for preset, entry in results["presets"].items()
+        }
+        results |= measure_exports(models, exports, files[0], work, counts, arguments)
     results["targets"] = speed_targets(results)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -210,16 +210,24 @@ def speed_whole(document: dict[str, Any]) -> str:
             lines.append(
                 f"- `{preset}`, training on {run['data']}, {run['images']} images: {run['seconds'] / 60:.1f} minutes."
             )
+    batch = document["batch_16"]
     lines += [
+        f"- the large product, beside the runtimes: {batch['multiply_adds_per_second'] / 1e9:.0f} billion "
+        "multiply-adds a second.",
         "",
-        "| runtime | one image, ms | quartiles | `utad predict`, whole process, s | range |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| runtime | one image, ms | quartiles | batch 16, ms an image | quartiles | over floor "
+        "| `utad predict`, whole process, s | range |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, latency in document["latency"].items():
-        start = document["start_up"][name]
-        cells = [name, f"{latency['median_ms']:.1f}", "{:.1f} to {:.1f}".format(*latency["quartiles_ms"])]
+        start, together = document["start_up"][name], batch["runtimes"][name]
+        cells = [name, *_milliseconds(latency), *_milliseconds(together), f"{together['ratio']:.2f}"]
         lines.append(markdown_line([*cells, f"{start['median_s']:.2f}", "{:.2f} to {:.2f}".format(*start["range_s"])]))
     return "\n".join([*lines, "", provenance(document)])
+
+
+def _milliseconds(timing: dict[str, Any]) -> tuple[str, str]:
+    return f"{timing['median_ms']:.1f}", "{:.1f} to {:.1f}".format(*timing["quartiles_ms"])
 
 
 def peers(document: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,32 +43,56 @@ WHOLE = "whole"
 TRAINING_IMAGES = 32
 
 
-def time_scoring(model: str, files: list[str], rounds: int) -> dict[str, Any]:
+def count_scoring(model: str, files: list[str]) -> dict[str, int]:
+    """Multiply-adds an image of every part of scoring, as the networks were trained.
+
+    In the form that scores, kernels are surrounded by zeros where that takes no longer; those are not counted. Called
+    in a process of its own, since counting changes how many cores torch computes on.
+
+    Args:
+        model: a model file.
+        files: of the images.
+    """
+    detector = UTAD.load(model)
+    assert detector.network_ is not None
+    actions = scoring_actions(detector, detector.network_, [Path(file) for file in files])
+    return {name: multiply_adds(action) // len(files) for name, action in actions.items()}
+
+
+def time_scoring(model: str, files: list[str], rounds: int, counts: dict[str, int]) -> dict[str, Any]:
     """Times every part of scoring one batch of the given files, and the whole.
 
     Args:
         model: a model file.
         files: of the images; their number is the batch size.
         rounds: timed repetitions.
+        counts: what `count_scoring` gives.
 
     Returns:
         `threads`, `multiply_adds_per_second` and `parts`, per image.
     """
     detector = UTAD.load(model)
-    return _timed(scoring_actions(detector, [Path(file) for file in files]), rounds, images=len(files))
+    assert detector.network_ is not None
+    actions = scoring_actions(detector, detector.network_.for_scoring(), [Path(file) for file in files])
+    images = len(files)
+    samples = [Sample(file, load_image(Sample(file, Path(file)))) for file in files]
+    actions[WHOLE] = _inference(lambda: list(detector.predict_samples(samples, batch_size=images)))
+    return _timed(actions, counts, rounds, images=images)
 
 
-def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
-    """One action a part, on inputs that were made beforehand; `whole` scores the decoded images.
+def scoring_actions(detector: UTAD, network: DetectorNetwork, files: list[Path]) -> dict[str, Action]:
+    """One action a part, on inputs that were made beforehand; `whole` is everything between image and map.
 
-    Terms are within the measurement, which adds their scaling, enlarging and averaging. `whole` gives score, map and
-    mask; the pictures are made when somebody looks at them, and x_hat with them where no term compares it.
+    Terms are within the measurement, which adds their scaling, enlarging and averaging. The pictures are made when
+    somebody looks at them, and x_hat with them where no term compares it.
+
+    Args:
+        detector: fitted.
+        network: of the detector, as it was trained or in the form that scores.
+        files: of the images.
     """
-    network = detector.network_
-    assert network is not None
     stored = [Sample(file.name, file) for file in files]
     images = [load_image(sample) for sample in stored]
-    in_memory = [Sample(sample.name, image) for sample, image in zip(stored, images, strict=True)]
     side = detector.config.image.size
 
     def resize() -> Tensor:
@@ -102,17 +128,26 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
                 detection, stages, sizes[AT_ONCE * place : AT_ONCE * (place + 1)], detector.threshold
             )
         ],
-        WHOLE: lambda: list(detector.predict_samples(in_memory, batch_size=len(in_memory))),
+        WHOLE: lambda: [network(batch) for batch in batches],
     }
     return {name: _inference(action) for name, action in parts.items()}
 
 
-def time_training(preset: str, rounds: int) -> dict[str, Any]:
+def count_training(preset: str) -> dict[str, int]:
+    """Multiply-adds an image of each part of training; called in a process of its own, as `count_scoring`."""
+    config = load_config(preset)
+    with _without_trainer():
+        actions = training_actions(config)
+        return {name: multiply_adds(action) // config.ie_training.batch_size for name, action in actions.items()}
+
+
+def time_training(preset: str, rounds: int, counts: dict[str, int]) -> dict[str, Any]:
     """Times the preparation of a batch and an optimiser step of both stages, as Lightning makes them.
 
     Args:
         preset: whose networks are trained.
         rounds: timed repetitions.
+        counts: what `count_training` gives.
 
     Returns:
         As `time_scoring`, with the precision of training.
@@ -121,11 +156,17 @@ def time_training(preset: str, rounds: int) -> dict[str, Any]:
     precision = training_precision(config)
     actions = training_actions(config)
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
+    with _without_trainer():
+        timed = _timed(actions, counts, rounds, images=config.ie_training.batch_size, dtype=dtype)
+    return {**timed, "precision": precision, "batch": config.ie_training.batch_size}
+
+
+@contextmanager
+def _without_trainer() -> Iterator[None]:
     with warnings.catch_warnings():
         # A stage logs its terms to its trainer; here it has none.
         warnings.filterwarnings("ignore", message=".*self.log.*")
-        timed = _timed(actions, rounds, images=config.ie_training.batch_size, dtype=dtype)
-    return {**timed, "precision": precision, "batch": config.ie_training.batch_size}
+        yield
 
 
 def training_actions(config: Config) -> dict[str, Action]:
@@ -168,9 +209,8 @@ def _step(stage: Stage, batch: Tensor, precision: str) -> Action:
 
 
 def _timed(
-    actions: dict[str, Action], rounds: int, *, images: int, dtype: torch.dtype = torch.float32
+    actions: dict[str, Action], counts: dict[str, int], rounds: int, *, images: int, dtype: torch.dtype = torch.float32
 ) -> dict[str, Any]:
-    counts = {name: multiply_adds(action) // images for name, action in actions.items()}
     seconds = alternate({**actions, "matrix product": matrix_product(dtype)}, rounds)
     rate = multiply_add_rate(seconds.pop("matrix product"))
     return {

@@ -25,9 +25,12 @@ def speed_targets(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             "`fast`, folder of JPEG of 300 x 300, decode to CSV", 50, _get(fast, "folder", "images_per_second"), "/s"
         ),
         *(
-            at_most(f"`{preset}`, time over the arithmetic floor, batch {BATCH}, fp32", 2.0, value, "")
-            for preset, entry in results["presets"].items()
-            for value in [_get(entry.get("scoring", {}), str(BATCH), "parts", "whole", "ratio")]
+            at_most(f"`{preset}`, time over the arithmetic floor, batch {BATCH}, {shown}", 2.0, value, "")
+            for preset in results["presets"]
+            for shown, value in (
+                ("its fastest fp32 runtime", _lowest_ratio(results, f"{preset}-")),
+                ("eager fp32", _lowest_ratio(results, f"{preset}-eager-")),
+            )
         ),
         at_most(
             "`fast`, peak memory of scoring the large folder over that of 100 images",
@@ -42,6 +45,12 @@ def speed_targets(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             "s",
         ),
     ]
+
+
+def _lowest_ratio(results: Mapping[str, Any], prefix: str) -> float | None:
+    runtimes = _get(results, f"batch_{BATCH}", "runtimes") or {}
+    ratios = [found["ratio"] for name, found in runtimes.items() if name.startswith(prefix) and name.endswith("fp32")]
+    return min(ratios, default=None)
 
 
 def peer_targets(results: Mapping[str, Any]) -> list[dict[str, Any]]:

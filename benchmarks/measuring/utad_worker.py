@@ -1,4 +1,6 @@
-"""Times a detector at batch 1, eager or exported, on images in memory: `utad_worker.py MODEL IMAGES.npy [--exported]`.
+"""Times a detector, eager or exported, on images in memory: `utad_worker.py MODEL IMAGES.npy [--exported]`.
+
+It scores one image, or all of them as one batch; with torch it also computes the product that the floor rests on.
 
 An exported detector is loaded and run without importing torch.
 """
@@ -14,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from measuring.answering import answer, private_stdout
+
+SCORE, SCORE_ALL, PRODUCT = "score", "score all", "matrix product"
 
 
 def load(model: Path, *, exported: bool) -> Any:
@@ -43,7 +47,15 @@ def main() -> None:
     facts: dict[str, Any] = {"torch_imported": "torch" in sys.modules}
     if "torch" in sys.modules:
         facts["threads"] = sys.modules["torch"].get_num_threads()
-    answer(answers, {"score": lambda: list(detector.predict_samples([next(turns)], batch_size=1))}, **facts)
+    actions: dict[str, Any] = {
+        SCORE: lambda: list(detector.predict_samples([next(turns)], batch_size=1)),
+        SCORE_ALL: lambda: list(detector.predict_samples(samples, batch_size=len(samples))),
+    }
+    if "torch" in sys.modules:
+        from measuring.timing import matrix_product
+
+        actions[PRODUCT] = matrix_product()
+    answer(answers, actions, **facts)
 
 
 if __name__ == "__main__":

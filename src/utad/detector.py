@@ -17,7 +17,7 @@ from utad.allocator import keep_buffers
 from utad.config import Config, load_config, parse_config
 from utad.data.held_out import held_out_block
 from utad.data.loading import LoadedImages, load_images
-from utad.data.streaming import image_or_error
+from utad.data.streaming import Read, iterate_stacks
 from utad.data.tensors import to_tensor
 from utad.errors import ImageReadError, NotFittedError, TrainingError
 from utad.inputs import Input, check_batch_size, iterate_samples, normal_samples, predictions_of
@@ -193,8 +193,8 @@ class UTAD:
         check_batch_size(batch_size)
         keep_buffers()
         size = min(batch_size, AT_ONCE)
-        stacks = [samples[start : start + size] for start in range(0, len(samples), size)]
-        for outcomes in over_cores(self._predict_stack, stacks):
+        stacks = iterate_stacks(samples, size, max_pixels=self.config.image.max_pixels)
+        for outcomes in over_cores(self._predict_stack, stacks, count=-(-len(samples) // size)):
             yield from outcomes
 
     def calibrate(self, normal: Iterable[Input], *, fpr: float = 0.01) -> Recalibration:
@@ -285,19 +285,15 @@ class UTAD:
         self._network = network.eval()
         self._scoring = network.for_scoring()
 
-    def _predict_stack(self, samples: Sequence[Sample]) -> list[_Outcome]:
-        """Reads and scores a few images together, in inference mode."""
+    def _predict_stack(self, stack: Sequence[Read]) -> list[_Outcome]:
+        """Scores a few images together, in inference mode."""
         network = self._scoring
         assert network is not None
-        read = [image_or_error(sample, max_pixels=self.config.image.max_pixels) for sample in samples]
-        readable = [image for image in read if not isinstance(image, ImageReadError)]
+        readable = [image for _, image in stack if not isinstance(image, ImageReadError)]
         predictions: Iterator[Prediction] = iter(())
         if readable:
             tensors = [to_tensor(image, self.config.image.size, network.channels) for image in readable]
             sizes = [(image.shape[0], image.shape[1]) for image in readable]
             detection = network(torch.stack(tensors))
             predictions = iter(to_prediction(detection, network.two_stage, sizes, self.threshold))
-        return [
-            (sample, image if isinstance(image, ImageReadError) else next(predictions))
-            for sample, image in zip(samples, read, strict=True)
-        ]
+        return [(sample, image if isinstance(image, ImageReadError) else next(predictions)) for sample, image in stack]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from measuring.parts import scoring_actions, time_scoring, time_training
+from measuring.parts import count_scoring, count_training, scoring_actions, time_scoring, time_training
 from measuring.subjects import write_jpegs
 from measuring.timing import multiply_adds
 from utad.model_file import find_model
@@ -14,7 +14,8 @@ def files(tmp_path):
 
 
 def test_every_part_of_scoring_is_timed_and_the_arithmetic_adds_up(run, files):
-    timed = time_scoring(str(find_model(run)), [str(file) for file in files], 1)
+    model, names = str(find_model(run)), [str(file) for file in files]
+    timed = time_scoring(model, names, 1, count_scoring(model, names))
     parts = timed["parts"]
     assert {"decoding", "resizing", "IE-Net", "post-processing", "whole"} <= set(parts)
     assert {"term input", "term residual", "term neighbours"} <= set(parts)
@@ -30,7 +31,7 @@ def test_every_part_of_scoring_is_timed_and_the_arithmetic_adds_up(run, files):
 
 
 def test_the_backbone_sees_the_images_that_are_compared(detector, files):
-    actions = scoring_actions(detector, files)
+    actions = scoring_actions(detector, detector.network_, files)
     needed = len(detector.network_.measurement.needed)
     stacked = actions[f"backbone, {needed} images stacked"]
     assert multiply_adds(stacked) == needed * multiply_adds(actions["backbone, one image"])
@@ -42,7 +43,7 @@ def test_both_stages_and_the_batches_are_timed(monkeypatch):
     from utad.config import load_config
 
     monkeypatch.setattr(parts, "load_config", lambda preset: load_config(preset, overrides=TINY))
-    timed = time_training("fast", 1)
+    timed = time_training("fast", 1, count_training("fast"))
     assert timed["precision"] == "32-true"
     assert timed["parts"]["batch preparation"]["multiply_adds"] == 0
     assert min(timed["parts"][f"stage {stage}, one step"]["multiply_adds"] for stage in (1, 2)) > 0

@@ -10,6 +10,7 @@ import peers
 import speed
 from measuring.exports import DEFAULTS, KNOWN, exports_of
 from measuring.subjects import camera_images, link_files, write_jpegs
+from measuring.utad_worker import PRODUCT, SCORE, SCORE_ALL
 from measuring.workers import Method, Worker, WorkerError, start_utad, take_turns
 
 SCRIPT = """
@@ -124,4 +125,5 @@ def test_a_detector_answers_as_a_worker(run, tmp_path):
     np.save(images, np.zeros((2, 40, 48, 3), np.uint8))
     with Worker("utad_worker.py", [str(run), str(images)], sys.executable) as started:
         assert started.facts["torch_imported"] is True
-        assert len(started.ask("score", 2)) == 2
+        assert started.actions == [SCORE, SCORE_ALL, PRODUCT]
+        assert all(len(started.ask(action, 2)) == 2 for action in started.actions)

@@ -7,7 +7,7 @@ import pytest
 
 from tests import fabricate
 from utad.data import streaming
-from utad.data.streaming import iterate_images
+from utad.data.streaming import iterate_images, iterate_stacks
 from utad.errors import ImageReadError, InputError
 from utad.types import Sample
 
@@ -46,3 +46,39 @@ def test_iterate_reads_only_a_few_ahead_and_stops_when_left(monkeypatch):
     stream.close()
     assert len(started) <= 16
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("utad-read")]
+
+
+def sizes(stacks) -> list[list[str]]:
+    return [[sample.name for sample, _ in stack] for stack in stacks]
+
+
+def samples_of(*shapes: tuple[int, int]) -> list[Sample]:
+    return [Sample(str(index), fabricate.picture(*shape)) for index, shape in enumerate(shapes)]
+
+
+def test_stacks_keep_the_order_and_have_at_most_the_size():
+    assert sizes(iterate_stacks(samples_of(*[(4, 4)] * 5), 2)) == [["0", "1"], ["2", "3"], ["4"]]
+    assert sizes(iterate_stacks([], 2)) == []
+
+
+def test_stacks_of_images_that_are_alike_end_where_the_size_changes():
+    samples = samples_of((4, 4), (4, 5), (4, 5), (4, 4))
+    assert sizes(iterate_stacks(samples, 8)) == [["0", "1", "2", "3"]]
+    assert sizes(iterate_stacks(samples, 8, alike=True)) == [["0"], ["1", "2"], ["3"]]
+
+
+def test_large_images_share_no_stack(monkeypatch):
+    monkeypatch.setattr(streaming, "STACK_PIXELS", 40)
+    assert sizes(iterate_stacks(samples_of((4, 5), (4, 5), (4, 5), (9, 9), (4, 5)), 8)) == [
+        ["0", "1"],
+        ["2"],
+        ["3"],
+        ["4"],
+    ]
+
+
+def test_an_unreadable_image_stands_in_its_stack(tmp_path):
+    samples = [Sample("gone", tmp_path / "gone.png"), *samples_of((4, 4), (4, 4))]
+    samples.insert(2, Sample("gone too", tmp_path / "gone.png"))
+    (stack,) = iterate_stacks(samples, 8, alike=True)
+    assert [isinstance(image, ImageReadError) for _, image in stack] == [True, False, True, False]

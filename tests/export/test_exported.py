@@ -10,21 +10,33 @@ from utad import Sample, load_config
 from utad.errors import DataError, ImageReadError, NonFiniteScoreError
 from utad.export.exported import ExportedDetector
 from utad.export.manifest import Manifest, read_manifest
+from utad.export.ports import PICTURES, SCORES
 
 
 class Mean:
     """An engine whose score is the mean of the image."""
 
+    stack, workers = 4, 2
+
     def __init__(self) -> None:
         self.batches = []
+        self.calls = []
 
-    def run(self, images):
+    def run(self, images, names, *, alone=True):
         assert images.dtype == np.uint8
         self.batches.append(images.shape)
+        self.calls.append((tuple(names), alone))
         scores = images.mean(axis=(1, 2, 3), dtype=np.float32) / 255
         maps = np.broadcast_to(scores[:, None, None], images.shape[:3]).copy()
         pictures = {name: images for name in ("impression", "naive_impression", "reconstruction")}
-        return {"pred_score": scores, "raw_score": 2 * scores, "anomaly_map": maps, "pred_mask": maps > 0.5, **pictures}
+        found = {
+            "pred_score": scores,
+            "raw_score": 2 * scores,
+            "anomaly_map": maps,
+            "pred_mask": maps > 0.5,
+            **pictures,
+        }
+        return {name: found[name] for name in names}
 
 
 @pytest.fixture
@@ -60,9 +72,23 @@ def test_neighbours_of_one_size_share_a_batch(exported, engine):
 
 
 def test_large_images_go_one_by_one(exported, engine, monkeypatch):
-    monkeypatch.setattr("utad.export.exported.BATCH_PIXELS", 30)
+    monkeypatch.setattr("utad.data.streaming.STACK_PIXELS", 30)
     exported.predict([filled(0)] * 2 + [filled(0, 3, 5)] * 2, batch_size=8)
     assert [shape[0] for shape in engine.batches] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(("count", "batch_size", "alone"), [(1, 8, True), (7, 8, True), (8, 8, False), (20, 2, True)])
+def test_stacks_are_for_as_many_images_as_keep_the_cores_busy(count, batch_size, alone, exported, engine):
+    exported.predict([filled(51)] * count, batch_size=batch_size)
+    assert {call for _, call in engine.calls} == {alone}
+
+
+def test_pictures_are_computed_when_they_are_asked_for(exported, engine):
+    prediction = exported.predict(filled(51))
+    assert engine.calls == [(SCORES, True)]
+    assert np.array_equal(prediction.impression, filled(51))
+    assert np.array_equal(prediction.reconstruction, filled(51))
+    assert engine.calls == [(SCORES, True), (PICTURES, True)]
 
 
 def test_one_image_gives_one_prediction(exported, tmp_path):
@@ -89,8 +115,8 @@ def test_an_unreadable_file_gives_its_error_in_its_place(exported, tmp_path):
 def test_a_score_that_is_not_finite_is_never_handed_out(exported, engine, name):
     run = engine.run
 
-    def spoilt(images):
-        arrays = dict(run(images))
+    def spoilt(images, names, *, alone):
+        arrays = dict(run(images, names, alone=alone))
         arrays[name] = np.full_like(arrays[name], np.nan)
         return arrays
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,10 +14,11 @@ from utad.errors import ConfigError, ExportError, ModelFileError, NotFittedError
 from utad.export import writing
 from utad.export.conversion import write_openvino
 from utad.export.dependencies import require
-from utad.export.engines import OUTPUTS, OpenVinoEngine
+from utad.export.engines import build_engine
 from utad.export.loading import is_export, load_detector
-from utad.export.manifest import read_manifest
+from utad.export.manifest import read_graph, read_manifest
 from utad.export.parity import Parity
+from utad.export.ports import OUTPUTS, PICTURES, SCORES
 from utad.export.writing import export_detector
 from utad.training.precision import cpu_computes_bf16
 
@@ -53,6 +57,45 @@ def test_a_batch_of_one_scores_as_a_batch_of_eight(graph_format, load):
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("graph_format", "precision"), [("onnx", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")])
+def test_many_images_score_as_each_alone_does(graph_format, precision, load):
+    exported = load("colour", graph_format, precision)
+    one_size = [fabricate.picture(40, 48, seed=seed) for seed in range(5)]
+    # Full stacks of the size that came first, one that is not full, and sizes that change from image to image.
+    images = [*(one_size * 8)[:37], *IMAGES, *one_size]
+    alone = [exported.predict(image) for image in images]
+    found = exported.predict(images)
+    rel = 1e-4 if precision == "fp32" else 0.05
+    for one, other in zip(alone, found, strict=True):
+        assert other.pred_score == pytest.approx(one.pred_score, rel=rel, abs=rel)
+        assert other.anomaly_map.shape == one.anomaly_map.shape
+        assert np.array_equal(other.reconstruction, one.reconstruction)
+
+
+@pytest.mark.parametrize("graph_format", ["onnx", "openvino"])
+def test_threads_may_share_a_detector_from_the_first_image_on(graph_format, export):
+    # In a process of its own, since the first use is what went wrong.
+    program = (
+        "import sys; from pathlib import Path; import numpy as np; from utad import load_detector\n"
+        "images = [np.full((40, 48, 3), value, np.uint8) for value in range(100)]\n"
+        "scores = [p.pred_score for p in load_detector(Path(sys.argv[1])).predict(images)]\n"
+        "assert 'torch' not in sys.modules and len(scores) == 100 and np.isfinite(scores).all()"
+    )
+    folder = str(export("colour", graph_format))
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", program, folder], check=True, timeout=120)
+
+
+def test_pictures_can_be_stored_and_stay_those_of_the_image(load):
+    exported, image = load("colour", "openvino"), fabricate.picture(40, 48, seed=3)
+    expected = exported.predict(image.copy()).impression
+    prediction = exported.predict(image)
+    image[:] = 0  # as a camera's driver does
+    stored = pickle.loads(pickle.dumps(prediction))
+    assert np.array_equal(stored.impression, expected)
+    assert np.array_equal(prediction.impression, expected)
+
+
 @pytest.mark.parametrize(("name", "precision"), [("grey", "bf16"), ("colour", "bf16"), ("colour", "int8")])
 def test_lower_precision_is_explicit_and_gives_finite_scores(name, precision, export):
     folder = export(name, "openvino", precision)
@@ -69,18 +112,26 @@ def test_lower_precision_is_explicit_and_gives_finite_scores(name, precision, ex
 @pytest.mark.skipif(not cpu_computes_bf16(), reason="elsewhere OpenVINO computes bf16 in fp32")
 def test_bf16_is_for_the_networks_alone(export):
     folder = export("colour", "openvino", "bf16")
-    graph, weights = ((folder / name).read_bytes() for name in ("detector.xml", "detector.bin"))
-    engine = OpenVinoEngine(graph, weights, "bf16")
-    computed = {
-        name: part.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        for part, (_, outputs) in zip(engine._parts, engine._names, strict=True)
-        for name in outputs
-    }
+    manifest = read_manifest(folder)
+    engine = build_engine(manifest, read_graph(folder, manifest))
+    computed = precisions(engine, OUTPUTS)
     assert {name for name, precision in computed.items() if precision == "bf16"} == {
         *(f"restored_{index}" for index in (1, 2, 3)),
         *(f"stage_{index}" for index in (1, 2)),
     }
     assert {"prepared", "seen", *OUTPUTS} <= computed.keys()
+    # Nothing is computed that nobody asked for: m_hat, restored_2, is compared by none of the terms.
+    assert precisions(engine, SCORES).keys() == computed.keys() - {"restored_2", *PICTURES}
+    assert precisions(engine, PICTURES).keys() == {"prepared", "restored_1", "restored_2", "restored_3", *PICTURES}
+
+
+def precisions(engine, names) -> dict[str, str]:
+    """The precision that each tensor which a part gives was computed in."""
+    return {
+        name: part.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        for part in engine._graph((1, 64, 64), names, alone=True).parts
+        for name in part.outputs
+    }
 
 
 def test_the_folder_says_what_it_is(export, colour):

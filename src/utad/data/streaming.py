@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -16,10 +16,16 @@ from utad.types import Image, Sample
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+Read = tuple[Sample, Image | ImageReadError]
+"""A sample with its image `(H, W, 3)`, uint8 or uint16, or with the reason why there is none."""
+
+STACK_PIXELS = 2**22
+"""Pixels of the images of a stack, at the most: larger images go one by one, whatever size is asked for."""
+
 
 def iterate_images(
     samples: Sequence[Sample], *, max_pixels: int = DEFAULT_MAX_PIXELS, workers: int | None = None
-) -> Iterator[tuple[Sample, Image | ImageReadError]]:
+) -> Iterator[Read]:
     """Reads images one after the other, a few ahead of the caller, so that memory stays bounded.
 
     Args:
@@ -36,6 +42,41 @@ def iterate_images(
     return in_order(partial(image_or_error, max_pixels=max_pixels), samples, workers=workers)
 
 
+def iterate_stacks(
+    samples: Sequence[Sample], size: int, *, max_pixels: int = DEFAULT_MAX_PIXELS, alike: bool = False
+) -> Iterator[list[Read]]:
+    """Reads images as `iterate_images` does, and hands them out in stacks, in their order.
+
+    Args:
+        samples: what to read.
+        size: images in a stack, at the most.
+        max_pixels: as for `read_image`.
+        alike: a stack holds images of one height and width only.
+
+    Raises:
+        InputError: a sample holds pixels that are not an image.
+    """
+    stack: list[Read] = []
+    for sample, image in iterate_images(samples, max_pixels=max_pixels):
+        if not _fits(image, stack, alike=alike):
+            yield stack
+            stack = []
+        stack.append((sample, image))
+        if len(stack) == size:
+            yield stack
+            stack = []
+    if stack:
+        yield stack
+
+
+def _fits(image: Image | ImageReadError, stack: Sequence[Read], *, alike: bool) -> bool:
+    images = [other for _, other in stack if not isinstance(other, ImageReadError)]
+    if isinstance(image, ImageReadError) or not images:
+        return True
+    pixels = sum(other.shape[0] * other.shape[1] for other in (*images, image))
+    return pixels <= STACK_PIXELS and (not alike or image.shape == images[0].shape)
+
+
 def image_or_error(sample: Sample, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image | ImageReadError:
     """The image of a sample `(H, W, 3)`, uint8 or uint16, or the reason why there is none.
 
@@ -50,7 +91,7 @@ def image_or_error(sample: Sample, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> I
 
 def in_order(
     read: Callable[[_Item], _Result],
-    items: Sequence[_Item],
+    items: Iterable[_Item],
     *,
     workers: int | None = None,
     initializer: Callable[[], None] | None = None,
@@ -59,9 +100,9 @@ def in_order(
 
     Args:
         read: called in several threads at once.
-        items: what to read.
+        items: what to read; they are taken as they are needed.
         workers: number of threads; None for one per CPU core, at most 8.
-        initializer: called in each thread first.
+        initializer: called in each thread first; a single item of a sequence needs no thread.
 
     Raises:
         InputError: for less than one worker.
@@ -69,11 +110,14 @@ def in_order(
     threads = min(8, os.cpu_count() or 1) if workers is None else workers
     if threads < 1:
         raise InputError(f"got {threads} workers, expected at least 1")
+    if isinstance(items, Sequence) and len(items) == 1:
+        # Starting a thread would take longer than it saves.
+        return ((item, read(item)) for item in items)
     return _stream(read, items, threads, initializer)
 
 
 def _stream(
-    read: Callable[[_Item], _Result], items: Sequence[_Item], threads: int, initializer: Callable[[], None] | None
+    read: Callable[[_Item], _Result], items: Iterable[_Item], threads: int, initializer: Callable[[], None] | None
 ) -> Iterator[tuple[_Item, _Result]]:
     pending: deque[tuple[_Item, Future[_Result]]] = deque()
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="utad", initializer=initializer)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from utad.export.dependencies import require
-from utad.export.engines import INPUT, OUTPUTS, inner_outputs
 from utad.export.graph import ExportGraph
+from utad.export.ports import INPUT, OUTPUTS, inner_outputs
 from utad.scoring.network import DetectorNetwork, build_network
 
 _MOST = 65_535

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from utad.config import Config, parse_config
 from utad.data.conversion import check_image
-from utad.data.streaming import iterate_images
+from utad.data.streaming import Read, in_order, iterate_stacks
 from utad.errors import ImageReadError, NonFiniteScoreError
 from utad.export.engines import Arrays, Engine, build_engine
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
+from utad.export.ports import PICTURES, SCORES
 from utad.inputs import Input, check_batch_size, iterate_samples, predictions_of
 from utad.interpret.figures import to_8_bit
 from utad.thresholds import Recalibration, recalibrate_labelled
-from utad.types import Image, Prediction, Sample, StoredPictures
-
-BATCH_PIXELS = 2**22
-"""Pixels of the images computed together, at the most: larger images go one by one, whatever the batch size."""
+from utad.types import Prediction, Sample, StoredPictures
 
 _Outcome = tuple[Sample, Prediction | ImageReadError]
 
@@ -56,7 +56,7 @@ class ExportedDetector:
             MissingDependencyError: if the runtime is not installed.
         """
         manifest = read_manifest(Path(folder))
-        return cls(manifest, build_engine(manifest.format, manifest.precision, read_graph(Path(folder), manifest)))
+        return cls(manifest, build_engine(manifest, read_graph(Path(folder), manifest)))
 
     def predict(self, inputs: Input | Iterable[Input], *, batch_size: int = 8) -> Any:
         """Scores images: one gives a `Prediction`, several (a batch, a list, a folder) give a list.
@@ -75,19 +75,17 @@ class ExportedDetector:
     def predict_samples(self, samples: Sequence[Sample], *, batch_size: int = 8) -> Iterator[_Outcome]:
         """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
         check_batch_size(batch_size)
-        pending: list[tuple[Sample, Image]] = []
-        for sample, image in iterate_images(samples, max_pixels=self.config.image.max_pixels):
-            if isinstance(image, ImageReadError):
-                yield from self._predict_batch(pending)
-                pending = []
-                yield sample, image
-                continue
-            check_image(image, name=sample.name)
-            if pending and not _fits(image, pending, batch_size):
-                yield from self._predict_batch(pending)
-                pending = []
-            pending.append((sample, image))
-        yield from self._predict_batch(pending)
+        size = min(batch_size, self._engine.stack)
+        # What does not fill the cores is faster image by image, on all of them.
+        alone = size < self._engine.stack or len(samples) < size * self._engine.workers
+        stacks = iterate_stacks(samples, size, max_pixels=self.config.image.max_pixels, alike=True)
+        predict = partial(self._predict_stack, alone=alone)
+        if alone:
+            for stack in stacks:
+                yield from predict(stack)
+            return
+        for _, outcomes in in_order(predict, stacks, workers=self._engine.workers):
+            yield from outcomes
 
     def calibrate_labelled(self, samples: Sequence[Sample], *, target: str = "f1") -> Recalibration:
         """Sets the threshold from labelled images, to the best F1 or to a recall.
@@ -112,37 +110,70 @@ class ExportedDetector:
         self.manifest = replace(self.manifest, threshold=self.threshold)
         return write_manifest(folder, self.manifest)
 
-    def _predict_batch(self, batch: Sequence[tuple[Sample, Image]]) -> Iterator[_Outcome]:
-        if not batch:
-            return
-        arrays = self._engine.run(np.stack([to_8_bit(image) for _, image in batch]))
-        if not np.isfinite(arrays["pred_score"]).all() or not np.isfinite(arrays["anomaly_map"]).all():
-            raise NonFiniteScoreError(
-                f"a score of {', '.join(sample.name for sample, _ in batch)} is not finite: the model does not fit "
-                "these images; retrain it with images like them and export it again"
-            )
-        for index, (sample, _) in enumerate(batch):
-            yield sample, _prediction(arrays, index, self.threshold)
+    def _predict_stack(self, stack: Sequence[Read], *, alone: bool) -> list[_Outcome]:
+        for sample, image in stack:
+            if not isinstance(image, ImageReadError):
+                check_image(image, name=sample.name)
+        images = [to_8_bit(image) for _, image in stack if not isinstance(image, ImageReadError)]
+        predictions: Iterator[Prediction] = iter(())
+        if images:
+            arrays = self._engine.run(np.stack(images), SCORES, alone=alone)
+            if not np.isfinite(arrays["pred_score"]).all() or not np.isfinite(arrays["anomaly_map"]).all():
+                raise NonFiniteScoreError(
+                    f"a score of {', '.join(sample.name for sample, _ in stack)} is not finite: the model does not fit "
+                    "these images; retrain it with images like them and export it again"
+                )
+            predictions = (self._prediction(arrays, index, image) for index, image in enumerate(images))
+        return [(sample, image if isinstance(image, ImageReadError) else next(predictions)) for sample, image in stack]
+
+    def _prediction(self, arrays: Arrays, index: int, image: NDArray[np.uint8]) -> Prediction:
+        score = float(arrays["pred_score"][index])
+        # Copies: a runtime may compute the next images into the same memory, a view would keep the whole stack, and
+        # a camera's driver may fill the caller's array anew.
+        return Prediction(
+            pred_score=score,
+            pred_label=score > self.threshold,
+            threshold=self.threshold,
+            raw_score=float(arrays["raw_score"][index]),
+            anomaly_map=arrays["anomaly_map"][index].copy(),
+            pred_mask=arrays["pred_mask"][index].astype(bool),
+            pictures=ComputedPictures(self._engine, image.copy()),
+        )
 
 
-def _fits(image: Image, pending: Sequence[tuple[Sample, Image]], batch_size: int) -> bool:
-    pixels = image.shape[0] * image.shape[1] * (len(pending) + 1)
-    return image.shape == pending[0][1].shape and len(pending) < batch_size and pixels <= BATCH_PIXELS
+class ComputedPictures:
+    """The pictures of one prediction, computed when one of them is asked for: most are never looked at.
 
+    Pickling computes them, so that what arrives elsewhere needs no runtime.
 
-def _prediction(arrays: Arrays, index: int, threshold: float) -> Prediction:
-    score = float(arrays["pred_score"][index])
-    # Copies: a runtime may compute the next batch into the same memory, and a view would keep the whole batch alive.
-    return Prediction(
-        pred_score=score,
-        pred_label=score > threshold,
-        threshold=threshold,
-        raw_score=float(arrays["raw_score"][index]),
-        anomaly_map=arrays["anomaly_map"][index].copy(),
-        pred_mask=arrays["pred_mask"][index].astype(bool),
-        pictures=StoredPictures(
-            impression=arrays["impression"][index].copy(),
-            naive_impression=arrays["naive_impression"][index].copy(),
-            reconstruction=arrays["reconstruction"][index].copy(),
-        ),
-    )
+    Args:
+        engine: of the export.
+        image: `(H, W, 3)`.
+    """
+
+    def __init__(self, engine: Engine, image: NDArray[np.uint8]) -> None:
+        self._engine = engine
+        self._image = image
+
+    @cached_property
+    def _stored(self) -> StoredPictures:
+        arrays = self._engine.run(self._image[None], PICTURES)
+        return StoredPictures(**{name: arrays[name][0].copy() for name in PICTURES})
+
+    @property
+    def impression(self) -> NDArray[np.uint8]:
+        """The impression m, `(H, W, 3)` uint8."""
+        return self._stored.impression
+
+    @property
+    def naive_impression(self) -> NDArray[np.uint8]:
+        """The naive impression m_hat, `(H, W, 3)` uint8."""
+        return self._stored.naive_impression
+
+    @property
+    def reconstruction(self) -> NDArray[np.uint8]:
+        """The reconstruction x_hat, `(H, W, 3)` uint8."""
+        return self._stored.reconstruction
+
+    def __reduce__(self) -> tuple[type[StoredPictures], tuple[NDArray[np.uint8], ...]]:
+        return StoredPictures, (self.impression, self.naive_impression, self.reconstruction)

@@ -137,7 +137,7 @@ def _manifest(
 
 
 def _measure(detector: UTAD, manifest: Manifest, folder: Path, normal: Sequence[Sample]) -> Parity:
-    engine = build_engine(manifest.format, manifest.precision, read_graph(folder, manifest))
+    engine = build_engine(manifest, read_graph(folder, manifest))
     exported = ExportedDetector(manifest, engine)
     samples = normal or fabricated_samples()
     images = f"{len(samples)} normal images" if normal else f"{len(samples)} fabricated images"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +44,10 @@ class Explained:
 
 
 def to_8_bit(image: Image) -> NDArray[np.uint8]:
-    """Full scale uint8 or uint16 to uint8."""
-    scale = 1.0 if image.dtype == np.uint8 else 257.0
-    return np.round(image / scale).astype(np.uint8)
+    """Full scale uint8 or uint16 to uint8; what has 8 bits is given back as it is."""
+    if image.dtype == np.uint8:
+        return cast("NDArray[np.uint8]", image)
+    return np.round(image / 257.0).astype(np.uint8)
 
 
 def strength(anomaly_map: FloatMap) -> FloatMap:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import TypeVar
 
@@ -18,7 +18,9 @@ MOST_AT_ONCE = 8
 """Stacks at a time, at the most: each holds its own buffers."""
 
 
-def over_cores(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+def over_cores(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, count: int | None = None
+) -> Iterator[_Result]:
     """What `function` makes of each item, in inference mode and in order, a few ahead of the caller.
 
     Two stacks side by side on a core each take less time than one after the other on both: the networks are small, and
@@ -26,15 +28,20 @@ def over_cores(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> 
 
     Args:
         function: called in as many threads as torch computes with, which share its cores.
-        items: what it is called with.
+        items: what it is called with; they are taken as they are needed.
+        count: how many there are about; None for a sequence, which knows.
     """
+    if count is None:
+        assert isinstance(items, Sequence)
+        count = len(items)
     threads = torch.get_num_threads()
-    workers = min(threads, len(items), MOST_AT_ONCE)
+    workers = min(threads, count, MOST_AT_ONCE)
     function = torch.inference_mode()(function)
     if workers < 2:
         yield from map(function, items)
         return
     prepare = partial(_take_cores, threads // workers)
+    _libraries()  # looked up here: threads that all look at once look several times
     for _, result in in_order(function, items, workers=workers, initializer=prepare):
         yield result
 
