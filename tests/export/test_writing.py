@@ -72,6 +72,32 @@ def test_many_images_score_as_each_alone_does(graph_format, precision, load):
         assert np.array_equal(other.reconstruction, one.reconstruction)
 
 
+def test_stacks_are_filled_up_a_few_times_and_never_with_large_images(export, monkeypatch):
+    folder = export("colour", "openvino")
+    manifest = read_manifest(folder)
+    engine = build_engine(manifest, read_graph(folder, manifest))
+    compiled = []
+    monkeypatch.setattr(
+        engine, "_graph", lambda shape, names, *, alone: compiled.append(shape[0]) or Giving(len(names))
+    )
+    small, large = np.zeros((1, 40, 48, 3), np.uint8), np.zeros((1, 900, 1000, 3), np.uint8)
+    engine.run(large, SCORES, alone=False)
+    for _ in range(10):
+        engine.run(small, SCORES, alone=False)
+    engine.run(np.zeros((engine.stack, 40, 48, 3), np.uint8), SCORES, alone=False)
+    assert compiled == [1, *[engine.stack] * 8, 1, 1, engine.stack]
+
+
+class Giving:
+    """A compiled graph that gives zeros."""
+
+    def __init__(self, count: int) -> None:
+        self.names = SCORES[:count]
+
+    def run(self, images):
+        return {name: np.zeros(len(images)) for name in self.names}
+
+
 @pytest.mark.parametrize("graph_format", ["onnx", "openvino"])
 def test_threads_may_share_a_detector_from_the_first_image_on(graph_format, export):
     # In a process of its own, since the first use is what went wrong.

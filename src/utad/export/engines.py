@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from utad.errors import ModelFileError, UTADError
 from utad.export.manifest import Format, Manifest
 
-STACK_PIXELS = 2**16
+NETWORK_PIXELS = 2**16
+"""Pixels that the networks see at a time on one core: four images of 128 px, or one of 256."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -40,11 +41,11 @@ class Engine(Protocol):
 
 
 def best_stack(size: int) -> int:
-    """Images of side `size` that one core computes best together: four of 128 px, one of 256.
+    """Images of side `size` that one core computes best together.
 
-    More of them leave its caches; with fewer, the matrices of the measurement are fetched more often.
+    More of them leave its caches; with fewer, the matrices of the measurement are fetched more often (docs/adr/0008).
     """
-    return max(1, STACK_PIXELS // size**2)
+    return max(1, NETWORK_PIXELS // size**2)
 
 
 def available_cores() -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.data.streaming import STACK_PIXELS
 from utad.export.dependencies import require
 from utad.export.engines import Arrays, available_cores, best_stack, runtime_errors
 from utad.export.manifest import Precision
@@ -58,7 +59,7 @@ class OpenVinoEngine:
             alone: nothing else is computed meanwhile, so that every image gets all cores.
         """
         given = len(images)
-        if alone or not self._worth_filling(given):
+        if alone or not self._worth_filling(images):
             graph = self._graph((1, *images.shape[1:3]), names, alone=alone)
             results = [graph.run(image[None]) for image in images]
             return {name: np.concatenate([arrays[name] for arrays in results]) for name in names}
@@ -66,9 +67,12 @@ class OpenVinoEngine:
         arrays = self._graph(filled.shape[:3], names, alone=False).run(filled)
         return {name: arrays[name][:given] for name in names}
 
-    def _worth_filling(self, given: int) -> bool:
-        if given == self.stack:
+    def _worth_filling(self, images: NDArray[np.uint8]) -> bool:
+        count, height, width, _ = images.shape
+        if count == self.stack:
             return True
+        if self.stack * height * width > STACK_PIXELS:
+            return False  # so large that they come one by one
         with self._lock:
             self._padded += 1
             return self._padded <= MOST_PADDED
