@@ -14,11 +14,11 @@ from utad.errors import ConfigError, ExportError, ModelFileError, NotFittedError
 from utad.export import writing
 from utad.export.conversion import write_openvino
 from utad.export.dependencies import require
-from utad.export.engines import build_engine
 from utad.export.loading import is_export, load_detector
 from utad.export.manifest import read_graph, read_manifest
 from utad.export.parity import Parity
 from utad.export.ports import OUTPUTS, PICTURES, SCORES
+from utad.export.runtimes import build_engine
 from utad.export.writing import export_detector
 from utad.training.precision import cpu_computes_bf16
 

@@ -1,4 +1,4 @@
-"""The runtimes that compute an exported graph, behind one call: uint8 images in, named arrays out."""
+"""What every runtime of an exported graph offers, uint8 images in and named arrays out, and what they share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.errors import ModelFileError, UTADError
-from utad.export.manifest import Format, Manifest
+from utad.export.manifest import Format
 
 NETWORK_PIXELS = 2**16
 """Pixels that the networks see at a time on one core: four images of 128 px, or one of 256."""
@@ -51,29 +51,6 @@ def best_stack(size: int) -> int:
 def available_cores() -> int:
     """Threads that compute, at most 8: each has buffers of its own."""
     return min(8, os.cpu_count() or 1)
-
-
-def build_engine(manifest: Manifest, contents: Mapping[str, bytes]) -> Engine:
-    """The engine of an exported folder.
-
-    Args:
-        manifest: of the folder.
-        contents: the graph files in the order of `GRAPH_NAMES`.
-
-    Raises:
-        MissingDependencyError: if the runtime is not installed.
-        ModelFileError: if the runtime does not accept the graph.
-    """
-    with runtime_errors(manifest.format):
-        if manifest.format == "onnx":
-            from utad.export.onnx_engine import OnnxEngine
-
-            (graph,) = contents.values()
-            return OnnxEngine(graph, size=manifest.size)
-        from utad.export.openvino_engine import OpenVinoEngine
-
-        graph, weights = contents.values()
-        return OpenVinoEngine(graph, weights, manifest.precision, size=manifest.size)
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from utad.config import Config, parse_config
 from utad.data.conversion import check_image
 from utad.data.streaming import Read, in_order, iterate_stacks
 from utad.errors import ImageReadError, NonFiniteScoreError
-from utad.export.engines import Arrays, Engine, build_engine
+from utad.export.engines import Arrays, Engine
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
 from utad.export.ports import PICTURES, SCORES
+from utad.export.runtimes import build_engine
 from utad.inputs import Input, check_batch_size, iterate_samples, predictions_of
 from utad.interpret.figures import to_8_bit
 from utad.thresholds import Recalibration, recalibrate_labelled

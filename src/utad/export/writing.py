@@ -10,7 +10,6 @@ from utad.detector import UTAD
 from utad.errors import ConfigError, ExportError, NotFittedError
 from utad.export.conversion import read_as_openvino, write_onnx, write_openvino
 from utad.export.dependencies import require
-from utad.export.engines import build_engine
 from utad.export.exported import ExportedDetector
 from utad.export.manifest import (
     GRAPH_NAMES,
@@ -23,6 +22,7 @@ from utad.export.manifest import (
 )
 from utad.export.parity import Parity, compare, fabricated_samples
 from utad.export.quantisation import quantise
+from utad.export.runtimes import build_engine
 from utad.files import atomic_directory, output_errors
 from utad.scoring.network import DetectorNetwork
 from utad.types import Sample
