@@ -24,7 +24,7 @@ from measuring.exports import add_exports_argument, exports_of, write_exports
 from measuring.folders import folder_rate, memory_growth, start_up, training
 from measuring.parts import WHOLE, count_scoring, count_training, time_scoring, time_training
 from measuring.subjects import camera_images, fit_for_timing, link_files, write_jpegs
-from measuring.targets import BATCH, speed_targets
+from measuring.targets import BATCH, preset_of, speed_targets
 from measuring.timing import in_fresh_process, multiply_add_rate, summary, with_floor
 from measuring.utad_worker import PRODUCT, SCORE, SCORE_ALL
 from measuring.workers import Method, start_utad, take_turns
@@ -124,16 +124,17 @@ def measure_exports(
         seconds, failed = take_turns([*single, *product, *batch], max(3, arguments.rounds // 3))
     names = [name for name in workers if name in seconds]
     batched = {name: seconds[f"{name}{_AT_BATCH}"] for name in names if f"{name}{_AT_BATCH}" in seconds}
-    rate = multiply_add_rate(seconds[PRODUCT])
+    # Without the product there is no floor to compare with.
+    rate = multiply_add_rate(seconds[PRODUCT]) if PRODUCT in seconds else None
     return {
         "latency": {
             name: {**summary(seconds[name]), "torch_imported": workers[name].facts["torch_imported"]} for name in names
         },
         f"batch_{BATCH}": {
-            "multiply_adds_per_second": round(rate),
+            "multiply_adds_per_second": round(rate) if rate else None,
             "runtimes": {
-                name: with_floor(summary(values, images=BATCH), counts[name.split("-")[0]], rate)
-                for name, values in batched.items()
+                name: with_floor(summary(values, images=BATCH), counts[preset_of(name)], rate)
+                for name, values in (batched if rate else {}).items()
             },
         },
         "start_up": start_up({name: given[name][0] for name in names}, file, arguments.repetitions),

@@ -211,17 +211,21 @@ def speed_whole(document: dict[str, Any]) -> str:
                 f"- `{preset}`, training on {run['data']}, {run['images']} images: {run['seconds'] / 60:.1f} minutes."
             )
     batch = document["batch_16"]
+    if batch["multiply_adds_per_second"]:
+        lines.append(
+            f"- the large product, beside the runtimes: {batch['multiply_adds_per_second'] / 1e9:.0f} billion "
+            "multiply-adds a second."
+        )
     lines += [
-        f"- the large product, beside the runtimes: {batch['multiply_adds_per_second'] / 1e9:.0f} billion "
-        "multiply-adds a second.",
         "",
         "| runtime | one image, ms | quartiles | batch 16, ms an image | quartiles | over floor "
         "| `utad predict`, whole process, s | range |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, latency in document["latency"].items():
-        start, together = document["start_up"][name], batch["runtimes"][name]
-        cells = [name, *_milliseconds(latency), *_milliseconds(together), f"{together['ratio']:.2f}"]
+        start, together = document["start_up"][name], batch["runtimes"].get(name)
+        of_batch = (*_milliseconds(together), f"{together['ratio']:.2f}") if together else ("–",) * 3
+        cells = [name, *_milliseconds(latency), *of_batch]
         lines.append(markdown_line([*cells, f"{start['median_s']:.2f}", "{:.2f} to {:.2f}".format(*start["range_s"])]))
     return "\n".join([*lines, "", provenance(document)])
 

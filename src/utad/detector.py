@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -17,7 +18,7 @@ from utad.allocator import keep_buffers
 from utad.config import Config, load_config, parse_config
 from utad.data.held_out import held_out_block
 from utad.data.loading import LoadedImages, load_images
-from utad.data.streaming import Read, iterate_stacks
+from utad.data.streaming import Read, iterate_stacks, pixels_of
 from utad.data.tensors import to_tensor
 from utad.errors import ImageReadError, NotFittedError, TrainingError
 from utad.inputs import Input, check_batch_size, iterate_samples, normal_samples, predictions_of
@@ -190,11 +191,14 @@ class UTAD:
     def predict_samples(self, samples: Sequence[Sample], *, batch_size: int = 8) -> Iterator[_Outcome]:
         """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
         self._fitted()
+        network = self._scoring
+        assert network is not None
         check_batch_size(batch_size)
         keep_buffers()
         size = min(batch_size, AT_ONCE)
         stacks = iterate_stacks(samples, size, max_pixels=self.config.image.max_pixels)
-        for outcomes in over_cores(self._predict_stack, stacks, count=-(-len(samples) // size)):
+        predict, count = partial(self._predict_stack, network), -(-len(samples) // size)
+        for outcomes in over_cores(predict, stacks, count=count, pixels=pixels_of):
             yield from outcomes
 
     def calibrate(self, normal: Iterable[Input], *, fpr: float = 0.01) -> Recalibration:
@@ -255,7 +259,10 @@ class UTAD:
 
     @property
     def network_(self) -> DetectorNetwork | None:
-        """The fitted network as it was trained, None before `fit`."""
+        """The fitted network as it was trained, None before `fit`; to be looked at.
+
+        What is changed in it is saved and exported, and does not reach the scores before the detector is loaded anew.
+        """
         return self._network
 
     @property
@@ -285,10 +292,8 @@ class UTAD:
         self._network = network.eval()
         self._scoring = network.for_scoring()
 
-    def _predict_stack(self, stack: Sequence[Read]) -> list[_Outcome]:
+    def _predict_stack(self, network: DetectorNetwork, stack: Sequence[Read]) -> list[_Outcome]:
         """Scores a few images together, in inference mode."""
-        network = self._scoring
-        assert network is not None
         readable = [image for _, image in stack if not isinstance(image, ImageReadError)]
         predictions: Iterator[Prediction] = iter(())
         if readable:

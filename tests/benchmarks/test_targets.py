@@ -32,7 +32,8 @@ def test_figures_are_taken_from_where_they_stand():
     document["latency"]["fast-openvino-fp32"] = {"median_ms": 20.0}
     document["start_up"]["fast-openvino-fp32"] = {"median_s": 2.5}
     ratios = {"eager-fp32": 2.8, "onnx-fp32": 2.2, "openvino-fp32": 1.9, "openvino-bf16": 1.2}
-    document["batch_16"] = {"runtimes": {f"fast-{name}": {"ratio": ratio} for name, ratio in ratios.items()}}
+    runtimes = {f"fast-{name}": {"ratio": ratio} for name, ratio in ratios.items()}
+    document["batch_16"] = {"runtimes": runtimes | {"fast-er-openvino-fp32": {"ratio": 0.1}}}
     rows = speed_targets(document)
     expected = {
         "training elpv": (200.0, True),

@@ -45,7 +45,7 @@ def test_iterate_reads_only_a_few_ahead_and_stops_when_left(monkeypatch):
         assert len(started) <= taken + 2 * 3
     stream.close()
     assert len(started) <= 16
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("utad-read")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("utad")]
 
 
 def sizes(stacks) -> list[list[str]]:
@@ -82,3 +82,17 @@ def test_an_unreadable_image_stands_in_its_stack(tmp_path):
     samples.insert(2, Sample("gone too", tmp_path / "gone.png"))
     (stack,) = iterate_stacks(samples, 8, alike=True)
     assert [isinstance(image, ImageReadError) for _, image in stack] == [True, False, True, False]
+
+
+def test_little_is_read_ahead_where_images_are_large(monkeypatch):
+    monkeypatch.setattr(streaming, "WAITING_PIXELS", 40)
+    started: list[int] = []
+
+    def size(item: int) -> int:
+        started.append(item)
+        return item
+
+    stream = streaming.in_order(size, iter([20, 20, 20, 90, 10]), workers=4, pixels=lambda item: item)
+    assert next(stream) == (20, 20)
+    assert len(started) <= 2  # the third would be too much beside the first two
+    assert [item for item, _ in stream] == [20, 20, 90, 10]

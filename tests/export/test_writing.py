@@ -60,11 +60,23 @@ def test_a_batch_of_one_scores_as_a_batch_of_eight(graph_format, load):
 @pytest.mark.parametrize(("graph_format", "precision"), [("onnx", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")])
 def test_many_images_score_as_each_alone_does(graph_format, precision, load):
     exported = load("colour", graph_format, precision)
+    engine, calls = exported._engine, []
+    run, engine.workers = engine.run, 2
+
+    def watched(images, names, *, alone=True):
+        calls.append((len(images), alone))
+        return run(images, names, alone=alone)
+
+    engine.run = watched
     one_size = [fabricate.picture(40, 48, seed=seed) for seed in range(5)]
     # Full stacks of the size that came first, one that is not full, and sizes that change from image to image.
     images = [*(one_size * 8)[:37], *IMAGES, *one_size]
     alone = [exported.predict(image) for image in images]
+    assert {with_others for _, with_others in calls} == {True}
+    calls.clear()
     found = exported.predict(images)
+    assert {with_others for _, with_others in calls} == {False}
+    assert {engine.stack, 37 % engine.stack} <= {count for count, _ in calls}
     rel = 1e-4 if precision == "fp32" else 0.05
     for one, other in zip(alone, found, strict=True):
         assert other.pred_score == pytest.approx(one.pred_score, rel=rel, abs=rel)
@@ -104,7 +116,8 @@ def test_threads_may_share_a_detector_from_the_first_image_on(graph_format, expo
     program = (
         "import sys; from pathlib import Path; import numpy as np; from utad import load_detector\n"
         "images = [np.full((40, 48, 3), value, np.uint8) for value in range(100)]\n"
-        "scores = [p.pred_score for p in load_detector(Path(sys.argv[1])).predict(images)]\n"
+        "detector = load_detector(Path(sys.argv[1])); detector._engine.workers = 4\n"
+        "scores = [p.pred_score for p in detector.predict(images)]\n"
         "assert 'torch' not in sys.modules and len(scores) == 100 and np.isfinite(scores).all()"
     )
     folder = str(export("colour", graph_format))

@@ -115,6 +115,11 @@ def test_copies_compute_the_same(again):
     assert torch.equal(again(layer)(features), layer(features))
 
 
+def test_what_samples_other_positions_is_left_as_it_is():
+    layer = nn.Sequential(Conv2dSame(3, 4, 1, stride=2)).requires_grad_(requires_grad=False)
+    assert type(packed(layer)[0]) is Conv2dSame
+
+
 def test_without_onednn_nothing_is_packed(monkeypatch):
     monkeypatch.setattr(module, "available", lambda: False)
     layers = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())

@@ -85,10 +85,15 @@ def test_scores_rise_with_the_strength_of_a_defect(kind):
 
 @pytest.mark.parametrize("form", [DetectorNetwork.for_scoring, DetectorNetwork.for_export])
 def test_the_form_for_scoring_gives_the_same_and_follows_calibration(form):
-    network = calibrated()
+    network = build_network(load_config(overrides=[*TINY, "scoring.terms=[input,residual,naive-fine]"]), 1)
+    ie_net = network.two_stage.ie_net.train()
+    for _ in range(20):  # so that batch norm is not the identity
+        ie_net(images(24))
+    network.eval().calibrate(images(24), torch.ones(24, dtype=torch.bool))
     prepared, probe = form(network), images(3, seed=1)
+    assert set(network.measurement.needed) == {"image", "reconstruction", "impression", "naive_impression"}
     with torch.inference_mode():
-        expected, found = network(probe), form(network)(probe)
+        expected, found = network(probe), prepared(probe)
     torch.testing.assert_close(found.raw_score, expected.raw_score, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(found.anomaly_map, expected.anomaly_map, rtol=1e-3, atol=1e-3)
     network.calibration.set_image(Normalisation(0.0, 2.0))

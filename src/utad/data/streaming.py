@@ -22,6 +22,9 @@ Read = tuple[Sample, Image | ImageReadError]
 STACK_PIXELS = 2**22
 """Pixels of the images of a stack, at the most: larger images go one by one, whatever size is asked for."""
 
+WAITING_PIXELS = 2**26
+"""Pixels of what is computed ahead of the caller, at the most: with its maps and masks some 700 MB."""
+
 
 def iterate_images(
     samples: Sequence[Sample], *, max_pixels: int = DEFAULT_MAX_PIXELS, workers: int | None = None
@@ -73,8 +76,13 @@ def _fits(image: Image | ImageReadError, stack: Sequence[Read], *, alike: bool) 
     images = [other for _, other in stack if not isinstance(other, ImageReadError)]
     if isinstance(image, ImageReadError) or not images:
         return True
-    pixels = sum(other.shape[0] * other.shape[1] for other in (*images, image))
+    pixels = pixels_of(stack) + image.shape[0] * image.shape[1]
     return pixels <= STACK_PIXELS and (not alike or image.shape == images[0].shape)
+
+
+def pixels_of(stack: Sequence[Read]) -> int:
+    """Pixels of the images of a stack."""
+    return sum(image.shape[0] * image.shape[1] for _, image in stack if not isinstance(image, ImageReadError))
 
 
 def image_or_error(sample: Sample, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image | ImageReadError:
@@ -95,6 +103,7 @@ def in_order(
     *,
     workers: int | None = None,
     initializer: Callable[[], None] | None = None,
+    pixels: Callable[[_Item], int] | None = None,
 ) -> Iterator[tuple[_Item, _Result]]:
     """What `read` makes of each item, in their order, a few ahead of the caller.
 
@@ -103,6 +112,7 @@ def in_order(
         items: what to read; they are taken as they are needed.
         workers: number of threads; None for one per CPU core, at most 8.
         initializer: called in each thread first; a single item of a sequence needs no thread.
+        pixels: of an item; where they are large, fewer are read ahead.
 
     Raises:
         InputError: for less than one worker.
@@ -113,16 +123,23 @@ def in_order(
     if isinstance(items, Sequence) and len(items) == 1:
         # Starting a thread would take longer than it saves.
         return ((item, read(item)) for item in items)
-    return _stream(read, items, threads, initializer)
+    return _stream(read, items, threads, initializer, pixels or (lambda _: 0))
 
 
 def _stream(
-    read: Callable[[_Item], _Result], items: Iterable[_Item], threads: int, initializer: Callable[[], None] | None
+    read: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    threads: int,
+    initializer: Callable[[], None] | None,
+    pixels: Callable[[_Item], int],
 ) -> Iterator[tuple[_Item, _Result]]:
     pending: deque[tuple[_Item, Future[_Result]]] = deque()
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="utad", initializer=initializer)
     try:
         for item in items:
+            while pending and pixels(item) + sum(pixels(other) for other, _ in pending) > WAITING_PIXELS:
+                ready, future = pending.popleft()
+                yield ready, future.result()
             pending.append((item, pool.submit(read, item)))
             # Each thread has one item in work and one waiting: enough to keep it busy.
             if len(pending) >= 2 * threads:

@@ -44,12 +44,13 @@ def best_stack(size: int) -> int:
     """Images of side `size` that one core computes best together.
 
     More of them leave its caches; with fewer, the matrices of the measurement are fetched more often (docs/adr/0008).
+    At most 8, as many as are read together where nothing else is asked for.
     """
-    return max(1, NETWORK_PIXELS // size**2)
+    return min(8, max(1, NETWORK_PIXELS // size**2))
 
 
-def available_cores() -> int:
-    """Threads that compute, at most 8: each has buffers of its own."""
+def most_workers() -> int:
+    """Threads that compute stacks side by side, at most 8: each has buffers of its own."""
     return min(8, os.cpu_count() or 1)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from utad.config import Config, parse_config
 from utad.data.conversion import check_image
-from utad.data.streaming import Read, in_order, iterate_stacks
+from utad.data.streaming import Read, in_order, iterate_stacks, pixels_of
 from utad.errors import ImageReadError, NonFiniteScoreError
 from utad.export.engines import Arrays, Engine
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
@@ -64,11 +64,13 @@ class ExportedDetector:
 
         Args:
             inputs: as for `UTAD.predict`.
-            batch_size: images scored together where neighbours have the same size.
+            batch_size: images read together, where neighbours have the same size. Fewer than the runtime computes
+                best together, and fewer images than keep the cores busy, are computed one after the other.
 
         Raises:
             ImageReadError: naming the file that cannot be read.
             InputError: if an input is not an image, or `batch_size` is below 1.
+            ModelFileError: if the runtime does not accept the graph, which it compiles when it is needed.
             NonFiniteScoreError: if a score or map is not finite.
         """
         return predictions_of(inputs, self.predict_samples(list(iterate_samples(inputs)), batch_size=batch_size))
@@ -85,7 +87,7 @@ class ExportedDetector:
             for stack in stacks:
                 yield from predict(stack)
             return
-        for _, outcomes in in_order(predict, stacks, workers=self._engine.workers):
+        for _, outcomes in in_order(predict, stacks, workers=self._engine.workers, pixels=pixels_of):
             yield from outcomes
 
     def calibrate_labelled(self, samples: Sequence[Sample], *, target: str = "f1") -> Recalibration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from threading import Lock
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.export.dependencies import require
-from utad.export.engines import Arrays, available_cores, best_stack, runtime_errors
+from utad.export.engines import Arrays, best_stack, most_workers, runtime_errors
 from utad.export.ports import INPUT, SCORES
 
 
@@ -30,7 +31,7 @@ class OnnxEngine:
         self._lock = Lock()
         self._sessions: dict[tuple[tuple[str, ...], bool], Any] = {}
         self.stack = best_stack(size)
-        self.workers = available_cores()
+        self.workers = most_workers()
         self._session(SCORES, alone=True)
 
     def run(self, images: NDArray[np.uint8], names: Sequence[str], *, alone: bool = True) -> Arrays:
@@ -48,7 +49,8 @@ class OnnxEngine:
         with self._lock:
             if key not in self._sessions:
                 options = self._runtime.SessionOptions()
-                options.intra_op_num_threads = 0 if alone else 1  # 0: as many as there are cores
+                # 0: as many as there are cores.
+                options.intra_op_num_threads = 0 if alone else max(1, (os.cpu_count() or 1) // self.workers)
                 with runtime_errors("onnx"):
                     self._sessions[key] = self._runtime.InferenceSession(
                         self._giving(names), options, providers=["CPUExecutionProvider"]

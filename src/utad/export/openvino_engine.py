@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from utad.data.streaming import STACK_PIXELS
 from utad.export.dependencies import require
-from utad.export.engines import Arrays, available_cores, best_stack, runtime_errors
+from utad.export.engines import Arrays, best_stack, most_workers, runtime_errors
 from utad.export.manifest import Precision
 from utad.export.ports import CUTS, INPUT, OUTPUTS
 
@@ -48,7 +48,7 @@ class OpenVinoEngine:
         self._padded = 0
         self._first_size: tuple[int, int] | None = None
         self.stack = best_stack(size)
-        self.workers = available_cores()
+        self.workers = most_workers()
 
     def run(self, images: NDArray[np.uint8], names: Sequence[str], *, alone: bool = True) -> Arrays:
         """Images `(N, H, W, 3)` to those of `OUTPUTS` that are named.
@@ -101,19 +101,19 @@ class OpenVinoEngine:
                 first, model = _cut(self._openvino, model, inner)
                 parts.append((first, precision))
         parts.append((model, "f32"))
-        hint = "LATENCY" if alone else "THROUGHPUT"
+        streams = 1 if alone else self.workers
+        settings = {"PERFORMANCE_HINT": "LATENCY" if alone else "THROUGHPUT", "NUM_STREAMS": streams}
         return CompiledGraph(
             [
                 # Compiling can give tensors further names, those of operations that it found to do nothing.
                 Part(
-                    self._core.compile_model(
-                        part, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint}
-                    ),
+                    self._core.compile_model(part, "CPU", {**settings, "INFERENCE_PRECISION_HINT": precision}),
                     tensor_names(part.inputs),
                     tensor_names(part.outputs),
                 )
                 for part, precision in parts
-            ]
+            ],
+            streams,
         )
 
 
@@ -131,12 +131,13 @@ class CompiledGraph:
 
     Args:
         parts: in order.
+        streams: threads that can compute at once; others wait.
     """
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Part], streams: int) -> None:
         self.parts = parts
         self._free: SimpleQueue[list[Any]] = SimpleQueue()
-        for _ in range(min(part.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") for part in parts)):
+        for _ in range(streams):
             self._free.put([part.compiled.create_infer_request() for part in parts])
 
     def run(self, images: NDArray[np.uint8]) -> Arrays:

@@ -30,7 +30,7 @@ class PackedConvolution(nn.Module):
 
     Args:
         layer: of float32; with zero padding, another padding mode, or as TensorFlow pads (timm's `Conv2dSame`, of
-            stride 2 and odd kernel). It is not changed.
+            stride 2 and an odd kernel above 1). It is not changed.
         activation: LeakyReLU, ReLU, ReLU6 or None.
     """
 
@@ -116,7 +116,11 @@ def _pack_children(parent: nn.Module, *, in_order: bool) -> None:
 
 def _packable(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     if _pads_as_tensorflow(layer):
-        return layer.stride == (2, 2) and layer.dilation == (1, 1) and all(side % 2 for side in layer.kernel_size)
+        return (
+            layer.stride == (2, 2)
+            and layer.dilation == (1, 1)
+            and all(side % 2 and side > 1 for side in layer.kernel_size)
+        )
     # Subclasses may compute something else.
     return type(layer) in (nn.Conv2d, nn.ConvTranspose2d) and not isinstance(layer.padding, str)
 

@@ -19,7 +19,11 @@ MOST_AT_ONCE = 8
 
 
 def over_cores(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], *, count: int | None = None
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    *,
+    count: int | None = None,
+    pixels: Callable[[_Item], int] | None = None,
 ) -> Iterator[_Result]:
     """What `function` makes of each item, in inference mode and in order, a few ahead of the caller.
 
@@ -30,6 +34,7 @@ def over_cores(
         function: called in as many threads as torch computes with, which share its cores.
         items: what it is called with; they are taken as they are needed.
         count: how many there are about; None for a sequence, which knows.
+        pixels: of an item, as for `in_order`.
     """
     if count is None:
         assert isinstance(items, Sequence)
@@ -42,7 +47,7 @@ def over_cores(
         return
     prepare = partial(_take_cores, threads // workers)
     _libraries()  # looked up here: threads that all look at once look several times
-    for _, result in in_order(function, items, workers=workers, initializer=prepare):
+    for _, result in in_order(function, items, workers=workers, initializer=prepare, pixels=pixels):
         yield result
 
 
