@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from utad.models.inception import InceptionBlock
 from utad.models.two_stage import TwoStage
@@ -32,19 +33,13 @@ class FoldedInception(nn.Module):
     def __init__(self, block: InceptionBlock, pool: int = 1) -> None:
         super().__init__()
         self.scale, self.pool = block.scale, pool
-        gain, shift = _affine(block.norm)
-        of_point, of_pooled = torch.chunk(block.point.weight, 2)
-        branches = (of_point, block.small.weight, block.large.weight, of_pooled)
-        point, small, large, pooled = (
-            weight * part[:, None, None, None] for weight, part in zip(branches, torch.chunk(gain, 4), strict=True)
-        )
-        shift_point, shift_small, shift_large, shift_pooled = torch.chunk(shift, 4)
-        self.point = convolution(point, shift_point)
-        self.averaged = convolution(pooled, shift_pooled)
-        kernels = [(small, shift_small), (large, shift_large)]
+        point, small, large, pooled = _branches(block)
+        self.point = convolution(*point)
+        self.averaged = convolution(*pooled)
+        kernels = [small, large]
         if 2 * block.filters <= VECTOR:
-            both = torch.cat([functional.pad(small, [1] * 4), large])
-            kernels = [(both, torch.cat([shift_small, shift_large]))]
+            surrounded = functional.pad(small[0], [1] * 4)
+            kernels = [(torch.cat([surrounded, large[0]]), torch.cat([small[1], large[1]]))]
         self.wide = nn.ModuleList(convolution(*kernel, scale=block.scale) for kernel in kernels)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -79,7 +74,7 @@ def convolution(weight: Tensor, bias: Tensor | None, *, scale: int = 1) -> nn.Co
 
     Args:
         weight: `(out, in, k, k)`, k odd.
-        bias: `(out,)`.
+        bias: `(out,)`, or None for none.
         scale: s, at least 1.
     """
     out_channels, in_channels, kernel, _ = weight.shape
@@ -110,8 +105,17 @@ def _side(pooling: nn.MaxPool2d) -> int:
     return pooling.kernel_size
 
 
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _branches(block: InceptionBlock) -> list[tuple[Tensor, Tensor]]:
+    """Weight and bias of each branch, the batch norm within: 1x1, 3x3, 5x5 and the pooled 1x1."""
+    norm = block.norm
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    gain: Tensor = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return gain, norm.bias - norm.running_mean * gain
+    point, pooled = torch.chunk(block.point.weight, 2)
+    weights = (point, block.small.weight, block.large.weight, pooled)
+    means, variances, gains, shifts = (
+        torch.chunk(values, 4) for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    return [
+        fuse_conv_bn_weights(weight, None, mean, variance, norm.eps, gain, shift)
+        for weight, mean, variance, gain, shift in zip(weights, means, variances, gains, shifts, strict=True)
+    ]
