@@ -18,13 +18,12 @@ from utad.allocator import keep_buffers
 from utad.config import Config, load_config, parse_config
 from utad.data.held_out import held_out_block
 from utad.data.loading import LoadedImages, load_images
-from utad.data.streaming import Read, iterate_stacks, pixels_of
-from utad.data.tensors import to_tensor
+from utad.data.streaming import iterate_stacks, pixels_of
 from utad.errors import ImageReadError, NotFittedError, TrainingError
 from utad.inputs import Input, check_batch_size, iterate_samples, normal_samples, predictions_of
 from utad.model_file import MODEL_NAME, read_model, write_model
 from utad.models.migration import upgrade
-from utad.prediction import to_prediction
+from utad.prediction import predict_stack
 from utad.run_folder import prepare_run_folder, write_config
 from utad.scoring.cores import over_cores
 from utad.scoring.network import DetectorNetwork, build_network
@@ -197,7 +196,7 @@ class UTAD:
         keep_buffers()
         size = min(batch_size, AT_ONCE)
         stacks = iterate_stacks(samples, size, max_pixels=self.config.image.max_pixels)
-        predict, count = partial(self._predict_stack, network), -(-len(samples) // size)
+        predict, count = partial(predict_stack, network, threshold=self.threshold), -(-len(samples) // size)
         for outcomes in over_cores(predict, stacks, count=count, pixels=pixels_of):
             yield from outcomes
 
@@ -291,14 +290,3 @@ class UTAD:
     def _use(self, network: DetectorNetwork) -> None:
         self._network = network.eval()
         self._scoring = network.for_scoring()
-
-    def _predict_stack(self, network: DetectorNetwork, stack: Sequence[Read]) -> list[_Outcome]:
-        """Scores a few images together, in inference mode."""
-        readable = [image for _, image in stack if not isinstance(image, ImageReadError)]
-        predictions: Iterator[Prediction] = iter(())
-        if readable:
-            tensors = [to_tensor(image, self.config.image.size, network.channels) for image in readable]
-            sizes = [(image.shape[0], image.shape[1]) for image in readable]
-            detection = network(torch.stack(tensors))
-            predictions = iter(to_prediction(detection, network.two_stage, sizes, self.threshold))
-        return [(sample, image if isinstance(image, ImageReadError) else next(predictions)) for sample, image in stack]

@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from utad.data.tensors import to_uint8
+from utad.data.streaming import Read, in_their_places, readable
+from utad.data.tensors import to_tensor, to_uint8
+from utad.errors import ImageReadError
 from utad.models.two_stage import ALL_IMAGES, ImageName, Restoration, TwoStage
-from utad.scoring.network import Detection
+from utad.scoring.network import Detection, DetectorNetwork
 from utad.scoring.perceptual import upsample
 from utad.scoring.segmentation import segment
-from utad.types import FloatMap, Prediction, StoredPictures
+from utad.types import FloatMap, Prediction, Sample, StoredPictures
 
 
 class TermMaps(Mapping[str, FloatMap]):
@@ -119,3 +121,25 @@ def to_prediction(
             )
         )
     return predictions
+
+
+def predict_stack(
+    network: DetectorNetwork, stack: Sequence[Read], *, threshold: float
+) -> list[tuple[Sample, Prediction | ImageReadError]]:
+    """Scores a few images together, in inference mode; what could not be read keeps its place and its error.
+
+    Args:
+        network: fitted.
+        stack: images `(H, W, 3)` of any sizes, uint8 or uint16.
+        threshold: on the normalised score.
+
+    Raises:
+        NonFiniteScoreError: if a score or map is not finite.
+    """
+    images = readable(stack)
+    predictions: list[Prediction] = []
+    if images:
+        tensors = [to_tensor(image, network.config.image.size, network.channels) for image in images]
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        predictions = to_prediction(network(torch.stack(tensors)), network.two_stage, sizes, threshold)
+    return in_their_places(stack, predictions)

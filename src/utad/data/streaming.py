@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.errors import ImageReadError, InputError
-from utad.types import Image, Sample
+from utad.types import Image, Prediction, Sample
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -73,16 +73,29 @@ def iterate_stacks(
 
 
 def _fits(image: Image | ImageReadError, stack: Sequence[Read], *, alike: bool) -> bool:
-    images = [other for _, other in stack if not isinstance(other, ImageReadError)]
+    images = readable(stack)
     if isinstance(image, ImageReadError) or not images:
         return True
     pixels = pixels_of(stack) + image.shape[0] * image.shape[1]
     return pixels <= STACK_PIXELS and (not alike or image.shape == images[0].shape)
 
 
+def readable(stack: Sequence[Read]) -> list[Image]:
+    """The images of a stack, `(H, W, 3)` each, without what could not be read."""
+    return [image for _, image in stack if not isinstance(image, ImageReadError)]
+
+
+def in_their_places(
+    stack: Sequence[Read], predictions: Iterable[Prediction]
+) -> list[tuple[Sample, Prediction | ImageReadError]]:
+    """The samples of a stack with the predictions of its readable images, in order, and the errors of the others."""
+    found = iter(predictions)
+    return [(sample, image if isinstance(image, ImageReadError) else next(found)) for sample, image in stack]
+
+
 def pixels_of(stack: Sequence[Read]) -> int:
     """Pixels of the images of a stack."""
-    return sum(image.shape[0] * image.shape[1] for _, image in stack if not isinstance(image, ImageReadError))
+    return sum(image.shape[0] * image.shape[1] for image in readable(stack))
 
 
 def image_or_error(sample: Sample, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image | ImageReadError:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from utad.config import Config, parse_config
 from utad.data.conversion import check_image
-from utad.data.streaming import Read, in_order, iterate_stacks, pixels_of
+from utad.data.streaming import Read, in_order, in_their_places, iterate_stacks, pixels_of, readable
 from utad.errors import ImageReadError, NonFiniteScoreError
 from utad.export.engines import Arrays, Engine
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
@@ -117,8 +117,8 @@ class ExportedDetector:
         for sample, image in stack:
             if not isinstance(image, ImageReadError):
                 check_image(image, name=sample.name)
-        images = [to_8_bit(image) for _, image in stack if not isinstance(image, ImageReadError)]
-        predictions: Iterator[Prediction] = iter(())
+        images = [to_8_bit(image) for image in readable(stack)]
+        predictions: list[Prediction] = []
         if images:
             arrays = self._engine.run(np.stack(images), SCORES, alone=alone)
             if not np.isfinite(arrays["pred_score"]).all() or not np.isfinite(arrays["anomaly_map"]).all():
@@ -126,8 +126,8 @@ class ExportedDetector:
                     f"a score of {', '.join(sample.name for sample, _ in stack)} is not finite: the model does not fit "
                     "these images; retrain it with images like them and export it again"
                 )
-            predictions = (self._prediction(arrays, index, image) for index, image in enumerate(images))
-        return [(sample, image if isinstance(image, ImageReadError) else next(predictions)) for sample, image in stack]
+            predictions = [self._prediction(arrays, index, image) for index, image in enumerate(images)]
+        return in_their_places(stack, predictions)
 
     def _prediction(self, arrays: Arrays, index: int, image: NDArray[np.uint8]) -> Prediction:
         score = float(arrays["pred_score"][index])
