@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench bench-speed bench-peers bench-parity docs clean
+.PHONY: install demo test check bench bench-speed bench-other-libraries bench-parity bench-busy docs clean
 
 install: $(STAMP)
 
@@ -29,18 +29,22 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python docs/render.py
-	@echo 'speed, part by part: make bench-speed; against other packages: make bench-peers; exports against models: make bench-parity'
+	@echo 'also: make bench-speed, bench-other-libraries, bench-parity (exports against models), bench-busy'
 
 bench-speed: $(STAMP)
 	$(BIN)/python benchmarks/speed.py --training
 	$(BIN)/python docs/render.py
 
-bench-peers: $(STAMP)
-	$(BIN)/python benchmarks/peers.py
+bench-other-libraries: $(STAMP)
+	$(BIN)/python benchmarks/other_libraries.py
 	$(BIN)/python docs/render.py
 
 bench-parity: $(STAMP)
 	$(BIN)/python benchmarks/parity.py
+	$(BIN)/python docs/render.py
+
+bench-busy: $(STAMP)
+	$(BIN)/python benchmarks/busy.py
 	$(BIN)/python docs/render.py
 
 docs: $(STAMP)

@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from measuring.folders import run_utad
 from measuring.restoration import restoration_quality
 from utad.data.catalog import open_category
 from utad.detector import UTAD
@@ -25,21 +23,10 @@ from utad.evaluation.provenance import commit, machine, versions
 CATEGORIES = ("brick", "elpv-mono")
 
 
-def run(*arguments: str) -> tuple[dict[str, Any], float]:
-    """Runs `utad ... --json`: its object, and the seconds of wall-clock time."""
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", "from utad.cli import main; main()", *arguments, "--json"],
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    return json.loads(done.stdout), time.perf_counter() - start
-
-
 def measure(category: str, folder: Path) -> dict[str, Any]:
     """One category from images to metrics."""
-    trained, train_seconds = run("train", category, "--output", str(folder / "run"))
-    evaluation, _ = run("evaluate", str(folder / "run"), category, "--output", str(folder / "evaluation"))
+    trained, train_seconds = run_utad("train", category, "--output", str(folder / "run"))
+    evaluation, _ = run_utad("evaluate", str(folder / "run"), category, "--output", str(folder / "evaluation"))
     return {
         "n_train": trained["n_images"],
         "train_seconds": round(train_seconds, 1),

@@ -3,7 +3,7 @@
     python benchmarks/parity.py [CATEGORY ...] --output benchmarks/results/parity.json
 
 Trains the preset on each category, exports it in every format and precision, and scores all test images with each.
-Takes about four minutes a category on two cores. Needs the extras `onnx` and `openvino`, and `bench` for ELPV.
+Takes about four minutes per category on two cores. Needs the extras `onnx` and `openvino`, and `bench` for ELPV.
 `docs/render.py` puts the figures into docs/performance.md.
 """
 

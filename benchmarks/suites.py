@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from utad.evaluation.benchmark import Benchmark, run_benchmark
-from utad.evaluation.matrix import Progress, write_results
+from utad.evaluation.benchmark_runner import Progress, write_results
 from utad.evaluation.methods import METHODS, variants_of
 from utad.evaluation.suites import suite_named
 
@@ -102,7 +102,7 @@ COMPARISONS = {
 
 
 def show(progress: Progress) -> None:
-    """One line a cell."""
+    """One line per cell."""
     cell = progress.cell
     print(progress.done, "/", progress.total, cell.category, cell.method, cell.seed, progress.error or "", flush=True)
 

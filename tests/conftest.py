@@ -13,19 +13,29 @@ TINY = (
     "ie_training.steps=4",
     "expert_training.steps=4",
     "scoring.coreset_size=50",
-    "calibration.corrupted_images=20",
-    "scoring.terms=[input,residual,neighbours]",
+    "calibration.synthetic_anomalies=20",
+    "scoring.components=[input,residual,neighbours]",
     "precision=fp32",
 )
 """Settings under which a detector trains in seconds."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small lose more to waiting for each other's threads than they gain."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def one_seed() -> Iterator[None]:
+    """What a test draws does not depend on the tests before it, nor changes those after it; it may set the threads."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +47,6 @@ def parts(tmp_path_factory):
 @pytest.fixture(scope="session")
 def run(parts, tmp_path_factory):
     """The folder of a finished run on `parts`."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("run") / "run"
     UTAD(overrides=TINY).fit(parts, output=folder)
     return folder

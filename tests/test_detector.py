@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import pickle
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -13,10 +16,19 @@ from PIL import Image
 
 from tests import fabricate
 from tests.conftest import TINY
-from utad import UTAD, Category, Sample
+from utad import UTAD, Category, Sample, load_config
 from utad.data import open_category
 from utad.data.held_out import held_out_block
-from utad.errors import DataError, DatasetError, ImageReadError, InputError, NotFittedError, OutputError, TrainingError
+from utad.errors import (
+    ConfigError,
+    DataError,
+    DatasetError,
+    ImageReadError,
+    InputError,
+    NotFittedError,
+    OutputError,
+    TrainingError,
+)
 
 PIXELS = fabricate.picture(50, 70, seed=77)
 
@@ -54,6 +66,42 @@ def test_the_network_cannot_be_replaced_under_the_detector(detector):
         detector.network_ = None
 
 
+def test_a_change_of_the_network_shows_in_the_next_score(detector):
+    before = scores(detector, [PIXELS])
+    with torch.no_grad():
+        detector.network_.two_stage.ie_net.decoder.to_image[0].bias.add_(1.0)
+    assert scores(detector, [PIXELS]) != before
+
+
+@pytest.mark.parametrize("given", [{"seed": 7}, {"preset": "fast"}, {"overrides": ["image.size=64"]}])
+def test_a_config_with_any_other_setting_is_refused(given):
+    with pytest.raises(ConfigError, match=f"got config together with {next(iter(given))}"):
+        UTAD(config=load_config(), **given)
+    assert UTAD(config=load_config(seed=7)).config.seed == 7
+
+
+def test_it_computes_on_the_device_that_it_is_told(run):
+    assert next(UTAD.load(run, device="cpu").network_.parameters()).device.type == "cpu"
+    assert next(UTAD.load(run, device="meta").network_.parameters()).device.type == "meta"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_that_is_forked_off_after_a_prediction_answers(run):
+    # In a process of its own: the parent has to have computed with two threads.
+    program = (
+        "import sys, multiprocessing, numpy as np\n"
+        "from utad import UTAD\n"
+        "detector, image = UTAD.load(sys.argv[1]), np.full((96, 96), 70, np.uint8)\n"
+        "score = detector.predict(image).pred_score\n"
+        "context = multiprocessing.get_context('fork'); answers = context.Queue()\n"
+        "child = context.Process(target=lambda: answers.put(detector.predict(image).pred_score)); child.start()\n"
+        "assert abs(answers.get(timeout=60) - score) < 1e-4 * max(1, abs(score))\n"
+        "child.join()"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", program, str(run)], check=True, timeout=120, env=environment)
+
+
 def test_a_batch_of_one_scores_as_a_batch_of_eight(detector):
     images = [fabricate.picture(40, 48, seed=seed) for seed in range(8)]
     alone = [p.pred_score for p in detector.predict(images, batch_size=1)]
@@ -67,7 +115,7 @@ def test_a_batch_of_no_image_is_refused(detector, size):
         detector.predict([PIXELS], batch_size=size)
 
 
-def test_cores_that_work_side_by_side_score_as_one(detector):
+def test_the_number_of_threads_does_not_change_the_score(detector):
     images = [fabricate.picture(40, 48, seed=seed) for seed in range(11)]
     expected = detector.predict(images)
     before = torch.get_num_threads()
@@ -109,7 +157,7 @@ def test_a_prediction_has_the_size_of_its_image_and_cannot_be_changed(detector):
     for picture in (prediction.impression, prediction.naive_impression, prediction.reconstruction):
         assert picture.shape == (50, 70, 3)
         assert picture.dtype == np.uint8
-    assert set(prediction.term_maps) == {"input", "residual", "neighbours"}
+    assert set(prediction.component_maps) == {"input", "residual", "neighbours"}
     assert np.array_equal(prediction.pred_mask, prediction.anomaly_map > 0.5)
     assert prediction.pred_label == (prediction.pred_score > prediction.threshold)
     with pytest.raises(FrozenInstanceError):

@@ -63,8 +63,8 @@ def speed_document() -> dict:
         "multiply_adds_per_second": 5e10,
         "peak_memory_mb": 900.4,
         "parts": {
-            "IE-Net": {**part, "multiply_adds": 150_000_000, "floor_ms": 3.0, "ratio": 2.0},
-            "resizing": {**part, "multiply_adds": 0, "floor_ms": 0.0, "ratio": None},
+            "IE-Net": {**part, "multiply_adds": 150_000_000, "roofline_ms": 3.0, "ratio": 2.0},
+            "resizing": {**part, "multiply_adds": 0, "roofline_ms": 0.0, "ratio": None},
         },
     }
     return {
@@ -82,9 +82,9 @@ def speed_document() -> dict:
     }
 
 
-def test_parts_are_shown_with_their_floor_where_they_have_one():
+def test_parts_are_shown_with_their_roofline_where_they_have_one():
     lines = RENDER["speed_parts"](speed_document()).splitlines()
-    assert lines[0].startswith("**`fast`, scoring, batch 1**: 50 billion multiply-adds a second")
+    assert lines[0].startswith("**`fast`, scoring, batch 1**: 50 billion multiply-adds per second")
     assert "| IE-Net | 6.00 | 5.50 to 7.25 | 30 | 150.0 | 3.00 | 2.00 |" in lines
     assert "| resizing | 6.00 | 5.50 to 7.25 | 30 | – | – | – |" in lines
     assert lines[-1] == "Threads: 2; 2 cores of an Abacus, PyTorch 9.9, commit 0123456789."
@@ -113,17 +113,17 @@ def test_exports_stand_below_the_detector_they_were_made_of():
     ]
 
 
-def test_peers_are_sorted_and_failures_named():
+def test_methods_of_other_libraries_are_sorted_and_failures_named():
     times = {"quartiles_ms": [1.0, 2.0], "n": 30}
     own = {"family": "utad", "preset": "fast", "runtime": "eager", "precision": "fp32"}
     document = {
         **speed_document(),
         "note": "Speed only.",
-        "peer_versions": {"anomalib": "2"},
+        "other_versions": {"anomalib": "2"},
         "methods": {"DRAEM": {**times, "median_ms": 2000.0}, "fast-eager-fp32": {**own, **times, "median_ms": 40.0}},
         "failures": {"STFPM": "OSError: no internet"},
     }
-    lines = RENDER["peers"](document).splitlines()
+    lines = RENDER["other_libraries"](document).splitlines()
     assert lines[2] == "| utad `fast`, eager fp32 | 40.0 | 1.0 to 2.0 | 30 |"
     assert lines[3].startswith("| DRAEM | 2000.0 |")
     assert lines[-1] == "Failed: STFPM (OSError: no internet)."

@@ -16,7 +16,9 @@ from safetensors.torch import save_file
 
 from utad import model_file
 from utad.errors import ModelFileError, OutputError
-from utad.model_file import MODEL_NAME, find_model, read_model, write_model
+from utad.model_file import read_model, write_model
+from utad.models.migration import FORMAT_VERSION
+from utad.run_folder import MODEL_NAME, find_model
 
 MANIFEST = {"config": {"preset": "fast", "image": {"size": 64}}, "threshold": 0.25, "note": "größer"}
 
@@ -67,7 +69,7 @@ def test_a_model_is_read_as_it_was_written(model):
         assert stored.tensors[name].dtype == tensor.dtype
         assert torch.equal(stored.tensors[name], tensor), name
     assert {key: stored.manifest[key] for key in MANIFEST} == MANIFEST
-    assert stored.manifest["format"] == 2
+    assert stored.manifest["format"] == FORMAT_VERSION
     assert stored.manifest["versions"]["torch"] == version("torch")
 
 
@@ -141,15 +143,15 @@ def test_a_checkpoint_of_torch_is_refused_by_name_and_never_run(tmp_path, zipped
 def test_a_newer_format_is_refused_naming_both_versions(tmp_path, monkeypatch):
     path = tmp_path / MODEL_NAME
     with monkeypatch.context() as newer:
-        newer.setattr(model_file, "FORMAT_VERSION", 3)
+        newer.setattr(model_file, "FORMAT_VERSION", 4)
         newer.setattr(model_file, "version", lambda package: "9.8.7")
         write_model(path, MANIFEST, tensors())
     with pytest.raises(ModelFileError) as caught:
         read_model(path)
     message = str(caught.value)
-    assert "model format 3 (written by utad 9.8.7)" in message
+    assert "model format 4 (written by utad 9.8.7)" in message
     assert f"utad {version('utad')}" in message
-    assert "formats up to 2: update utad" in message
+    assert "formats up to 3: update utad" in message
 
 
 @pytest.mark.parametrize("manifest", ["[]", "{}", "no json", '{"format": "2"}', '{"format": 2}', '{"format": null}'])
@@ -178,7 +180,7 @@ def test_what_is_not_finite_is_never_saved(model, value, dtype):
     assert model.read_bytes() == before
 
 
-def test_a_place_that_cannot_be_written_is_named(model):
+def test_a_path_that_cannot_be_written_is_named(model):
     before = model.read_bytes()
     with pytest.raises(OutputError) as caught:
         write_model(model / "below.safetensors", MANIFEST, tensors())

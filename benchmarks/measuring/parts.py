@@ -12,159 +12,136 @@ import torch
 from torch import Tensor
 
 from measuring.subjects import camera_images
-from measuring.timing import (
-    Action,
-    alternate,
-    matrix_product,
-    multiply_add_rate,
-    multiply_adds,
-    summary,
-    with_floor,
-)
+from measuring.timing import Action, alternate, gemm, multiply_add_rate, multiply_adds, summary, with_roofline
 from utad import UTAD
 from utad.config import Config, load_config
 from utad.data.reading import load_image
 from utad.data.tensors import to_tensor
-from utad.detector import AT_ONCE
 from utad.models.build import build_critics, build_two_stage
-from utad.prediction import to_prediction
-from utad.scoring.features import StageFeatures
-from utad.scoring.measurement import CalibratedMeasurement
-from utad.scoring.network import DetectorNetwork
-from utad.scoring.terms import term_vectors
+from utad.models.two_stage import Images
+from utad.scoring import torch_engine
+from utad.scoring.measurement import CalibratedMeasurement, Measurement
+from utad.scoring.torch_engine import MAX_BATCH
 from utad.training.batches import StepBatches
 from utad.training.expert_stage import ExpertStage
 from utad.training.ie_stage import IEStage
 from utad.training.precision import training_precision
 from utad.training.stage import Stage
-from utad.types import Sample
+from utad.types import EngineResult, Sample
 
 WHOLE = "whole"
 TRAINING_IMAGES = 32
 
 
-def count_scoring(model: str, files: list[str]) -> dict[str, int]:
-    """Multiply-adds an image of every part of scoring, as the networks were trained.
-
-    In the form that scores, kernels are surrounded by zeros where that takes no longer; those are not counted. Called
-    in a process of its own, since counting changes how many cores torch computes on.
+def time_scoring(model: str, files: list[str], rounds: int) -> dict[str, Any]:
+    """Times every part of scoring one batch of the given files in PyTorch, and the whole.
 
     Args:
-        model: a model file.
-        files: of the images.
-    """
-    detector = UTAD.load(model)
-    assert detector.network_ is not None
-    actions = scoring_actions(detector, detector.network_, [Path(file) for file in files])
-    return {name: multiply_adds(action) // len(files) for name, action in actions.items()}
-
-
-def time_scoring(model: str, files: list[str], rounds: int, counts: dict[str, int]) -> dict[str, Any]:
-    """Times every part of scoring one batch of the given files, and the whole.
-
-    Args:
-        model: a model file.
+        model: a model file or the folder of a run.
         files: of the images; their number is the batch size.
         rounds: timed repetitions.
-        counts: what `count_scoring` gives.
 
     Returns:
         `threads`, `multiply_adds_per_second` and `parts`, per image.
     """
-    detector = UTAD.load(model)
-    assert detector.network_ is not None
-    actions = scoring_actions(detector, detector.network_.for_scoring(), [Path(file) for file in files])
-    images = len(files)
-    samples = [Sample(file, load_image(Sample(file, Path(file)))) for file in files]
-    actions[WHOLE] = _inference(lambda: list(detector.predict_samples(samples, batch_size=images)))
-    return _timed(actions, counts, rounds, images=images)
+    return _timed(scoring_actions(UTAD.load(model), [Path(file) for file in files]), rounds, images=len(files))
 
 
-def scoring_actions(detector: UTAD, network: DetectorNetwork, files: list[Path]) -> dict[str, Action]:
-    """One action a part, on inputs that were made beforehand; `whole` is everything between image and map.
+def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
+    """One action per part, on inputs that were made beforehand; `whole` is everything between image and map.
 
-    Terms are within the measurement, which adds their scaling, enlarging and averaging. The pictures are made when
-    somebody looks at them, and x_hat with them where no term compares it.
+    Components are within the measurement, which adds scores, enlarging and averaging. Restored images are brought to
+    the size of the image on demand, and x_hat is restored with them where no component compares it.
 
     Args:
         detector: fitted.
-        network: of the detector, as it was trained or in the form that scores.
         files: of the images.
     """
+    network = detector.network_
+    assert network is not None
+    stages, measurement, side = network.two_stage, network.measurement, network.size
     stored = [Sample(file.name, file) for file in files]
     images = [load_image(sample) for sample in stored]
-    side = detector.config.image.size
+    in_memory = [Sample(file.name, image) for file, image in zip(files, images, strict=True)]
 
     def resize() -> Tensor:
         return torch.stack([to_tensor(image, side, network.channels) for image in images])
 
-    # The detector has the networks look at a few images at a time; so do the parts.
-    batches = torch.split(resize(), AT_ONCE)
+    # The engine has the networks look at a few images at a time; so do the parts.
+    batches = torch.split(resize(), MAX_BATCH)
     with torch.inference_mode():
         detections = [network(batch) for batch in batches]
-        restored = [network.restore(batch) for batch in batches]
-    sizes = [(image.shape[0], image.shape[1]) for image in images]
-    stages, measurement = network.two_stage, network.measurement
+        restored: list[Images] = [detection.images for detection in detections]
+        features = [network.features(batch) for batch in restored]
+
+    def post_process() -> list[EngineResult]:
+        return [
+            torch_engine._result(detections[index // MAX_BATCH], stages, index % MAX_BATCH, image.shape[:2])
+            for index, image in enumerate(images)
+        ]
+
     parts: dict[str, Action] = {
         "decoding": lambda: [load_image(sample) for sample in stored],
         "resizing": resize,
         "IE-Net": lambda: [stages.ie_net(batch) for batch in batches],
-        "Expert-Net, m_hat": lambda: [stages.naive(images.image, images.impression) for images, _ in restored],
-        "Expert-Net, x_hat": lambda: [stages.reconstruct(images.image, images.impression) for images, _ in restored],
-        f"backbone, {len(measurement.needed)} images stacked": lambda: [
-            network.features(images)[0] for images, _ in restored
+        **{
+            f"Expert-Net, {symbol}": lambda name=name: [
+                stages.restored(batch["image"], batch["impression"], (name,)) for batch in restored
+            ]
+            for symbol, name in (("m_hat", "naive_impression"), ("x_hat", "reconstruction"))
+        },
+        f"backbone, {len(measurement.compared)} images in one batch": lambda: [
+            network.features(batch) for batch in restored
         ],
         "backbone, one image": lambda: [network.backbone(batch) for batch in batches],
-        **_term_actions(network, [features for _, features in restored]),
-        "measurement with all terms": lambda: [measurement(features, side) for _, features in restored],
-        "post-processing": lambda: [
-            to_prediction(detection, stages, sizes[AT_ONCE * place : AT_ONCE * (place + 1)], detector.threshold)
-            for place, detection in enumerate(detections)
-        ],
-        "pictures, with the image left to restore": lambda: [
-            (prediction.impression, prediction.naive_impression, prediction.reconstruction)
-            for place, detection in enumerate(detections)
-            for prediction in to_prediction(
-                detection, stages, sizes[AT_ONCE * place : AT_ONCE * (place + 1)], detector.threshold
-            )
-        ],
-        WHOLE: lambda: [network(batch) for batch in batches],
+        **_component_actions(measurement, features),
+        "measurement, all components": lambda: [measurement(batch, side) for batch in features],
+        "post-processing": post_process,
+        "restored images, on demand": lambda: [dict(result.pictures) for result in post_process()],
+        WHOLE: lambda: list(detector.predict_samples(in_memory, batch_size=len(files))),
     }
     return {name: _inference(action) for name, action in parts.items()}
 
 
-def count_training(preset: str) -> dict[str, int]:
-    """Multiply-adds an image of each part of training; called in a process of its own, as `count_scoring`."""
-    config = load_config(preset)
-    with _without_trainer():
-        actions = training_actions(config)
-        return {name: multiply_adds(action) // config.ie_training.batch_size for name, action in actions.items()}
+def _component_actions(measurement: Measurement, features: list[list[Images]]) -> dict[str, Action]:
+    if not isinstance(measurement, CalibratedMeasurement):
+        return {}
+    return {
+        f"component {name}": lambda component=component: [component(batch) for batch in features]
+        for name, component in measurement.components.items()
+    }
 
 
-def time_training(preset: str, rounds: int, counts: dict[str, int]) -> dict[str, Any]:
+def _inference(action: Action) -> Action:
+    def run() -> object:
+        with torch.inference_mode():
+            return action()
+
+    return run
+
+
+def time_training(preset: str, rounds: int) -> dict[str, Any]:
     """Times the preparation of a batch and an optimiser step of both stages, as Lightning makes them.
 
     Args:
         preset: whose networks are trained.
         rounds: timed repetitions.
-        counts: what `count_training` gives.
 
     Returns:
         As `time_scoring`, with the precision of training.
     """
     config = load_config(preset)
-    precision = training_precision(config)
-    actions = training_actions(config)
+    precision, batch = training_precision(config), config.ie_training.batch_size
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
     with _without_trainer():
-        timed = _timed(actions, counts, rounds, images=config.ie_training.batch_size, dtype=dtype)
-    return {**timed, "precision": precision, "batch": config.ie_training.batch_size}
+        timed = _timed(training_actions(config), rounds, images=batch, dtype=dtype)
+    return {**timed, "precision": precision, "batch": batch}
 
 
 @contextmanager
 def _without_trainer() -> Iterator[None]:
     with warnings.catch_warnings():
-        # A stage logs its terms to its trainer; here it has none.
+        # A stage logs its losses to its trainer; here it has none.
         warnings.filterwarnings("ignore", message=".*self.log.*")
         yield
 
@@ -209,33 +186,15 @@ def _step(stage: Stage, batch: Tensor, precision: str) -> Action:
 
 
 def _timed(
-    actions: dict[str, Action], counts: dict[str, int], rounds: int, *, images: int, dtype: torch.dtype = torch.float32
+    actions: dict[str, Action], rounds: int, *, images: int, dtype: torch.dtype = torch.float32
 ) -> dict[str, Any]:
-    seconds = alternate({**actions, "matrix product": matrix_product(dtype)}, rounds)
-    rate = multiply_add_rate(seconds.pop("matrix product"))
+    counts = {name: multiply_adds(action) // images for name, action in actions.items()}
+    seconds = alternate({**actions, "GEMM": gemm(dtype)}, rounds)
+    rate = multiply_add_rate(seconds.pop("GEMM"))
     return {
         "threads": torch.get_num_threads(),
         "multiply_adds_per_second": round(rate),
         "parts": {
-            name: with_floor(summary(values, images=images), counts[name], rate) for name, values in seconds.items()
+            name: with_roofline(summary(values, images=images), counts[name], rate) for name, values in seconds.items()
         },
     }
-
-
-def _term_actions(network: DetectorNetwork, batches: list[tuple[StageFeatures, ...]]) -> dict[str, Action]:
-    measurement = network.measurement
-    if not isinstance(measurement, CalibratedMeasurement):
-        return {}
-
-    def action(name: str) -> Action:
-        return lambda: [measurement.terms[name](term_vectors(name, features)) for features in batches]
-
-    return {f"term {name}": action(name) for name in measurement.vector_names}
-
-
-def _inference(action: Action) -> Action:
-    def run() -> object:
-        with torch.inference_mode():
-            return action()
-
-    return run

@@ -7,24 +7,23 @@ from typing import Any
 import numpy as np
 import torch
 from skimage.metrics import structural_similarity
-from torch import Tensor
 
 from utad.data.loading import load_images
 from utad.data.reading import load_image
 from utad.data.synthesis import DEFECTS, add_defect
 from utad.detector import UTAD
-from utad.models.two_stage import Restoration
+from utad.models.two_stage import ImageName, Images
 from utad.types import Category, Sample
 
-PICTURES = {"x_hat": "reconstruction", "m": "impression", "m_hat": "naive_impression"}
+SYMBOLS: dict[str, ImageName] = {"x_hat": "reconstruction", "m": "impression", "m_hat": "naive_impression"}
 
 
 def restoration_quality(detector: UTAD, category: Category, *, limit: int = 60, seed: int = 0) -> dict[str, Any]:
     """Figures of x_hat, m and m_hat on normal test images.
 
-    A synthetic defect is put into each image. Of a picture p made from the image with and without it, the share that
-    survives is |p(with) - p(without)| over |x(with) - x(without)|, summed over the pixels of the defect: 0 where the
-    defect is gone, 1 where it is kept.
+    A synthetic defect is put into each image. Of a restored image p made with and without it, the share that survives
+    is |p(with) - p(without)| over |x(with) - x(without)|, summed over the pixels of the defect: 0 where the defect is
+    gone, 1 where it is kept.
 
     Args:
         detector: fitted.
@@ -43,18 +42,18 @@ def restoration_quality(detector: UTAD, category: Category, *, limit: int = 60, 
         clean.append(Sample(sample.name, image))
         broken.append(Sample(sample.name, defect.image))
     before, after = _restored(detector, clean), _restored(detector, broken)
-    change = (after.image - before.image).abs()
+    change = (after["image"] - before["image"]).abs()
     inside = change > 1 / 255
     result: dict[str, Any] = {"n_images": len(chosen)}
-    for name, field in PICTURES.items():
-        one, other = getattr(before, field), getattr(after, field)
+    for symbol, name in SYMBOLS.items():
+        one, other = before[name], after[name]
         likeness = [
             structural_similarity(x.numpy(), p.numpy(), channel_axis=0, data_range=1.0)
-            for x, p in zip(before.image, one, strict=True)
+            for x, p in zip(before["image"], one, strict=True)
         ]
         kept = ((other - one).abs() * inside).sum() / (change * inside).sum()
-        result[name] = {
-            "l1": round(float((one - before.image).abs().mean()), 4),
+        result[symbol] = {
+            "l1": round(float((one - before["image"]).abs().mean()), 4),
             "ssim": round(float(np.mean(likeness)), 4),
             "defect_kept": round(float(kept), 4),
         }
@@ -62,13 +61,9 @@ def restoration_quality(detector: UTAD, category: Category, *, limit: int = 60, 
 
 
 @torch.inference_mode()
-def _restored(detector: UTAD, samples: list[Sample]) -> Restoration:
+def _restored(detector: UTAD, samples: list[Sample]) -> Images:
     network = detector.network_
     assert network is not None
     images = load_images(samples, size=detector.config.image.size, channels=network.channels).images
     parts = [network.two_stage(batch) for batch in torch.split(images, 4)]
-
-    def joined(field: str) -> Tensor:
-        return torch.cat([getattr(part, field) for part in parts])
-
-    return Restoration(*(joined(f) for f in ("image", "reconstruction", "impression", "naive_impression", "latent")))
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -67,10 +67,13 @@ def link_files(files: list[Path], folder: Path, count: int) -> Path:
     return folder
 
 
-def fit_for_timing(preset: str, model: Path) -> Path:
-    """Fits a detector with two steps a stage, which changes no time of scoring, and calibrates it in full."""
+def fit_for_timing(preset: str, run: Path) -> Path:
+    """Fits a detector with two steps per stage, which changes no time of scoring, and calibrates it in full.
+
+    Args:
+        preset: of the detector.
+        run: the folder to write to.
+    """
     short = [f"{stage}.{key}" for stage in ("ie_training", "expert_training") for key in ("epochs=null", "steps=2")]
-    detector = UTAD(preset, overrides=short)
-    detector.fit(samples_of(camera_images(CALIBRATION_IMAGES)))
-    detector.save(model)
-    return model
+    UTAD(preset, overrides=short).fit(samples_of(camera_images(CALIBRATION_IMAGES)), output=run)
+    return run

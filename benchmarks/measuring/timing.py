@@ -1,4 +1,4 @@
-"""Clocks, memory, and the arithmetic floor."""
+"""Clocks, memory, and the arithmetic roofline."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-MATRIX_SIDE = 2048
-"""Side of the product whose rate the floor rests on: large enough to leave the caches and to fill the vector units."""
+GEMM_SIDE = 2048
+"""Side of the GEMM whose rate the roofline rests on: large enough to leave the caches and to fill the vector units."""
 
 Action = Callable[[], object]
 
 
 def summary(seconds: Sequence[float], *, images: int = 1) -> dict[str, Any]:
-    """Median and quartiles in milliseconds an image, and how many repetitions they rest on.
+    """Median and quartiles in milliseconds per image, and how many repetitions they rest on.
 
     Args:
         seconds: one for each repetition.
@@ -56,38 +56,33 @@ def alternate(actions: Mapping[str, Action], rounds: int, *, warm_up: int = 2) -
 
 
 def multiply_adds(action: Action) -> int:
-    """Multiply-adds of the convolutions and matrix products of one call; elementwise work is not counted.
-
-    On one core, since the counter sees what its own thread computes and nothing of others.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with FlopCounterMode(display=False) as counter:
-            action()
-    finally:
-        torch.set_num_threads(threads)
+    """Multiply-adds of the convolutions and matrix products of one call; elementwise work is not counted."""
+    with FlopCounterMode(display=False) as counter:
+        action()
     return counter.get_total_flops() // 2
 
 
-def matrix_product(dtype: torch.dtype = torch.float32) -> Action:
-    """The product that sets the rate, into memory that is there already: fetching pages is no arithmetic."""
+def gemm(dtype: torch.dtype = torch.float32) -> Action:
+    """The GEMM (large matrix product) that sets the rate.
+
+    It writes into memory that is there already: fetching pages is no arithmetic.
+    """
     generator = torch.Generator().manual_seed(0)
-    left, right = (torch.randn(MATRIX_SIDE, MATRIX_SIDE, generator=generator).to(dtype) for _ in range(2))
-    product = torch.empty(MATRIX_SIDE, MATRIX_SIDE, dtype=dtype)
+    left, right = (torch.randn(GEMM_SIDE, GEMM_SIDE, generator=generator).to(dtype) for _ in range(2))
+    product = torch.empty(GEMM_SIDE, GEMM_SIDE, dtype=dtype)
     return lambda: torch.mm(left, right, out=product)
 
 
 def multiply_add_rate(seconds: Sequence[float]) -> float:
-    """Multiply-adds a second of `matrix_product`, from its median."""
-    return MATRIX_SIDE**3 / statistics.median(seconds)
+    """Multiply-adds per second of `gemm`, from its median."""
+    return GEMM_SIDE**3 / statistics.median(seconds)
 
 
-def with_floor(timing: Mapping[str, Any], count: int, rate: float) -> dict[str, Any]:
-    """A summary with its count of multiply-adds an image, the time they take at the rate, and the ratio of both."""
-    floor = 1000 * count / rate
-    ratio = round(timing["median_ms"] / floor, 2) if count else None
-    return {**timing, "multiply_adds": count, "floor_ms": round(floor, 4), "ratio": ratio}
+def with_roofline(timing: Mapping[str, Any], count: int, rate: float) -> dict[str, Any]:
+    """A summary with its count of multiply-adds per image, the time they take at the rate, and the ratio of both."""
+    roofline = 1000 * count / rate
+    ratio = round(timing["median_ms"] / roofline, 2) if count else None
+    return {**timing, "multiply_adds": count, "roofline_ms": round(roofline, 4), "ratio": ratio}
 
 
 def peak_memory_mb() -> float:

@@ -1,8 +1,8 @@
-"""Times a detector, eager or exported, on images in memory: `utad_worker.py MODEL IMAGES.npy [--exported]`.
+"""Times a detector on images in memory: `utad_worker.py MODEL IMAGES.npy [--eager]`.
 
-It scores one image, or all of them as one batch; with torch it also computes the product that the floor rests on.
-
-An exported detector is loaded and run without importing torch.
+It scores one image, or all of them as one batch, by the default route, or in PyTorch with `--eager`; where torch is
+imported it also computes the GEMM that the roofline rests on. It uses nothing that an earlier utad lacks, so that
+PYTHONPATH may name the source tree of one.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ import numpy as np
 
 from measuring.answering import answer, private_stdout
 
-SCORE, SCORE_ALL, PRODUCT = "score", "score all", "matrix product"
+SCORE, SCORE_ALL, GEMM = "score", "score all", "GEMM"
 
 
-def load(model: Path, *, exported: bool) -> Any:
-    """The detector, through the runtime that is asked for."""
-    if exported:
-        from utad import load_detector
+def load(model: Path, *, eager: bool) -> Any:
+    """The detector, through the route that is asked for."""
+    if eager:
+        from utad import UTAD
 
-        return load_detector(model)
-    from utad import UTAD
+        return UTAD.load(model)
+    from utad import load_detector
 
-    return UTAD.load(model)
+    return load_detector(model)
 
 
 def main() -> None:
     """Loads, announces, answers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, help="a model file, the folder of a run, or an exported folder")
     parser.add_argument("images", type=Path)
-    parser.add_argument("--exported", action="store_true")
+    parser.add_argument("--eager", action="store_true", help="score in PyTorch")
     arguments = parser.parse_args()
     answers = private_stdout()
     from utad.types import Sample
 
-    detector = load(arguments.model, exported=arguments.exported)
+    detector = load(arguments.model, eager=arguments.eager)
     samples = [Sample(str(index), image) for index, image in enumerate(np.load(arguments.images))]
     turns = itertools.cycle(samples)
     facts: dict[str, Any] = {"torch_imported": "torch" in sys.modules}
@@ -52,9 +52,9 @@ def main() -> None:
         SCORE_ALL: lambda: list(detector.predict_samples(samples, batch_size=len(samples))),
     }
     if "torch" in sys.modules:
-        from measuring.timing import matrix_product
+        from measuring.timing import gemm
 
-        actions[PRODUCT] = matrix_product()
+        actions[GEMM] = gemm()
     answer(answers, actions, **facts)
 
 

@@ -22,6 +22,27 @@ class WorkerError(RuntimeError):
     """A worker ended or could not do what it was asked to."""
 
 
+def environment_of(source: Path | None) -> dict[str, str]:
+    """The environment of a process that imports these scripts, and the utad of a source tree, if one is given."""
+    folders = [str(HERE.parent), str(source.resolve() / "src") if source else "", os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A detector to time.
+
+    Attributes:
+        path: the folder of a run, a model file or an exported folder.
+        eager: scored in PyTorch, whatever graph is there.
+        source: the source tree whose utad scores it; None for the installed one.
+    """
+
+    path: Path
+    eager: bool = False
+    source: Path | None = None
+
+
 class Worker:
     """One process that answers.
 
@@ -29,15 +50,18 @@ class Worker:
         script: file in this folder.
         arguments: of the script.
         python: of the environment to run it in.
+        source: the source tree whose utad it imports; None for the installed one.
     """
 
-    def __init__(self, script: str, arguments: Sequence[str], python: str = sys.executable) -> None:
+    def __init__(
+        self, script: str, arguments: Sequence[str], python: str = sys.executable, *, source: Path | None = None
+    ) -> None:
         self._process = subprocess.Popen(
             [python, str(HERE / script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])},
+            env=environment_of(source),
         )
         self.script = script
         self.facts = self._read()
@@ -110,20 +134,21 @@ def take_turns(methods: Sequence[Method], rounds: int) -> tuple[dict[str, list[f
 
 
 def start_utad(
-    given: Mapping[str, tuple[Path, bool]], images: Path, stack: ExitStack
+    detectors: Mapping[str, Detector], images: Path, stack: ExitStack
 ) -> tuple[dict[str, Worker], dict[str, str]]:
     """A process for each detector, and the reasons of those that could not be loaded.
 
     Args:
-        given: by name, the model or exported folder, and whether it is exported.
+        detectors: by name.
         images: file of the images that are scored.
         stack: ends the processes.
     """
     workers: dict[str, Worker] = {}
     failures: dict[str, str] = {}
-    for name, (path, exported) in given.items():
+    for name, detector in detectors.items():
+        arguments = [str(detector.path), str(images), *(["--eager"] if detector.eager else [])]
         try:
-            worker = Worker("utad_worker.py", [str(path), str(images), *(["--exported"] if exported else [])])
+            worker = Worker("utad_worker.py", arguments, source=detector.source)
         except WorkerError as error:
             failures[name] = str(error)
         else:

@@ -20,7 +20,7 @@ from utad.errors import UTADError
 if TYPE_CHECKING:
     from utad.config import Config, load_config
     from utad.detector import UTAD
-    from utad.export.loading import load_detector
+    from utad.loading import load_detector
     from utad.types import Category, Prediction, Sample
 
 __version__ = "0.1.0"
@@ -45,7 +45,7 @@ _WHERE = {
     "Prediction": "utad.types",
     "Sample": "utad.types",
     "load_config": "utad.config",
-    "load_detector": "utad.export.loading",
+    "load_detector": "utad.loading",
 }
 
 

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self
 
-import numpy as np
-import PIL.Image
 import torch
 
-from utad.allocator import keep_buffers
-from utad.config import Config, load_config, parse_config
+from utad.config import Config, load_config, parse_config, with_present_names
 from utad.data.held_out import held_out_block
 from utad.data.loading import LoadedImages, load_images
-from utad.data.streaming import iterate_stacks, pixels_of
-from utad.errors import ImageReadError, NotFittedError, TrainingError
-from utad.inputs import Input, check_batch_size, iterate_samples, normal_samples, predictions_of
-from utad.model_file import MODEL_NAME, read_model, write_model
+from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError
+from utad.inputs import Input, iterate_samples, normal_samples
+from utad.model_file import read_model, write_model
 from utad.models.migration import upgrade
-from utad.prediction import predict_stack
-from utad.run_folder import prepare_run_folder, write_config
-from utad.scoring.cores import over_cores
+from utad.predictor import Predictor
+from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, is_run_folder, prepare_run_folder, write_config
+from utad.scoring.calibration import calibrate
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation, fit_normalisation
-from utad.thresholds import Recalibration, recalibrate_labelled
+from utad.scoring.torch_engine import TorchEngine
+from utad.thresholds import Recalibration
 from utad.training.fit import train_two_stage
-from utad.types import Category, Prediction, Sample
+from utad.types import Category
 
 _LOGGER = logging.getLogger(__name__)
-
-AT_ONCE = 4
-"""Images in the networks at a time: more of them leave the caches, which costs more than it saves, and take memory."""
-
-_Outcome = tuple[Sample, Prediction | ImageReadError]
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,7 @@ class FitReport:
         n_images: normal images used.
         n_held_out: of these, left out of the training of the networks.
         n_skipped: damaged images left out altogether.
-        seconds: from the first file to the model.
+        seconds: from the first file to the model, the exported graph included.
         stage_seconds: of each stage's training.
         model: the file written, if an output folder was given.
     """
@@ -67,23 +58,23 @@ class FitReport:
         return values
 
 
-class UTAD:
-    """Unsupervised two-stage anomaly detection.
+class UTAD(Predictor):
+    """Unsupervised two-stage anomaly detection, scored in PyTorch.
 
     Args:
         preset: `fast`, `balanced`, `paper` or `paper-small`.
-        config: a whole config instead of a preset.
+        config: a whole config instead of preset, overrides and seed.
         overrides: `section.key=value`, on top of the preset.
         seed: replaces the preset's seed; 0 is a seed like any other.
+        threads: that read images; how many compute is torch's setting (`torch.set_num_threads`).
 
     Attributes:
         config: the resolved config.
         threshold: on normalised scores; 0.5 unless calibrated otherwise.
-        network_: the fitted network, after `fit` or `load`, as it was trained; scores come from a faster form of it.
         report_: what `fit` came to; None for a loaded detector.
 
     Raises:
-        ConfigError: if a setting is wrong.
+        ConfigError: if a setting is wrong, or `config` comes with any other setting.
 
     Example:
         >>> from utad import UTAD
@@ -93,16 +84,20 @@ class UTAD:
 
     def __init__(
         self,
-        preset: str = "fast",
+        preset: str | None = None,
         *,
         config: Config | None = None,
         overrides: Sequence[str] = (),
         seed: int | None = None,
+        threads: int | None = None,
     ) -> None:
-        self.config = config if config is not None else load_config(preset, overrides=overrides, seed=seed)
-        self.threshold = 0.5
+        given = {"preset": preset is not None, "overrides": bool(overrides), "seed": seed is not None}
+        if config is not None and any(given.values()):
+            names = " and ".join(name for name, there in given.items() if there)
+            raise ConfigError(f"got config together with {names}: a config is complete, give the one or the other")
+        self.config = config if config is not None else load_config(preset or "fast", overrides=overrides, seed=seed)
+        super().__init__(max_pixels=self.config.image.max_pixels, threads=threads)
         self._network: DetectorNetwork | None = None
-        self._scoring: DetectorNetwork | None = None
         self.report_: FitReport | None = None
 
     def fit(
@@ -114,16 +109,18 @@ class UTAD:
         replace: bool = False,
         skip_bad: bool = False,
         progress: bool = False,
+        graph: bool = True,
     ) -> Self:
         """Trains on normal images.
 
         Args:
             data: a folder, the name of a data set, a category, or images.
-            output: the folder for model, config, metrics and checkpoints; None keeps nothing on disk.
+            output: the folder for model, graph, config, metrics and checkpoints; None keeps nothing on disk.
             resume: go on with an interrupted run in `output`.
             replace: delete an earlier run in `output` first.
             skip_bad: leave damaged images out instead of stopping.
             progress: show a progress bar.
+            graph: write the exported graph beside the model too, as `save` does.
 
         Raises:
             DatasetError: naming every damaged image, or if there are none.
@@ -131,7 +128,6 @@ class UTAD:
             TrainingError: if training fails, or the run to resume is another one.
         """
         start = time.perf_counter()
-        keep_buffers()
         directory = Path(output) if output is not None else None
         if directory is not None:
             prepare_run_folder(directory, self.config, resume=resume, replace=replace)
@@ -146,9 +142,12 @@ class UTAD:
             resume=resume,
             progress=progress,
         )
-        network.calibrate(loaded.images, trained_on)
-        self._use(network)
+        calibrate(network, loaded.images, trained_on, self.config)
+        self._use(network.eval())
         self.threshold = 0.5
+        if directory is not None:
+            write_config(directory, self.config)
+            self.save(directory, graph=graph)
         self.report_ = FitReport(
             n_images=len(loaded.images),
             n_held_out=int((~trained_on).sum()),
@@ -157,117 +156,88 @@ class UTAD:
             stage_seconds=report.seconds,
             model=directory / MODEL_NAME if directory is not None else None,
         )
-        if directory is not None:
-            write_config(directory, self.config)
-            self.save(directory / MODEL_NAME)
         return self
 
-    @overload
-    def predict(
-        self, inputs: str | Path | PIL.Image.Image | np.ndarray[Any, Any] | torch.Tensor, *, batch_size: int = 8
-    ) -> Any: ...
-
-    @overload
-    def predict(self, inputs: Sample, *, batch_size: int = 8) -> Prediction: ...
-
-    @overload
-    def predict(self, inputs: Iterable[Input], *, batch_size: int = 8) -> list[Prediction]: ...
-
-    def predict(self, inputs: Any, *, batch_size: int = 8) -> Prediction | list[Prediction]:
-        """Scores images: one gives a `Prediction`, several (a batch, a list, a folder) give a list.
-
-        Args:
-            inputs: paths, PIL images, arrays (HWC, uint8 or float in [0, 1]), tensors (NCHW or CHW, [0, 1]).
-            batch_size: images scored together; at most four in any case; each core has its own.
-
-        Raises:
-            ImageReadError: naming the file that cannot be read.
-            InputError: if an input is not an image, or `batch_size` is below 1.
-        """
-        outcomes = self.predict_samples(list(iterate_samples(inputs)), batch_size=batch_size)
-        return predictions_of(inputs, outcomes)
-
-    def predict_samples(self, samples: Sequence[Sample], *, batch_size: int = 8) -> Iterator[_Outcome]:
-        """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
-        self._fitted()
-        network = self._scoring
-        assert network is not None
-        check_batch_size(batch_size)
-        keep_buffers()
-        size = min(batch_size, AT_ONCE)
-        stacks = iterate_stacks(samples, size, max_pixels=self.config.image.max_pixels)
-        predict, count = partial(predict_stack, network, threshold=self.threshold), -(-len(samples) // size)
-        for outcomes in over_cores(predict, stacks, count=count, pixels=pixels_of):
-            yield from outcomes
-
-    def calibrate(self, normal: Iterable[Input], *, fpr: float = 0.01) -> Recalibration:
+    def calibrate(
+        self, normal: Iterable[Input], *, fpr: float = 0.01, scored_by: Predictor | None = None
+    ) -> Recalibration:
         """Sets normalisation and threshold anew from normal images, such as those of another camera.
 
         Args:
             normal: normal images that the detector was not trained on.
             fpr: share of normal images above the threshold.
+            scored_by: a faster form of this detector that scores the images.
         """
-        raw = [prediction.raw_score for prediction in self.predict(list(iterate_samples(normal)))]
-        self._fitted().calibration.set_image(fit_normalisation(torch.tensor(raw, dtype=torch.float64), fpr))
+        predictor = scored_by if scored_by is not None else self
+        raw = [prediction.raw_score for prediction in predictor.predict(list(iterate_samples(normal)))]
+        self._fitted().normalisation.set_image(fit_normalisation(torch.tensor(raw, dtype=torch.float64), fpr))
         self.threshold = 0.5
         return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw))
 
-    def calibrate_labelled(self, samples: Sequence[Sample], *, target: str = "f1") -> Recalibration:
-        """Sets the threshold from labelled images, to the best F1 or to a recall.
+    def save(self, path: Path | str, *, graph: bool = True) -> None:
+        """Writes the whole detector to one safetensors file, atomically.
 
         Args:
-            samples: normal and anomalous images; those without a label are left out.
-            target: `f1` or `recall=0.95`.
-
-        Raises:
-            DataError: unless both kinds are there.
-        """
-        outcome = recalibrate_labelled(self.predict_samples, samples, target)
-        self.threshold = outcome.threshold
-        return outcome
-
-    def save(self, path: Path | str) -> None:
-        """Writes the whole detector to one safetensors file, atomically.
+            path: of the file; or a run's folder, which gets `model.safetensors` and beside it the graph that scores
+                faster (`openvino/`), if openvino is installed.
+            graph: False leaves the graph out.
 
         Raises:
             NotFittedError: before `fit`.
             OutputError: if the file cannot be written.
         """
-        network = self._fitted()
+        network, path = self._fitted(), Path(path)
+        if path.is_dir():
+            path = path / MODEL_NAME
         manifest = {
             "config": self.config.model_dump(mode="json"),
             "channels": network.channels,
             "threshold": self.threshold,
         }
-        write_model(Path(path), manifest, network.state_dict())
+        write_model(path, manifest, network.state_dict())
+        if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
+            self._write_graph(path)
 
     @classmethod
-    def load(cls, path: Path | str) -> UTAD:
+    def load(cls, path: Path | str, *, device: str = "cpu", threads: int | None = None) -> UTAD:
         """Reads a detector; nothing is downloaded and nothing is unpickled.
+
+        Args:
+            path: a model file, or the folder of a run.
+            device: that computes, `cpu` or `cuda`; one without float64 does not do.
+            threads: that read images.
 
         Raises:
             ModelFileError: if the file is missing, damaged, not a model, or of a newer version.
         """
         stored = read_model(Path(path))
-        detector = cls(config=parse_config(stored.manifest["config"]))
+        detector = cls(config=parse_config(with_present_names(stored.manifest["config"])), threads=threads)
         detector.threshold = float(stored.manifest["threshold"])
         network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
-        network.load_state_dict(upgrade(stored.tensors, int(stored.manifest["format"])))
-        detector._use(network.requires_grad_(requires_grad=False))
+        compares_pixels = detector.config.scoring.space == "pixels"
+        tensors = upgrade(stored.tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)
+        network.load_state_dict(tensors)
+        detector._use(network.requires_grad_(requires_grad=False).to(device))
         return detector
 
     @property
     def network_(self) -> DetectorNetwork | None:
-        """The fitted network as it was trained, None before `fit`; to be looked at.
-
-        What is changed in it is saved and exported, and does not reach the scores before the detector is loaded anew.
-        """
+        """The fitted network; None before `fit`. A change of it shows in the next score."""
         return self._network
 
     @property
     def image_normalisation(self) -> Normalisation:
         """How raw image scores become normalised ones."""
-        return self._fitted().calibration.of_image()
+        return self._fitted().normalisation.of_image()
+
+    def _write_graph(self, model: Path) -> None:
+        """Writes the graph beside the model; without it the model scores all the same, only slower."""
+        from utad.export.writing import export_detector
+
+        try:
+            export_detector(self, model.parent / GRAPH_FORMAT, graph_format=GRAPH_FORMAT, model=model, replace=True)
+        except (ExportError, MissingDependencyError) as error:
+            _LOGGER.warning("no graph is written beside the model, which is scored by PyTorch then: %s", error)
 
     def _load_normals(self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool) -> LoadedImages:
         settings = self.config.image
@@ -288,5 +258,5 @@ class UTAD:
         return self._network
 
     def _use(self, network: DetectorNetwork) -> None:
-        self._network = network.eval()
-        self._scoring = network.for_scoring()
+        self._network = network
+        self._engine = TorchEngine(network)

@@ -4,6 +4,12 @@ Each message says what was got, what was expected, and what to do. The command l
 a `UTADError` on one line and exits with status 1; any other exception is a bug.
 """
 
+from __future__ import annotations
+
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
+
 
 class UTADError(Exception):
     """Base of every error that a user can mend."""
@@ -63,3 +69,14 @@ class MissingDependencyError(UTADError):
 
 class NonFiniteScoreError(UTADError):
     """A score or map became NaN or infinite; it is never handed out."""
+
+
+def checked(outcome: _Value | ImageReadError) -> _Value:
+    """The outcome itself.
+
+    Raises:
+        ImageReadError: if it is one.
+    """
+    if isinstance(outcome, ImageReadError):
+        raise outcome
+    return outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -47,15 +48,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
+def atomic_directory(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Gives a temporary folder beside `path`; on success it is flushed to disk and becomes `path`.
+
+    Args:
+        path: of the folder.
+        replace: what stands there is removed when the new one is complete.
 
     Raises:
         OutputError: if there is something at `path` other than an empty folder, or it cannot be written; what stood
             there is untouched.
     """
     with output_errors(path):
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        if path.exists() and not (path.is_dir() and (replace or not any(path.iterdir()))):
             raise OutputError(f"{path} exists and is not an empty folder: choose another one, or delete it first")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".utad-", suffix=".part"))
@@ -66,10 +71,12 @@ def atomic_directory(path: Path) -> Iterator[Path]:
                 _sync(file)
             os.chmod(temporary, 0o777 & ~_umask())
             if path.exists():
-                path.rmdir()
+                # Moved aside first: a folder half removed must never be found under its name.
+                path.rename(temporary.with_suffix(".old"))
             os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(temporary.with_suffix(".old"), ignore_errors=True)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -99,3 +106,9 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,9 +11,9 @@ import numpy as np
 import PIL.Image
 
 from utad.data.conversion import image_from_array, image_from_pil
-from utad.data.listing import list_images
-from utad.errors import ImageReadError, InputError
-from utad.types import Category, Prediction, Sample
+from utad.data.image_files import list_images
+from utad.errors import InputError
+from utad.types import Category, Sample
 
 if TYPE_CHECKING:
     import torch
@@ -24,10 +24,12 @@ Input = Union[str, Path, PIL.Image.Image, np.ndarray[Any, Any], "torch.Tensor", 
 
 
 def is_single(inputs: object) -> bool:
-    """Whether this is one image rather than several: a 4-dimensional tensor or array is a batch, even of one."""
+    """Whether this is one image rather than several: a folder is several, and so is a 4-dimensional tensor or array."""
     if _is_tensor(inputs) or isinstance(inputs, np.ndarray):
         return inputs.ndim <= 3
-    return isinstance(inputs, str | Path | PIL.Image.Image | Sample)
+    if isinstance(inputs, str | Path):
+        return not Path(inputs).is_dir()
+    return isinstance(inputs, PIL.Image.Image | Sample)
 
 
 def iterate_samples(inputs: object) -> Iterator[Sample]:
@@ -72,16 +74,6 @@ def as_sample(item: object, name: str) -> Sample:
     raise InputError(f"{name}: got {type(item).__name__}, expected a path, a PIL image, an array or a tensor")
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Whether so many images can be scored together.
-
-    Raises:
-        InputError: for less than one.
-    """
-    if batch_size < 1:
-        raise InputError(f"got a batch_size of {batch_size}, expected at least 1")
-
-
 def normal_samples(data: object) -> list[Sample]:
     """The normal images to train on: of a category, of a data set or folder by name, or as they are given."""
     if isinstance(data, Category):
@@ -91,27 +83,6 @@ def normal_samples(data: object) -> list[Sample]:
 
         return list(open_category(data).train)
     return list(iterate_samples(data))
-
-
-def predictions_of(
-    inputs: object, outcomes: Iterable[tuple[Sample, Prediction | ImageReadError]]
-) -> Prediction | list[Prediction]:
-    """What `predict` returns for `inputs`: one prediction for one image, a list for several or a folder.
-
-    Args:
-        inputs: as they were given.
-        outcomes: of the samples of `inputs`.
-
-    Raises:
-        ImageReadError: naming the file that cannot be read.
-    """
-    predictions = []
-    for _, outcome in outcomes:
-        if isinstance(outcome, ImageReadError):
-            raise outcome
-        predictions.append(outcome)
-    single = is_single(inputs) and not (isinstance(inputs, str | Path) and Path(inputs).is_dir())
-    return predictions[0] if single else predictions
 
 
 def _is_tensor(item: object) -> TypeGuard[torch.Tensor]:

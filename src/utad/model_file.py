@@ -22,8 +22,8 @@ from torch import Tensor
 from utad.errors import ModelFileError
 from utad.files import atomic_path
 from utad.models.migration import FORMAT_VERSION
+from utad.run_folder import find_model
 
-MODEL_NAME = "model.safetensors"
 _MANIFEST, _DIGEST = "utad_manifest", "utad_sha256"
 
 
@@ -111,25 +111,6 @@ def _checked_manifest(path: Path, text: str) -> dict[str, Any]:
             f"this is utad {version('utad')}, which reads formats up to {FORMAT_VERSION}: update utad"
         )
     return manifest
-
-
-def find_model(path: Path) -> Path:
-    """The model file that `path` names: itself, or the one in a run's folder.
-
-    Raises:
-        ModelFileError: if there is none.
-    """
-    if path.is_dir():
-        inside = path / MODEL_NAME
-        if not inside.is_file():
-            raise ModelFileError(
-                f"the folder {path} holds no {MODEL_NAME}: has its training finished? "
-                "(An export is read by utad.load_detector.)"
-            )
-        return inside
-    if not path.is_file():
-        raise ModelFileError(f"there is no model at {path}: expected a model file or the folder of a finished run")
-    return path
 
 
 def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:

@@ -1,17 +1,21 @@
-"""The folder of a run: `model.safetensors`, `config.yaml`, `metrics.csv`, `checkpoints/`."""
+"""The folder of a run: `model.safetensors`, its graph in `openvino/`, `config.yaml`, `metrics.csv`, `checkpoints/`."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from utad.config import Config
-from utad.errors import OutputError
+from utad.errors import ModelFileError, OutputError
 from utad.files import make_directory, output_errors, write_atomically
-from utad.model_file import MODEL_NAME
 
+MODEL_NAME = "model.safetensors"
 CONFIG_NAME = "config.yaml"
-_OF_A_RUN = (MODEL_NAME, CONFIG_NAME, "checkpoints", "metrics.csv", "tensorboard")
+GRAPH_FORMAT: Literal["openvino"] = "openvino"
+"""The format of the graph beside a model, and the name of its folder."""
+
+_OF_A_RUN = (MODEL_NAME, GRAPH_FORMAT, CONFIG_NAME, "checkpoints", "metrics.csv", "tensorboard")
 _TAKEN_BY = (MODEL_NAME, CONFIG_NAME, "checkpoints")
 
 
@@ -40,6 +44,30 @@ def prepare_run_folder(directory: Path, config: Config, *, resume: bool, replace
                 _remove(directory / name)
     if not (directory / CONFIG_NAME).exists():
         write_config(directory, config)
+
+
+def find_model(path: Path) -> Path:
+    """The model file that `path` names: itself, or the one in a run's folder.
+
+    Raises:
+        ModelFileError: if there is none.
+    """
+    if path.is_dir():
+        inside = path / MODEL_NAME
+        if not inside.is_file():
+            raise ModelFileError(
+                f"the folder {path} holds no {MODEL_NAME}: has its training finished? "
+                "(An export is read by utad.load_detector.)"
+            )
+        return inside
+    if not path.is_file():
+        raise ModelFileError(f"there is no model at {path}: expected a model file or the folder of a finished run")
+    return path
+
+
+def is_run_folder(directory: Path) -> bool:
+    """Whether this is the folder of a run, whatever else is in it."""
+    return (directory / CONFIG_NAME).is_file()
 
 
 def write_config(directory: Path, config: Config) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from utad.errors import ConfigError, DataError, ImageReadError
-from utad.types import Prediction, Sample
+from utad.errors import ConfigError, DataError, checked
+from utad.types import Outcome, Sample
 
-Scoring = Callable[[Sequence[Sample]], Iterable[tuple[Sample, Prediction | ImageReadError]]]
+Scoring = Callable[[Sequence[Sample]], Iterable[Outcome]]
 """`predict_samples` of a detector."""
 
 
@@ -68,11 +68,7 @@ def recalibrate_labelled(predict_samples: Scoring, samples: Sequence[Sample], ta
     labelled = [sample for sample in samples if sample.anomalous is not None]
     if not labelled:
         raise DataError("none of the images has a label: name the folders normal/ and abnormal/")
-    scores = []
-    for _, outcome in predict_samples(labelled):
-        if isinstance(outcome, ImageReadError):
-            raise outcome
-        scores.append(outcome.pred_score)
+    scores = [checked(outcome).pred_score for _, outcome in predict_samples(labelled)]
     labels = np.array([bool(sample.anomalous) for sample in labelled])
     threshold = threshold_for(np.array(scores, dtype=np.float64), labels, target)
     basis = f"{target} on {int((~labels).sum())} normal and {int(labels.sum())} anomalous images"

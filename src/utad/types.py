@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from utad.errors import ImageReadError, InputError
 
 Image = NDArray[np.uint8] | NDArray[np.uint16]
 """An RGB image, `(H, W, 3)`, full scale: uint8 in [0, 255], or uint16 in [0, 65535] where the file has 16 bits."""
@@ -55,69 +58,113 @@ class Category:
     test: Sequence[Sample] = ()
 
 
-class Pictures(Protocol):
-    """The images that explain a prediction, `(H, W, 3)` uint8 each; they may be made when first asked for."""
+class LazyArrays(Mapping[str, NDArray[Any]]):
+    """Arrays by name, each made when it is first asked for: most are never looked at.
 
-    @property
-    def impression(self) -> NDArray[np.uint8]:
-        """What the part should look like, m."""
+    Pickling makes them all, so that what arrives elsewhere needs neither network nor runtime.
 
-    @property
-    def naive_impression(self) -> NDArray[np.uint8]:
-        """The way back from the image to its impression, m_hat."""
+    Args:
+        makers: by name, what makes the array.
+    """
 
-    @property
-    def reconstruction(self) -> NDArray[np.uint8]:
-        """The impression with its details restored, x_hat."""
+    def __init__(self, makers: Mapping[str, Callable[[], NDArray[Any]]]) -> None:
+        self._makers = dict(makers)
+        self._made: dict[str, NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
 
 
-@dataclass(frozen=True)
-class StoredPictures:
-    """`Pictures` that are there already."""
-
-    impression: NDArray[np.uint8] = field(repr=False)
-    naive_impression: NDArray[np.uint8] = field(repr=False)
-    reconstruction: NDArray[np.uint8] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the detector says of one image, at that image's own size `(H, W)`.
+@dataclass(frozen=True, kw_only=True)
+class EngineResult:
+    """What an engine computes of one image, at that image's own size `(H, W)`.
 
     Scores and maps are normalised: 0 is a typical normal image (or pixel), 0.5 the value that the chosen rate
     of normal images (pixels) exceeds, and nothing is clipped, so values below 0 and above 1 occur.
 
     Attributes:
         pred_score: normalised image score; higher is more anomalous.
-        pred_label: true when anomalous, i.e. `pred_score > threshold`.
-        threshold: the threshold that was applied to `pred_score`; 0.5 unless set otherwise.
         raw_score: the image score before normalisation; a monotone function of `pred_score`.
         anomaly_map: `(H, W)` float32, normalised e of Eq. 8 or its calibrated form.
-        pred_mask: `(H, W)` bool, Eq. 9: `anomaly_map > 0.5`, or the threshold set for pixels.
-        pictures: m, m_hat and x_hat, which stand as `impression`, `naive_impression` and `reconstruction` too.
-        term_maps: each term of the score by name, `(H, W)` float32, on that term's own scale.
+        pictures: the restored images `impression`, `naive_impression` and `reconstruction` by name, `(H, W, 3)` uint8;
+            empty for a compared method that restores none.
+        component_maps: the map of each score component by name, `(H, W)` float32, standardised.
     """
 
     pred_score: float
-    pred_label: bool
-    threshold: float
     raw_score: float
     anomaly_map: FloatMap = field(repr=False)
+    pictures: Mapping[str, NDArray[np.uint8]] = field(repr=False, default_factory=dict)
+    component_maps: Mapping[str, FloatMap] = field(repr=False, default_factory=dict)
+
+    def is_finite(self) -> bool:
+        """Whether score and map hold neither NaN nor infinity."""
+        # One sum instead of a test of every value: both stay in it, and maps are far from the limit of float64.
+        return math.isfinite(self.pred_score) and math.isfinite(float(self.anomaly_map.sum(dtype=np.float64)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(EngineResult):
+    """What the detector says of one image: what the engine computes, and what follows from the threshold.
+
+    Attributes:
+        pred_label: true when anomalous, i.e. `pred_score > threshold`.
+        threshold: the threshold that was applied to `pred_score`; 0.5 unless set otherwise.
+        pred_mask: `(H, W)` bool, Eq. 9: `anomaly_map > 0.5`.
+    """
+
+    pred_label: bool
+    threshold: float
     pred_mask: Mask = field(repr=False)
-    pictures: Pictures = field(repr=False)
-    term_maps: Mapping[str, FloatMap] = field(repr=False, default_factory=dict)
 
     @property
     def impression(self) -> NDArray[np.uint8]:
-        """The impression m, `(H, W, 3)` uint8."""
-        return self.pictures.impression
+        """What the part should look like, m, `(H, W, 3)` uint8."""
+        return self._restored("impression")
 
     @property
     def naive_impression(self) -> NDArray[np.uint8]:
-        """The naive impression m_hat, `(H, W, 3)` uint8."""
-        return self.pictures.naive_impression
+        """The way back from the image to its impression, m_hat, `(H, W, 3)` uint8."""
+        return self._restored("naive_impression")
 
     @property
     def reconstruction(self) -> NDArray[np.uint8]:
-        """The reconstruction x_hat, `(H, W, 3)` uint8."""
-        return self.pictures.reconstruction
+        """The impression with its details restored, x_hat, `(H, W, 3)` uint8."""
+        return self._restored("reconstruction")
+
+    def as_row(self, path: str, *, anomaly_map: str | None = None, pred_mask: str | None = None) -> dict[str, Any]:
+        """The row of predictions.csv and predictions.jsonl.
+
+        Args:
+            path: of the image, as the table names it.
+            anomaly_map: path of the map's file, if it was written.
+            pred_mask: path of the mask's file, if it was written.
+        """
+        return {
+            "path": path,
+            "pred_score": self.pred_score,
+            "pred_label": self.pred_label,
+            "threshold": self.threshold,
+            "anomaly_map": anomaly_map,
+            "pred_mask": pred_mask,
+        }
+
+    def _restored(self, name: str) -> NDArray[np.uint8]:
+        if not self.pictures:
+            raise InputError("this method restores no images: only UTAD and its exports have an impression")
+        return self.pictures[name]
+
+
+Outcome = tuple[Sample, Prediction | ImageReadError]
+"""A sample with its prediction, or with the reason why it cannot be read."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from utad.evaluation.evaluate import evaluate_method
+from utad.evaluation.methods import predictor_of
 from utad.types import Category, Sample
 
 SIZE = 64
@@ -40,10 +42,19 @@ def image_auroc(method) -> float:
     """Image AUROC of a method that is fitted here on the easy set."""
     images = category()
     method.fit(images)
-    return evaluate_method(method, images).image.auroc
+    return evaluate_method(predictor_of(method), images).image.auroc
 
 
 def falls(losses: list[float], *, to: float = 0.7) -> bool:
     """Whether the mean of the last fifth of the losses lies below `to` times that of the first fifth."""
     part = max(1, len(losses) // 5)
     return float(np.mean(losses[-part:])) < to * float(np.mean(losses[:part]))
+
+
+def waves(count: int, *, seed: int = 0) -> torch.Tensor:
+    """Smooth grey images, (count, 1, 64, 64), that differ in phase and a little noise."""
+    generator = torch.Generator().manual_seed(seed)
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    phase = 0.6 * torch.rand(count, 2, 1, 1, generator=generator)
+    images = 0.5 + 0.15 * torch.sin(x / 8 + phase[:, 0]) + 0.15 * torch.cos(y / 6 + phase[:, 1])
+    return (images + 0.01 * torch.randn(count, 64, 64, generator=generator))[:, None].clamp(0, 1)

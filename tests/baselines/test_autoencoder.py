@@ -8,7 +8,7 @@ from skimage.metrics import structural_similarity
 from tests.baselines import easy
 from utad.baselines.autoencoder import AEL2, AESSIM, ssim_map
 from utad.baselines.blocks import ConvDecoder, ConvEncoder, ConvVAE, Discriminator, Generator
-from utad.baselines.fitting import batches, fit_steps
+from utad.baselines.fitting import batches
 from utad.errors import NonFiniteLossError
 
 
@@ -66,14 +66,25 @@ def test_every_image_comes_once_a_round():
 
 
 def test_a_loss_that_is_not_finite_stops_naming_method_and_step():
-    weight = torch.nn.Parameter(torch.ones(1))
+    network = torch.nn.Linear(1, 1)
     with pytest.raises(NonFiniteLossError, match="ae-l2, step 0"):
-        fit_steps(
-            [weight],
-            torch.ones(2, 1, 1, 1),
-            lambda batch: weight.sum() / batch.sub(batch).sum(),
-            name="ae-l2",
-            steps=3,
-            batch_size=2,
-            learning_rate=0.1,
+        AEL2(steps=3, batch_size=2, learning_rate=0.1).train(
+            [network], torch.ones(2, 1, 1, 1), lambda batch: network.weight.sum() / batch.sub(batch).sum()
         )
+
+
+def test_the_learning_rate_falls_to_a_tenth_and_the_network_is_frozen():
+    network = torch.nn.Linear(1, 1, bias=False)
+    seen = []
+
+    def loss(batch):
+        seen.append(float(network.weight.detach()))
+        return network.weight.sum() + 0 * batch.sum()
+
+    method = AEL2(batch_size=2, learning_rate=0.1)
+    method.weight_decay = 0.0
+    assert len(method.train([network], torch.ones(2, 1), loss, steps=4, drop_after=2)) == 4
+    # Adam's steps down a constant slope are as long as its rate.
+    np.testing.assert_allclose(np.diff(seen), [-0.1, -0.1, -0.01], rtol=1e-4)
+    assert not network.training
+    assert not network.weight.requires_grad

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from utad.baselines.baseline import Baseline, BaselinePrediction, Scores
+from utad.baselines.baseline import Baseline, Scores
 from utad.errors import DatasetError, ImageReadError, NotFittedError
-from utad.types import Category, Sample
+from utad.evaluation.methods import BASELINES
+from utad.predictor import Predictor
+from utad.types import Category, Prediction, Sample
 
 
 class Brightness(Baseline):
@@ -23,8 +26,6 @@ class Brightness(Baseline):
         self.mean_ = images.mean(dim=0, keepdim=True) + 1e-4 * torch.randn(())
 
     def score(self, images: Tensor) -> Scores:
-        if not hasattr(self, "mean_"):
-            raise NotFittedError("not fitted")
         maps = (images - self.mean_).abs().mean(dim=1)
         return Scores(maps.mean(dim=(1, 2)), maps)
 
@@ -91,7 +92,7 @@ def test_one_image_is_always_held_out():
 def test_the_rates_of_normal_images_and_pixels_above_the_threshold(rate, low, high):
     method = Brightness(size=32, held_out=0.5, image_fpr=rate, pixel_fpr=rate).fit(Category("parts", normals(400)))
     assert method.image_normalisation_ is not None
-    predictions = [prediction for _, prediction in method.predict_samples(normals(400, first=5000))]
+    predictions = [prediction for _, prediction in Predictor(method).predict_samples(normals(400, first=5000))]
     assert low <= np.mean([prediction.pred_label for prediction in predictions]) <= high
     assert low <= np.mean([prediction.pred_mask.mean() for prediction in predictions]) <= high
 
@@ -100,7 +101,7 @@ def test_what_is_said_of_an_image():
     method = Brightness(size=32).fit(Category("parts", normals(40)))
     pixels = np.full((50, 70, 3), 120, np.uint8)
     pixels[10:30, 40:60] = 255
-    ((given, prediction),) = method.predict_samples([Sample("part.png", pixels)])
+    ((given, prediction),) = Predictor(method).predict_samples([Sample("part.png", pixels)])
     assert given.name == "part.png"
     assert prediction.anomaly_map.shape == prediction.pred_mask.shape == (50, 70)
     assert prediction.anomaly_map.dtype == np.float32
@@ -134,16 +135,16 @@ def test_the_callers_random_numbers_are_neither_used_nor_moved():
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
-def test_an_unreadable_image_gives_its_error_in_its_place(tmp_path, batch_size):
+def test_an_unreadable_image_gives_its_error_at_its_position(tmp_path, batch_size):
     method = Brightness(size=32).fit(Category("parts", normals(20)))
     (tmp_path / "broken.png").write_text("no image")
     broken = Sample("broken.png", tmp_path / "broken.png")
     samples = [broken, sample("a", 100), sample("b", 180), broken, sample("c", 140)]
-    results = list(method.predict_samples(samples, batch_size=batch_size))
+    results = list(Predictor(method).predict_samples(samples, batch_size=batch_size))
     assert [given for given, _ in results] == samples
     assert [isinstance(outcome, ImageReadError) for _, outcome in results] == [True, False, False, True, False]
     assert "broken.png" in str(results[0][1])
-    scores = [outcome.raw_score for _, outcome in results if isinstance(outcome, BaselinePrediction)]
+    scores = [outcome.raw_score for _, outcome in results if isinstance(outcome, Prediction)]
     # 120 is normal: 100 is 20 away from it, 180 is 60 and 140 is 20.
     assert scores[1] == max(scores)
 
@@ -151,8 +152,10 @@ def test_an_unreadable_image_gives_its_error_in_its_place(tmp_path, batch_size):
 def test_nothing_readable_and_nothing_at_all(tmp_path):
     method = Brightness(size=32).fit(Category("parts", normals(20)))
     gone = Sample("gone.png", tmp_path / "gone.png")
-    assert [isinstance(outcome, ImageReadError) for _, outcome in method.predict_samples([gone] * 3)] == [True] * 3
-    assert list(method.predict_samples([])) == []
+    assert [isinstance(outcome, ImageReadError) for _, outcome in Predictor(method).predict_samples([gone] * 3)] == [
+        True
+    ] * 3
+    assert list(Predictor(method).predict_samples([])) == []
 
 
 def test_damaged_training_images_are_named(tmp_path):
@@ -169,4 +172,27 @@ def test_colour_is_seen_where_a_training_image_has_it():
 
 def test_not_fitted():
     with pytest.raises(NotFittedError, match="brightness is not fitted: call fit"):
-        list(Brightness().predict_samples([sample("a", 100)]))
+        list(Predictor(Brightness()).predict_samples([sample("a", 100)]))
+
+
+KINDS = [getattr(import_module(module), kind) for module, kind in BASELINES.values()]
+COMMON = {"size": 64, "seed": 5, "held_out": 0.3, "image_fpr": 0.02, "pixel_fpr": 0.03}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scoring_before_fitting_is_refused(kind):
+    with pytest.raises(NotFittedError, match=f"^{kind.name} is not fitted: call fit$"):
+        kind().score(torch.rand(1, 3, 128, 128))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_are_arguments_by_keyword_and_others_are_refused(kind):
+    method = kind(**COMMON)
+    assert {name: getattr(method, name) for name in COMMON} == COMMON
+    assert method.count_parameters() == 0
+    with pytest.raises(TypeError, match="depth"):
+        kind(depth=3)
+    with pytest.raises(TypeError, match="channels_"):
+        kind(channels_=3)
+    with pytest.raises(TypeError, match="positional"):
+        kind(64)

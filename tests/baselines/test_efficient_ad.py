@@ -12,7 +12,6 @@ from utad.baselines.efficient_ad import (
     hard_feature_loss,
     jittered,
 )
-from utad.errors import NotFittedError
 
 
 def test_it_learns_and_finds_the_square():
@@ -55,8 +54,3 @@ def test_jitter_stays_in_range_and_changes_by_at_most_a_fifth(channels):
     assert changed.shape == images.shape
     assert float(changed.min()) >= 0.4 - 1e-6
     assert float(changed.max()) <= 0.6 + 1e-6
-
-
-def test_scoring_before_fitting_is_refused():
-    with pytest.raises(NotFittedError, match="EfficientADS"):
-        EfficientADS().score(torch.rand(1, 3, 128, 128))

@@ -1,23 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
 from utad.baselines.features import FrozenFeatures, smooth
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_one_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import torch
 
 from tests.baselines import easy
 from utad.baselines.lsa import LSA, DensityEstimator, novelty
-from utad.errors import NotFittedError
 
 
 def test_it_learns_and_finds_the_square():
@@ -20,10 +19,12 @@ def test_each_number_is_predicted_from_those_before_it():
     estimator = DensityEstimator(5, hidden=4, bins=7)
     codes = torch.rand(1, 5, requires_grad=True)
     predicted = estimator(codes)
-    for place in range(5):
-        gradient = torch.autograd.grad(predicted[0, place].square().sum(), codes, retain_graph=True, allow_unused=True)
-        assert (gradient[0][0, place:] == 0).all()
-        assert (gradient[0][0, :place] != 0).all()
+    for position in range(5):
+        gradient = torch.autograd.grad(
+            predicted[0, position].square().sum(), codes, retain_graph=True, allow_unused=True
+        )
+        assert (gradient[0][0, position:] == 0).all()
+        assert (gradient[0][0, :position] != 0).all()
 
 
 def test_the_density_sums_to_one():
@@ -47,8 +48,3 @@ def test_an_estimator_without_weights_gives_the_uniform_density():
 def test_novelty_by_hand():
     found = novelty(torch.tensor([2.0, 6.0]), torch.tensor([10.0, 5.0]), (2.0, 4.0), (0.0, 10.0))
     assert found.tolist() == [1.0, 2.5]
-
-
-def test_scoring_before_fitting_is_refused():
-    with pytest.raises(NotFittedError, match="lsa"):
-        LSA().score(torch.rand(1, 3, 128, 128))

@@ -1,53 +1,34 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
 from sklearn.metrics import roc_auc_score
 
-from utad.baselines.padim import CHANNELS, EPSILON, PaDiM, gaussian_per_place
-from utad.errors import NotFittedError
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_one_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
-
-
-def waves(count: int, *, seed: int = 0) -> torch.Tensor:
-    """Smooth grey images, (count, 1, 64, 64), that differ in phase and a little noise."""
-    generator = torch.Generator().manual_seed(seed)
-    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
-    phase = 0.6 * torch.rand(count, 2, 1, 1, generator=generator)
-    images = 0.5 + 0.15 * torch.sin(x / 8 + phase[:, 0]) + 0.15 * torch.cos(y / 6 + phase[:, 1])
-    return (images + 0.01 * torch.randn(count, 64, 64, generator=generator))[:, None].clamp(0, 1)
+from tests.baselines.easy import waves
+from utad.baselines.padim import CHANNELS, EPSILON, PaDiM, gaussian_per_position
 
 
 def test_mean_and_distance_against_numpy_and_scipy():
-    places = torch.randn(5, 12, 4, dtype=torch.float64) @ torch.randn(4, 4, dtype=torch.float64) + 3
-    mean, inverse_factor = gaussian_per_place(places)
+    vectors = torch.randn(5, 12, 4, dtype=torch.float64) @ torch.randn(4, 4, dtype=torch.float64) + 3
+    mean, inverse_factor = gaussian_per_position(vectors)
     assert (mean.shape, inverse_factor.shape) == ((5, 4), (5, 4, 4))
     assert mean.dtype == inverse_factor.dtype == torch.float32
     probe = torch.randn(5, 4) + 3
-    for place in range(5):
-        points = places[place].numpy()
-        np.testing.assert_allclose(mean[place].numpy(), points.mean(axis=0), rtol=1e-5)
+    for position in range(5):
+        points = vectors[position].numpy()
+        np.testing.assert_allclose(mean[position].numpy(), points.mean(axis=0), rtol=1e-5)
         inverse = np.linalg.inv(np.cov(points, rowvar=False) + EPSILON * np.eye(4))
-        expected = mahalanobis(probe[place].numpy(), points.mean(axis=0), inverse)
-        assert float((inverse_factor[place] @ (probe[place] - mean[place])).norm()) == pytest.approx(expected, rel=1e-4)
+        expected = mahalanobis(probe[position].numpy(), points.mean(axis=0), inverse)
+        assert float((inverse_factor[position] @ (probe[position] - mean[position])).norm()) == pytest.approx(
+            expected, rel=1e-4
+        )
 
 
 def test_fewer_images_than_channels_are_regularised():
     # Two equal images have no covariance: epsilon alone is left, and W is its inverse root.
-    _, inverse_factor = gaussian_per_place(torch.ones(1, 2, 3, dtype=torch.float64))
+    _, inverse_factor = gaussian_per_position(torch.ones(1, 2, 3, dtype=torch.float64))
     torch.testing.assert_close(inverse_factor[0], torch.eye(3) / EPSILON**0.5)
 
 
@@ -68,7 +49,7 @@ def test_a_bright_square_is_found_and_where_it_is():
         assert 4 <= column < 30
 
 
-def test_score_of_a_place_is_the_distance_that_numpy_gives(monkeypatch):
+def test_score_of_a_position_is_the_distance_that_numpy_gives(monkeypatch):
     monkeypatch.setattr("utad.baselines.padim.smooth", lambda maps, sigma: maps)
     # At the resolution of the features there is nothing to interpolate: the map is the distances themselves.
     method = PaDiM(size=64)
@@ -83,8 +64,3 @@ def test_score_of_a_place_is_the_distance_that_numpy_gives(monkeypatch):
     inverse = np.linalg.inv(np.cov(points, rowvar=False) + EPSILON * np.eye(CHANNELS))
     expected = mahalanobis(vector[:, 3, 6], points.mean(axis=0), inverse)
     assert float(maps[0, 3, 6]) == pytest.approx(expected, rel=1e-3)
-
-
-def test_not_fitted():
-    with pytest.raises(NotFittedError, match="PaDiM"):
-        PaDiM().score(torch.rand(1, 1, 128, 128))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -9,28 +8,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
+from tests.baselines.easy import waves
 from utad.baselines import patchcore
 from utad.baselines.patchcore import PatchCore, reweighted
-from utad.errors import NotFittedError
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_one_seed() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_num_threads(threads)
-
-
-def waves(count: int, *, seed: int = 0) -> torch.Tensor:
-    """Smooth grey images, (count, 1, 64, 64), that differ in phase and a little noise."""
-    generator = torch.Generator().manual_seed(seed)
-    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
-    phase = 0.6 * torch.rand(count, 2, 1, 1, generator=generator)
-    images = 0.5 + 0.15 * torch.sin(x / 8 + phase[:, 0]) + 0.15 * torch.cos(y / 6 + phase[:, 1])
-    return (images + 0.01 * torch.randn(count, 64, 64, generator=generator))[:, None].clamp(0, 1)
 
 
 def nearest_to(patches: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -111,8 +91,3 @@ def test_a_bright_square_is_found_and_where_it_is():
         row, column = divmod(peak, 64)
         assert 32 <= row < 58
         assert 4 <= column < 30
-
-
-def test_not_fitted():
-    with pytest.raises(NotFittedError, match="PatchCore"):
-        PatchCore().score(torch.rand(1, 1, 128, 128))

@@ -12,7 +12,7 @@ from utad.baselines.students import (
     predictive_variance,
     regression_error,
 )
-from utad.errors import ConfigError, NotFittedError
+from utad.errors import ConfigError
 
 
 def test_it_learns_and_finds_the_square():
@@ -66,8 +66,3 @@ def test_a_tenth_is_held_back():
     training, validation = hold_back(torch.arange(30.0))
     assert training.tolist() == list(range(27))
     assert validation.tolist() == [27, 28, 29]
-
-
-def test_scoring_before_fitting_is_refused():
-    with pytest.raises(NotFittedError, match="UninformedStudents"):
-        UninformedStudents().score(torch.rand(1, 3, 128, 128))

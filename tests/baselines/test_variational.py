@@ -9,7 +9,6 @@ from tests.baselines import easy
 from utad.baselines.ad_vae import ADVAE, attention
 from utad.baselines.blocks import ConvVAE, negative_elbo
 from utad.baselines.gamma_vae import GammaVAE, project
-from utad.errors import NotFittedError
 
 
 def test_ad_vae_learns_and_finds_the_square():
@@ -65,9 +64,3 @@ def test_the_projection_ends_where_both_terms_balance():
     moved = project(images, _Constant(), iterations=200, alpha=0.1, sparsity=0.2)
     # 2 (x - 0.5) = 0.2 at x = 0.6.
     torch.testing.assert_close(moved, torch.tensor([[[[0.5, 0.6]]]]), atol=1e-3, rtol=0)
-
-
-@pytest.mark.parametrize("kind", [ADVAE, GammaVAE])
-def test_scoring_before_fitting_is_refused(kind):
-    with pytest.raises(NotFittedError, match=kind.name):
-        kind().score(torch.rand(1, 3, 128, 128))

@@ -6,14 +6,19 @@ import numpy as np
 import torch
 
 from measuring.restoration import restoration_quality
-from utad.models.two_stage import Restoration
+from utad.models.two_stage import Images
 from utad.types import Category, Sample
 
 
-def two_stage(images: torch.Tensor) -> Restoration:
+def two_stage(images: torch.Tensor) -> Images:
     """x_hat keeps everything, m nothing, m_hat half."""
     flat = torch.full_like(images, 0.5)
-    return Restoration(images, images, flat, (images + flat) / 2, torch.zeros(len(images), 1))
+    return {
+        "image": images,
+        "reconstruction": images,
+        "impression": flat,
+        "naive_impression": (images + flat) / 2,
+    }
 
 
 def test_what_keeps_all_or_nothing_of_a_defect_by_hand():

@@ -3,8 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from measuring.timing import alternate, in_fresh_process, multiply_add_rate, multiply_adds, summary, with_floor
-from utad.scoring.cores import over_cores
+from measuring.timing import alternate, in_fresh_process, multiply_add_rate, multiply_adds, summary, with_roofline
 
 
 def test_multiply_adds_of_a_convolution_by_hand():
@@ -52,10 +51,10 @@ def test_actions_take_turns_and_warm_up_is_left_out():
     assert {name: len(values) for name, values in seconds.items()} == {"a": 3, "b": 3}
 
 
-def test_ratio_is_time_over_floor():
-    timed = with_floor({"median_ms": 6.0}, count=3_000_000, rate=1e9)
-    assert timed == {"median_ms": 6.0, "multiply_adds": 3_000_000, "floor_ms": 3.0, "ratio": 2.0}
-    assert with_floor({"median_ms": 6.0}, count=0, rate=1e9)["ratio"] is None
+def test_ratio_is_time_over_roofline():
+    timed = with_roofline({"median_ms": 6.0}, count=3_000_000, rate=1e9)
+    assert timed == {"median_ms": 6.0, "multiply_adds": 3_000_000, "roofline_ms": 3.0, "ratio": 2.0}
+    assert with_roofline({"median_ms": 6.0}, count=0, rate=1e9)["ratio"] is None
 
 
 def test_rate_is_that_of_the_median():
@@ -73,15 +72,3 @@ def test_peak_memory_is_that_of_the_process_alone():
     assert result == 200 * 2**20
     assert 150 < large - small < 250
     assert len(held) == 300 * 2**20
-
-
-def test_multiply_adds_of_what_is_spread_over_cores_by_hand():
-    layer = nn.Conv2d(3, 5, 1)
-    images = [torch.zeros(1, 3, 4, 4)] * 6
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        assert multiply_adds(lambda: list(over_cores(layer, images))) == 6 * 16 * 3 * 5
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-import sys
+import os
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
-import peers
+import other_libraries
 import speed
+from measuring import folders
 from measuring.exports import DEFAULTS, KNOWN, exports_of
 from measuring.subjects import camera_images, link_files, write_jpegs
-from measuring.utad_worker import PRODUCT, SCORE, SCORE_ALL
-from measuring.workers import Method, Worker, WorkerError, start_utad, take_turns
+from measuring.utad_worker import GEMM, SCORE, SCORE_ALL
+from measuring.workers import Detector, Method, Worker, WorkerError, environment_of, start_utad, take_turns
 
 SCRIPT = """
 import os
@@ -55,7 +56,7 @@ def test_a_worker_that_dies_fails_all_its_methods(worker):
 
 def test_an_export_that_cannot_be_loaded_is_recorded(tmp_path):
     with ExitStack() as stack:
-        workers, failures = start_utad({"fast-onnx-fp32": (tmp_path, True)}, tmp_path / "images.npy", stack)
+        workers, failures = start_utad({"fast-onnx-fp32": Detector(tmp_path)}, tmp_path / "images.npy", stack)
     assert workers == {}
     assert "ended with code 1" in failures["fast-onnx-fp32"]
 
@@ -69,7 +70,7 @@ def test_a_worker_that_dies_at_once_is_an_error(tmp_path):
 
 def test_methods_of_both_sides_alternate(worker):
     own, others = ([Method(name, worker, name) for name in names] for names in ("ab", "xyz"))
-    assert [method.name for method in peers.in_turns(own, others)] == ["a", "x", "b", "y", "z"]
+    assert [method.name for method in other_libraries.in_turns(own, others)] == ["a", "x", "b", "y", "z"]
 
 
 def test_exports_are_named_and_those_of_other_presets_left_out():
@@ -88,8 +89,9 @@ def test_exports_are_named_and_those_of_other_presets_left_out():
         (speed, ["--rounds", "0"], "must be at least 1"),
         (speed, ["--images", "3"], "--images at least 16"),
         (speed, ["--exports", "fast-onnx-bf16"], "invalid choice: 'fast-onnx-bf16'"),
-        (peers, ["--rounds", "0"], "expected at least 1"),
-        (peers, ["--exports", "fast"], "choose from"),
+        (speed, ["--before", "nowhere"], "nowhere holds no src/utad"),
+        (other_libraries, ["--rounds", "0"], "expected at least 1"),
+        (other_libraries, ["--exports", "fast"], "choose from"),
     ],
 )
 def test_wrong_arguments_are_usage_errors(module, argv, message, capsys):
@@ -120,10 +122,62 @@ def test_a_large_folder_takes_the_place_of_a_small_one(tmp_path):
     assert sum(file.stat().st_ino == files[0].stat().st_ino for file in folder.iterdir()) == 3
 
 
-def test_a_detector_answers_as_a_worker(run, tmp_path):
+def test_a_detector_answers_as_a_worker_by_both_routes(run, tmp_path):
     images = tmp_path / "images.npy"
     np.save(images, np.zeros((2, 40, 48, 3), np.uint8))
-    with Worker("utad_worker.py", [str(run), str(images)], sys.executable) as started:
-        assert started.facts["torch_imported"] is True
-        assert started.actions == [SCORE, SCORE_ALL, PRODUCT]
-        assert all(len(started.ask(action, 2)) == 2 for action in started.actions)
+    with ExitStack() as stack:
+        detectors = {"default": Detector(run), "eager": Detector(run, eager=True)}
+        workers, failures = start_utad(detectors, images, stack)
+        assert failures == {}
+        assert workers["default"].facts["torch_imported"] is False
+        assert workers["default"].actions == [SCORE, SCORE_ALL]
+        assert workers["eager"].actions == [SCORE, SCORE_ALL, GEMM]
+        assert all(len(worker.ask(action, 2)) == 2 for worker in workers.values() for action in worker.actions)
+
+
+def test_a_worker_imports_the_utad_of_the_source_tree_it_is_given(tmp_path):
+    package = tmp_path / "src" / "utad"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit(7)", encoding="utf-8")
+    with ExitStack() as stack:
+        _, failures = start_utad({"a": Detector(tmp_path, source=tmp_path)}, tmp_path / "images.npy", stack)
+    assert "ended with code 7" in failures["a"]
+    assert environment_of(tmp_path)["PYTHONPATH"].split(os.pathsep)[1] == str(tmp_path / "src")
+
+
+def test_figures_of_an_earlier_version_stand_apart_under_the_same_names():
+    def both(value: float) -> dict:
+        return {"fast-default": value, "before fast-default": 10 * value}
+
+    measured = {
+        "latency": both(1),
+        "batch_16": {"multiply_adds_per_second": 5, "runtimes": both(2)},
+        "start_up": both(3),
+    }
+    document = speed.with_before(measured, "0123")
+    assert document["latency"] == {"fast-default": 1}
+    assert document["batch_16"] == {"multiply_adds_per_second": 5, "runtimes": {"fast-default": 2}}
+    assert document["before"]["commit"] == "0123"
+    assert [document["before"][part] for part in ("latency", "batch_16", "start_up")] == [
+        {"fast-default": value} for value in (10, 20, 30)
+    ]
+
+
+def test_the_graph_takes_seconds_to_write_and_its_lack_is_an_error(run, monkeypatch):
+    assert 0 < folders.save_graph(str(run)) < 120
+    monkeypatch.setattr("utad.detector.UTAD._write_graph", lambda *_: None)
+    with pytest.raises(FileNotFoundError, match="no graph was written"):
+        folders.save_graph(str(run))
+
+
+def test_a_start_is_a_whole_process_and_the_first_round_is_not_counted(run, tmp_path, monkeypatch):
+    calls = []
+
+    def run_utad(*arguments, environment):
+        calls.append(arguments[-2:])
+        return {}, float(len(calls))
+
+    monkeypatch.setattr(folders, "run_utad", run_utad)
+    timed = folders.start_up({"a": Detector(run), "b": Detector(run, eager=True)}, tmp_path / "image.png", 3)
+    assert calls == [("--save", "none"), ("--runtime", "torch")] * 4
+    assert timed["a"] == {"median_s": 5.0, "range_s": [3.0, 7.0], "n": 3}

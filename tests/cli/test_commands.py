@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from tests import fabricate
 from tests.conftest import TINY
+from utad import UTAD
 from utad.cli.app import app
 from utad.data import open_category
 
@@ -37,6 +39,7 @@ def test_train_leaves_a_run(parts, tmp_path):
         "config.yaml",
         "metrics.csv",
         "model.safetensors",
+        "openvino",
     ]
     assert "seed: 3" in (tmp_path / "r" / "config.yaml").read_text(encoding="utf-8")
 
@@ -103,6 +106,30 @@ def test_calibrate_saves_the_threshold_in_place(run, parts, tmp_path):
     utad("predict", model, image, "--output", tmp_path / "p")
     line = (tmp_path / "p" / "predictions.jsonl").read_text(encoding="utf-8")
     assert json.loads(line)["threshold"] == threshold
+
+
+def test_calibrate_keeps_the_graph_of_a_run_in_step_with_its_model(run, parts, tmp_path):
+    own = shutil.copytree(run, tmp_path / "run")
+    result = utad("calibrate", own, "--normal", parts / "normal", "--fpr", "0.2", "--json")
+    assert result.exit_code == 0, result.output
+    image = fabricate.save(tmp_path / "x.png", fabricate.picture(seed=3))
+    scores = []
+    for runtime in ("openvino", "torch"):
+        result = utad("predict", own, image, "--output", tmp_path / runtime, "--runtime", runtime)
+        assert result.exit_code == 0, result.output
+        line = (tmp_path / runtime / "predictions.jsonl").read_text(encoding="utf-8")
+        scores.append(json.loads(line)["pred_score"])
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3, abs=5e-4)
+    assert scores[1] != pytest.approx(UTAD.load(run).predict(image).pred_score, rel=1e-3)
+
+
+def test_train_without_a_graph_is_scored_by_pytorch(parts, tmp_path):
+    result = utad("train", parts, "--output", tmp_path / "r", *SETTINGS, "--no-graph")
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "r" / "openvino").exists()
+    done = shell("predict", tmp_path / "r", parts / "normal", "--output", tmp_path / "p", "--save", "none")
+    assert done.returncode == 0, done.stderr
+    assert "scoring with PyTorch: there is no graph in" in done.stderr
 
 
 def test_doctor_counts_the_papers_parameters():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def test_predict_and_evaluate_need_no_torch_and_agree_with_the_model(run, parts,
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        result = utad(command, run, data, "--output", tmp_path / f"{command} eager")
+        result = utad(command, run, data, "--output", tmp_path / f"{command} eager", "--runtime", "torch")
         assert result.exit_code == 0, result.output
         found, expected = rows(tmp_path / command), rows(tmp_path / f"{command} eager")
         assert [(row["path"], row["pred_label"]) for row in found] == [
@@ -50,6 +51,15 @@ def test_predict_and_evaluate_need_no_torch_and_agree_with_the_model(run, parts,
     )
     assert ours["image"] == eager["image"]
     assert ours["pixel"]["auroc"] == pytest.approx(eager["pixel"]["auroc"], abs=1e-3)
+
+
+def test_an_export_beside_the_model_is_taken_by_its_runtime(run, exported, parts, tmp_path):
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("openvino"))
+    shutil.copytree(exported, tmp_path / "run" / exported.name)
+    result = utad("predict", tmp_path / "run", parts, "--output", tmp_path / "p", "--runtime", exported.name)
+    assert result.exit_code == 0, result.output
+    utad("predict", exported, parts, "--output", tmp_path / "q")
+    assert rows(tmp_path / "p") == rows(tmp_path / "q")
 
 
 def test_calibrate_keeps_a_threshold_from_labels_and_refuses_normals(parts, exported):

@@ -45,8 +45,8 @@ def test_elpv():
 def test_mvtec_and_visa_under_a_root(tmp_path):
     fabricate.mvtec_category(tmp_path / "plain" / "bottle")
     fabricate.mvtec_category(tmp_path / "unpacked" / "mvtec_anomaly_detection" / "bottle")
-    for place in ("plain", "unpacked"):
-        assert open_category("mvtec", category="bottle", root=tmp_path / place).name == "bottle"
+    for location in ("plain", "unpacked"):
+        assert open_category("mvtec", category="bottle", root=tmp_path / location).name == "bottle"
     fabricate.visa(tmp_path / "VisA")
     assert open_category("visa", category="candle", root=tmp_path).name == "candle"
     with pytest.raises(DatasetError, match="download it from https"):

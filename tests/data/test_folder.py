@@ -109,7 +109,7 @@ def test_half_a_layout_is_never_taken_for_normal_images(tmp_path, part):
         open_folder(tmp_path)
 
 
-def test_places_without_images(tmp_path):
+def test_locations_without_images(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         open_folder(tmp_path / "gone")
     with pytest.raises(DatasetError, match="is a file"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests import fabricate
-from utad.data.listing import list_images
+from utad.data.image_files import list_images
 from utad.data.pairing import Problems, pair_masks
 from utad.errors import DatasetError
 
@@ -15,15 +15,23 @@ def pair(tmp_path, images: list[str], masks: list[str], *, complete: bool = True
     for name in masks:
         fabricate.save(tmp_path / "masks" / name, fabricate.square_mask(*mask_size))
     problems = Problems()
-    pairs = pair_masks(
+    pairs = pair_all(tmp_path, problems, with_masks=bool(masks), complete=complete)
+    below = {
+        image.relative_to(tmp_path / "images").as_posix(): mask.relative_to(tmp_path / "masks").as_posix()
+        for image, mask in pairs.items()
+    }
+    return below, problems.found
+
+
+def pair_all(tmp_path, problems: Problems, *, with_masks: bool = True, complete: bool = True):
+    return pair_masks(
         list_images(tmp_path / "images"),
-        list_images(tmp_path / "masks") if masks else (),
+        list_images(tmp_path / "masks") if with_masks else (),
         image_folder=tmp_path / "images",
         mask_folder=tmp_path / "masks",
         complete=complete,
         problems=problems,
     )
-    return {image.name: mask.name for image, mask in pairs.items()}, problems.found
 
 
 def test_stems_match_whole(tmp_path):
@@ -82,16 +90,8 @@ def test_damaged_masks_are_found_and_damaged_images_left_to_reading(tmp_path):
         fabricate.save(tmp_path / "masks" / name, fabricate.square_mask())
     (tmp_path / "masks" / "a.png").write_bytes(b"")
     (tmp_path / "images" / "b.png").write_bytes(b"")
-    pairs, _ = pair(tmp_path, [], [])
     problems = Problems()
-    pairs = pair_masks(
-        list_images(tmp_path / "images"),
-        list_images(tmp_path / "masks"),
-        image_folder=tmp_path / "images",
-        mask_folder=tmp_path / "masks",
-        complete=True,
-        problems=problems,
-    )
+    pairs = pair_all(tmp_path, problems)
     assert len(problems.found) == 1
     assert str(tmp_path / "masks" / "a.png") in problems.found[0]
     assert len(pairs) == 2
@@ -99,8 +99,12 @@ def test_damaged_masks_are_found_and_damaged_images_left_to_reading(tmp_path):
 
 def test_subfolders_belong_to_the_name(tmp_path):
     pairs, found = pair(tmp_path, ["x/1.png", "y/1.png"], ["x/1_mask.png", "y/1_mask.png"])
-    assert len(pairs) == 1 or found == []
+    assert pairs == {"x/1.png": "x/1_mask.png", "y/1.png": "y/1_mask.png"}
     assert found == []
+    # The same name in another subfolder is another one.
+    pairs, found = pair(tmp_path / "mixed", ["x/1.png"], ["y/1_mask.png"], complete=False)
+    assert pairs == {}
+    assert len(found) == 1
 
 
 def test_all_problems_come_in_one_error(tmp_path):

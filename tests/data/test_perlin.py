@@ -45,7 +45,7 @@ def test_seeds():
     assert not np.array_equal(one, other)
 
 
-@pytest.mark.parametrize(("size", "cells"), [((0, 4), (1, 1)), ((4, 4), (0, 1))])
-def test_refuses_nothing(size, cells):
+@pytest.mark.parametrize(("size", "lattice"), [((0, 4), (1, 1)), ((4, 4), (0, 1))])
+def test_refuses_nothing(size, lattice):
     with pytest.raises(InputError, match="at least 1"):
-        perlin_noise(size, cells, rng=np.random.default_rng(0))
+        perlin_noise(size, lattice, rng=np.random.default_rng(0))

@@ -7,7 +7,7 @@ import pytest
 
 from tests import fabricate
 from utad.data import streaming
-from utad.data.streaming import iterate_images, iterate_stacks
+from utad.data.streaming import iterate_batches, iterate_images
 from utad.errors import ImageReadError, InputError
 from utad.types import Sample
 
@@ -48,28 +48,28 @@ def test_iterate_reads_only_a_few_ahead_and_stops_when_left(monkeypatch):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("utad")]
 
 
-def sizes(stacks) -> list[list[str]]:
-    return [[sample.name for sample, _ in stack] for stack in stacks]
+def names(batches) -> list[list[str]]:
+    return [[sample.name for sample, _ in batch] for batch in batches]
 
 
 def samples_of(*shapes: tuple[int, int]) -> list[Sample]:
     return [Sample(str(index), fabricate.picture(*shape)) for index, shape in enumerate(shapes)]
 
 
-def test_stacks_keep_the_order_and_have_at_most_the_size():
-    assert sizes(iterate_stacks(samples_of(*[(4, 4)] * 5), 2)) == [["0", "1"], ["2", "3"], ["4"]]
-    assert sizes(iterate_stacks([], 2)) == []
+def test_batches_keep_the_order_and_have_at_most_the_size():
+    assert names(iterate_batches(samples_of(*[(4, 4)] * 5), 2)) == [["0", "1"], ["2", "3"], ["4"]]
+    assert names(iterate_batches([], 2)) == []
 
 
-def test_stacks_of_images_that_are_alike_end_where_the_size_changes():
+def test_batches_of_images_that_are_alike_end_where_the_size_changes():
     samples = samples_of((4, 4), (4, 5), (4, 5), (4, 4))
-    assert sizes(iterate_stacks(samples, 8)) == [["0", "1", "2", "3"]]
-    assert sizes(iterate_stacks(samples, 8, alike=True)) == [["0"], ["1", "2"], ["3"]]
+    assert names(iterate_batches(samples, 8)) == [["0", "1", "2", "3"]]
+    assert names(iterate_batches(samples, 8, same_size=True)) == [["0"], ["1", "2"], ["3"]]
 
 
-def test_large_images_share_no_stack(monkeypatch):
-    monkeypatch.setattr(streaming, "STACK_PIXELS", 40)
-    assert sizes(iterate_stacks(samples_of((4, 5), (4, 5), (4, 5), (9, 9), (4, 5)), 8)) == [
+def test_large_images_share_no_batch(monkeypatch):
+    monkeypatch.setattr(streaming, "BATCH_PIXELS", 40)
+    assert names(iterate_batches(samples_of((4, 5), (4, 5), (4, 5), (9, 9), (4, 5)), 8)) == [
         ["0", "1"],
         ["2"],
         ["3"],
@@ -77,11 +77,11 @@ def test_large_images_share_no_stack(monkeypatch):
     ]
 
 
-def test_an_unreadable_image_stands_in_its_stack(tmp_path):
+def test_an_unreadable_image_stands_in_its_batch(tmp_path):
     samples = [Sample("gone", tmp_path / "gone.png"), *samples_of((4, 4), (4, 4))]
     samples.insert(2, Sample("gone too", tmp_path / "gone.png"))
-    (stack,) = iterate_stacks(samples, 8, alike=True)
-    assert [isinstance(image, ImageReadError) for _, image in stack] == [True, False, True, False]
+    (batch,) = iterate_batches(samples, 8, same_size=True)
+    assert [isinstance(image, ImageReadError) for _, image in batch] == [True, False, True, False]
 
 
 def test_little_is_read_ahead_where_images_are_large(monkeypatch):

@@ -32,7 +32,7 @@ def test_defaults():
 
 
 def test_no_pixel_is_in_training_and_in_test(monkeypatch):
-    # A picture that is 0 but for its lower right quarter, which is 255.
+    # A photograph that is 0 but for its lower right quarter, which is 255.
     quarters = np.zeros((512, 512, 3), np.uint8)
     quarters[256:, 256:] = 255
     monkeypatch.setattr(textures, "_photograph", lambda name: quarters)
@@ -43,7 +43,7 @@ def test_no_pixel_is_in_training_and_in_test(monkeypatch):
 
 def test_crops_are_pieces_of_the_photograph_in_spatial_order(photographs):
     whole = photographs["gravel"]
-    places = []
+    positions = []
     for sample in open_texture("gravel", seed=2, n_train=12, n_normal=0, n_anomalous=0).train:
         corner = np.argwhere((whole[:385, :385] == sample.image[0, 0]).all(axis=2))
         matches = [
@@ -54,8 +54,8 @@ def test_crops_are_pieces_of_the_photograph_in_spatial_order(photographs):
         assert len(matches) == 1
         top, left = matches[0]
         assert top + 128 <= 256 or left + 128 <= 256
-        places.append(left - top)
-    assert places == sorted(places)
+        positions.append(left - top)
+    assert positions == sorted(positions)
 
 
 def test_masks_are_where_the_defect_is(photographs):

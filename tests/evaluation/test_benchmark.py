@@ -13,8 +13,8 @@ from tests import fabricate
 from utad.data.mvtec import MVTEC_CATEGORIES
 from utad.errors import ConfigError, DatasetError, OutputError
 from utad.evaluation.benchmark import Benchmark, rows_of, run_benchmark
-from utad.evaluation.cell import Cell, run_cell
-from utad.evaluation.matrix import run_matrix
+from utad.evaluation.benchmark_cell import Cell, run_cell
+from utad.evaluation.benchmark_runner import run_matrix
 from utad.evaluation.methods import Variant, variants_of
 from utad.evaluation.suites import SUITES, suite_named
 

@@ -6,23 +6,63 @@ import numpy as np
 import pytest
 
 from utad.errors import DataError
-from utad.evaluation.evaluation import Outcome, evaluate_outcomes
-from utad.evaluation.report import Result, metrics_table, write_metrics
+from utad.evaluation.evaluate import evaluate_method, evaluate_to_folder
+from utad.evaluation.evaluation import Evaluation, EvaluationAccumulator
+from utad.evaluation.tables import comparison_table, row_of
+from utad.predictor import Predictor
+from utad.types import Category, EngineResult, Prediction, Sample
 
 
-def outcome(score: float, anomalous: bool, *, masks: bool = True) -> Outcome:
-    if not masks:
-        return Outcome(score, score > 0.5, anomalous)
+def said(score: float, mask: np.ndarray) -> Prediction:
+    """A prediction whose map is the truth."""
+    return Prediction(
+        pred_score=score,
+        raw_score=score,
+        anomaly_map=mask.astype(np.float32),
+        pred_label=score > 0.5,
+        threshold=0.5,
+        pred_mask=mask,
+    )
+
+
+class Brightness:
+    """An engine whose score is the mean of the image."""
+
+    max_batch, streams, same_size = 4, 1, False
+
+    def run(self, images, *, concurrent=False):
+        means = [float(image.mean()) / 255 for image in images]
+        return [
+            EngineResult(pred_score=mean, raw_score=mean, anomaly_map=np.full(image.shape[:2], mean, np.float32))
+            for mean, image in zip(means, images, strict=True)
+        ]
+
+
+def truth(anomalous: bool) -> np.ndarray:
     mask = np.zeros((4, 4), bool)
     mask[1:3, 1:3] = anomalous
-    return Outcome(score, score > 0.5, anomalous, mask.astype(np.float32), mask.copy(), mask)
+    return mask
 
 
-OUTCOMES = [outcome(0.1, False), outcome(0.6, False), outcome(0.7, True), outcome(0.4, True), outcome(0.9, True)]
+def evaluated(scores, *, masks=True, seconds: float = 1) -> Evaluation:
+    """Of images with these scores and truths; `masks` says which of them have a ground truth."""
+    accumulator = EvaluationAccumulator()
+    for index, (score, anomalous) in enumerate(scores):
+        mask = truth(anomalous)
+        accumulator.update(
+            said(score, mask),
+            anomalous=anomalous,
+            gt_mask=mask if masks is True or index in masks else None,
+            seconds=seconds / len(scores),
+        )
+    return accumulator.compute()
+
+
+SCORES = [(0.1, False), (0.6, False), (0.7, True), (0.4, True), (0.9, True)]
 
 
 def test_rates_are_counted_at_the_methods_own_threshold():
-    evaluation = evaluate_outcomes(OUTCOMES, seconds=0.05)
+    evaluation = evaluated(SCORES, seconds=0.05)
     assert (evaluation.n_normal, evaluation.n_anomalous) == (2, 3)
     assert evaluation.false_positive_rate == 0.5
     assert evaluation.recall == pytest.approx(2 / 3)
@@ -31,36 +71,56 @@ def test_rates_are_counted_at_the_methods_own_threshold():
     assert evaluation.pixel.iou == evaluation.pixel.aupro == 1
 
 
-def test_without_masks_pixel_metrics_are_absent_and_not_zero():
-    for outcomes in (
-        [outcome(s, a, masks=False) for s, a in ((0.1, False), (0.9, True))],
-        [*OUTCOMES, outcome(1, True, masks=False)],
-    ):
-        plain = evaluate_outcomes(outcomes, seconds=1).as_dict()
-        assert "pixel" not in plain
-        assert plain["image"]["auroc"] > 0
+@pytest.mark.parametrize("masks", [(), (0, 1, 2, 3), (1, 2, 3, 4)])
+def test_without_masks_pixel_metrics_are_absent_and_not_zero(masks):
+    plain = evaluated(SCORES, masks=masks).as_dict()
+    assert "pixel" not in plain
+    assert plain["image"]["auroc"] > 0
+
+
+@pytest.mark.parametrize("missing", [None, 1, 3])
+def test_a_method_has_pixel_metrics_only_if_no_anomalous_image_lacks_its_mask(missing):
+    class Method:
+        def predict_samples(self, samples, *, batch_size=8):
+            for sample in samples:
+                mask = truth(sample.anomalous)
+                yield sample, said(float(sample.anomalous), mask)
+
+    truths = [False, False, True, True]  # a normal image needs no mask
+    samples = [
+        Sample(str(k), np.zeros((4, 4, 3), np.uint8), anomalous, mask=None if k == missing else truth(anomalous))
+        for k, anomalous in enumerate(truths)
+    ]
+    evaluation = evaluate_method(Method(), Category("parts", [], samples))
+    assert evaluation.image.auroc == 1
+    assert (evaluation.pixel is None) == (missing == 3)
 
 
 def test_with_one_kind_of_image_there_are_rates_alone():
-    plain = evaluate_outcomes([outcome(0.1, False), outcome(0.9, False)], seconds=1).as_dict()
+    plain = evaluated([(0.1, False), (0.9, False)]).as_dict()
     assert plain["false_positive_rate"] == 0.5
     assert "image" not in plain
     assert "recall" not in plain
     with pytest.raises(DataError, match="no test images"):
-        evaluate_outcomes([], seconds=0)
+        EvaluationAccumulator().compute()
 
 
 def test_metrics_are_nested_by_data_set_category_method_and_seed(tmp_path):
-    evaluation = evaluate_outcomes(OUTCOMES, seconds=1)
-    results = [Result("mvtec", "bottle", "utad", seed, evaluation) for seed in (0, 1)]
-    results.append(Result("mvtec", "cable", "padim", 0, evaluation))
-    write_metrics(tmp_path / "metrics.json", results)
+    images = [np.full((4, 4, 3), value, np.uint8) for value in (0, 60, 200)]
+    samples = [Sample(f"{i}", image, anomalous=i == 2) for i, image in enumerate(images)]
+    report = evaluate_to_folder(
+        Predictor(Brightness()), Category("bottle", [], samples), tmp_path, dataset="data/mvtec", seed=3
+    )
     nested = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
-    assert list(nested["mvtec"]["bottle"]["utad"]) == ["0", "1"]
-    assert nested["mvtec"]["cable"]["padim"]["0"] == evaluation.as_dict()
+    assert nested == {"mvtec": {"bottle": {"utad": {"3": report.evaluation.as_dict()}}}}
+    assert report.evaluation.image.auroc == 1.0
+    assert "| bottle | utad | 1.000 |" in report.table
+    assert (tmp_path / "metrics.md").read_text(encoding="utf-8") == report.table + "\n"
 
 
-def test_the_table_has_means_over_seeds():
-    evaluation = evaluate_outcomes(OUTCOMES, seconds=1)
-    table = metrics_table([Result("d", "bottle", "utad", seed, evaluation) for seed in (0, 1)])
-    assert "| bottle | utad | 0.833 ± 0.000 |" in table
+def test_a_row_has_the_values_of_every_seed():
+    evaluation = evaluated(SCORES).as_dict()
+    row = row_of("bottle", "utad", [{**evaluation, "fit_seconds": seconds} for seconds in (1, 2)])
+    assert row.values["fit_seconds"] == [1.0, 2.0]
+    assert "| bottle | utad | 0.833 ± 0.000 |" in comparison_table([row])
+    assert "peak_memory_mb" not in row.values

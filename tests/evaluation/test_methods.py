@@ -13,6 +13,7 @@ from utad.evaluation.methods import (
     Variant,
     build_method,
     learnt_parameters,
+    predictor_of,
     training_digest,
     variants_of,
     with_settings,
@@ -20,7 +21,7 @@ from utad.evaluation.methods import (
 from utad.types import Sample
 
 SHORT: dict[str, tuple[str, ...]] = {
-    "utad": ("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "calibration.corrupted_images=20"),
+    "utad": ("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "calibration.synthetic_anomalies=20"),
     "padim": ("size=32",),
     "patchcore": ("size=32",),
     "unst": ("size=32", "steps=2", "width=4"),
@@ -33,7 +34,7 @@ SHORT: dict[str, tuple[str, ...]] = {
 
 def method(name: str):
     made = build_method(name, seed=3, size=None, preset="fast", overrides=SHORT[name])
-    if name == "f-anogan":  # takes no settings but the shared ones
+    if name == "f-anogan":  # takes the settings of AnoGAN
         made.steps, made.width = 2, 4
     return made
 
@@ -53,7 +54,7 @@ def test_poisoned_test_images_change_no_model(name):
     for category in (clean, poison):
         fitted = method(name)
         fitted.fit(category)
-        scores.append([outcome for _, outcome in fitted.predict_samples(clean.test[8:12])])
+        scores.append([outcome for _, outcome in predictor_of(fitted).predict_samples(clean.test[8:12])])
     for first, second in zip(*scores, strict=True):
         assert first.raw_score == second.raw_score
         assert first.pred_score == second.pred_score

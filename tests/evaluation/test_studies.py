@@ -13,7 +13,7 @@ from utad.evaluation.studies import STUDIES, study_named
 from utad.evaluation.suites import SUITES, suite_named
 from utad.evaluation.tables import Row
 
-SHORT = ("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "calibration.corrupted_images=20")
+SHORT = ("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "calibration.synthetic_anomalies=20")
 
 
 @pytest.mark.parametrize("name", list(STUDIES))

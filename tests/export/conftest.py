@@ -7,8 +7,8 @@ from tests import fabricate
 from tests.conftest import TINY
 from utad import UTAD
 from utad.data import open_category
-from utad.export.loading import load_detector
 from utad.export.writing import export_detector
+from utad.loading import load_detector
 
 SMALL = (
     *TINY,
@@ -16,7 +16,7 @@ SMALL = (
     "expert_net.residual_blocks=1",
     "expert_net.width=8",
     "ie_net.filters=[4,4]",
-    "calibration.corrupted_images=20",
+    "calibration.synthetic_anomalies=20",
     "ie_net.pools=[4,4]",
     "ie_net.decoder_filters=[4,4]",
     "ie_net.upsamples=[4,2]",
@@ -25,7 +25,7 @@ SMALL = (
 
 @pytest.fixture(scope="session")
 def colour(parts):
-    """Three channels, calibrated, with both kinds of terms."""
+    """Three channels, calibrated, with both kinds of feature distance."""
     torch.set_num_threads(1)
     return UTAD(overrides=SMALL).fit(parts)
 

@@ -6,7 +6,7 @@ import pytest
 
 from utad.errors import MissingDependencyError
 from utad.export.dependencies import require
-from utad.export.loading import load_detector
+from utad.loading import load_detector
 
 
 @pytest.mark.parametrize(("module", "extra"), [("onnxruntime", "onnx"), ("openvino", "openvino"), ("nncf", "openvino")])

@@ -6,10 +6,10 @@ import pytest
 from tests import fabricate
 from utad.errors import ImageReadError
 from utad.export.parity import Parity, compare, fabricated_samples
-from utad.types import Prediction, Sample, StoredPictures
+from utad.types import Prediction, Sample
 
 PICTURE = fabricate.picture(2, 2)
-PICTURES = StoredPictures(PICTURE, PICTURE, PICTURE)
+PICTURES = dict.fromkeys(("impression", "naive_impression", "reconstruction"), PICTURE)
 
 
 def predicting(*scores):
@@ -21,7 +21,18 @@ def predicting(*scores):
                 yield sample, ImageReadError("gone")
                 continue
             heat = np.full((2, 2), score, np.float32)
-            yield sample, Prediction(score, score > 0.5, 0.5, score, heat, heat > 0.5, PICTURES)
+            yield (
+                sample,
+                Prediction(
+                    pred_score=score,
+                    raw_score=score,
+                    anomaly_map=heat,
+                    pictures=PICTURES,
+                    pred_label=score > 0.5,
+                    threshold=0.5,
+                    pred_mask=heat > 0.5,
+                ),
+            )
 
     return predict_samples
 

@@ -7,7 +7,7 @@ from PIL import Image
 from tests import fabricate
 from utad.interpret.figures import COLUMNS, Explained, heat_overlay, prediction_grid, strength, to_8_bit
 from utad.interpret.png import decode_map, encode_map, write_png
-from utad.types import Prediction, StoredPictures
+from utad.types import Prediction
 
 
 def prediction(height: int = 12, width: int = 16) -> Prediction:
@@ -19,7 +19,7 @@ def prediction(height: int = 12, width: int = 16) -> Prediction:
         raw_score=3.0,
         anomaly_map=np.linspace(0, 1, height * width, dtype=np.float32).reshape(height, width),
         pred_mask=np.zeros((height, width), bool),
-        pictures=StoredPictures(picture, picture, picture),
+        pictures=dict.fromkeys(("impression", "naive_impression", "reconstruction"), picture),
     )
 
 

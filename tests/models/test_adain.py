@@ -40,7 +40,7 @@ def test_the_style_of_the_content_itself_is_replaced():
 def test_scale_and_shift_receive_gradients():
     scale, shift = torch.zeros(2, 4, requires_grad=True), torch.zeros(2, 4, requires_grad=True)
     adaptive_instance_norm(features(), scale, shift).square().sum().backward()
-    # Of sum((n * (1 + a) + b)^2) at a = b = 0, with n of mean 0 and square mean 1 over 30 places.
+    # Of sum((n * (1 + a) + b)^2) at a = b = 0, with n of mean 0 and square mean 1 over 30 positions.
     assert torch.allclose(scale.grad, torch.full((2, 4), 60.0), rtol=1e-4)
     assert torch.allclose(shift.grad, torch.zeros(2, 4), atol=1e-3)
 

@@ -185,10 +185,10 @@ def test_a_missing_file_of_weights_is_named(no_network):
     assert no_network == []
 
 
-def test_folding_batch_norm_changes_no_feature():
+def test_fusing_batch_norm_changes_no_feature():
     import timm
 
-    from utad.models.backbones import fold_batch_norm
+    from utad.models.backbones import fuse_batch_norm
 
     network = timm.create_model(
         "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=[0, 3]
@@ -200,7 +200,7 @@ def test_folding_batch_norm_changes_no_feature():
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
     images = torch.rand(1, 3, 64, 64)
     before = network(images)
-    fold_batch_norm(network)
+    fuse_batch_norm(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
     for one, other in zip(before, network(images), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-4)

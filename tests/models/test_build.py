@@ -67,9 +67,9 @@ def test_counting_without_guidance_leaves_the_extractor_out():
 def test_critics_fit_the_feature_map_of_their_ie_net():
     config = load_config(overrides=["ie_net.latent_dim=6", "ie_net.critic_dim=7"]).ie_net
     output = build_ie_net(config, 1).eval()(torch.rand(2, 1, 64, 64))
-    of_pooled, of_places = build_critics(config)
+    of_pooled, of_positions = build_critics(config)
     assert of_pooled(output.mu, output.feature_map).shape == (2, 1)
-    assert of_places(output.mu, output.feature_map).shape == (2, 1, 2, 2)
+    assert of_positions(output.mu, output.feature_map).shape == (2, 1, 2, 2)
 
 
 def test_the_same_torch_seed_builds_the_same_weights():

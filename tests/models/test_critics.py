@@ -11,11 +11,11 @@ from utad.models.critics import GlobalCritic, LocalCritic
 def twins() -> tuple[GlobalCritic, LocalCritic]:
     """Both critics with the same weights."""
     torch.manual_seed(0)
-    of_pooled, of_places = GlobalCritic(4, 6, 8), LocalCritic(4, 6, 8)
+    of_pooled, of_positions = GlobalCritic(4, 6, 8), LocalCritic(4, 6, 8)
     weights = {name: value for name, value in of_pooled.state_dict().items()}
-    shapes = of_places.state_dict()
-    of_places.load_state_dict({name: value.reshape(shapes[name].shape) for name, value in weights.items()})
-    return of_pooled, of_places
+    shapes = of_positions.state_dict()
+    of_positions.load_state_dict({name: value.reshape(shapes[name].shape) for name, value in weights.items()})
+    return of_pooled, of_positions
 
 
 def test_shapes_of_the_logits():
@@ -25,13 +25,13 @@ def test_shapes_of_the_logits():
 
 
 def test_the_local_critic_is_the_global_one_at_every_position(twins):
-    of_pooled, of_places = twins
+    of_pooled, of_positions = twins
     latent, features = torch.randn(3, 4), torch.randn(3, 6, 2, 3)
-    logits = of_places(latent, features)
+    logits = of_positions(latent, features)
     for row in range(2):
         for column in range(3):
-            place = features[:, :, row : row + 1, column : column + 1]
-            assert torch.allclose(logits[:, :, row, column], of_pooled(latent, place), atol=1e-6)
+            position = features[:, :, row : row + 1, column : column + 1]
+            assert torch.allclose(logits[:, :, row, column], of_pooled(latent, position), atol=1e-6)
 
 
 def test_the_global_critic_sees_the_mean_of_the_map(twins):

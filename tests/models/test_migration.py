@@ -7,9 +7,13 @@ import torch
 from torch import nn
 
 from utad import UTAD, model_file
-from utad.model_file import find_model, read_model
+from utad.config import load_config
+from utad.model_file import read_model
 from utad.models.ie_net import Decoder, Encoder
-from utad.models.migration import upgrade
+from utad.models.migration import FORMAT_VERSION, upgrade
+from utad.run_folder import find_model
+from utad.scoring.calibration import calibrate
+from utad.scoring.network import build_network
 
 
 def branch(in_channels: int, filters: int, kernel: int) -> nn.Sequential:
@@ -75,23 +79,90 @@ def test_a_decoder_of_format_1_gives_the_same_image():
     torch.testing.assert_close(new(features), new.to_image(old(features)))
 
 
-def test_other_tensors_and_later_formats_are_left_alone():
-    tensors = {"two_stage.ie_net.encoder.layers.0.point.weight": torch.ones(1), "calibration.image": torch.zeros(2)}
-    assert upgrade(tensors, 2) == tensors
-    assert upgrade({"calibration.image": tensors["calibration.image"]}, 1).keys() == {"calibration.image"}
+def test_other_tensors_are_left_alone_and_so_is_the_present_format():
+    tensors = {"two_stage.ie_net.encoder.layers.0.point.weight": torch.ones(1), "normalisation.image": torch.zeros(2)}
+    assert upgrade(tensors, FORMAT_VERSION) == tensors
+    others = {
+        "two_stage.expert_net.decoders.0.upsampling.1.weight": torch.ones(1),
+        "two_stage.ie_net.decoder.to_image.0.weight": torch.ones(1),
+        "backbone.mean": torch.ones(3),
+    }
+    for written_as in (1, 2):
+        assert upgrade(others, written_as) == others
     with pytest.raises(KeyError, match=r"pooled\.1\.0\.weight"):
         upgrade({"two_stage.ie_net.encoder.layers.0.point.0.weight": torch.ones(1)}, 1)
 
 
+@pytest.mark.parametrize("written_as", [1, 2])
+def test_measurement_and_normalisation_get_their_present_names(written_as):
+    names = {
+        "measurement.terms.input-near.whitening": "measurement.components.input-near.distance.whitening",
+        "measurement.terms.neighbours.scale": "measurement.components.neighbours.distance.scale",
+        "measurement.scales.whole.location": "measurement.components.whole.standardisation.mean",
+        "measurement.scales.whole.spread": "measurement.components.whole.standardisation.deviation",
+        "measurement.scales.whole.of_images": "measurement.components.whole.standardisation.of_images",
+        "calibration.image": "normalisation.image",
+        "calibration.pixel": "normalisation.pixel",
+    }
+    tensors = {name: torch.full((2,), float(index)) for index, name in enumerate(names)}
+    upgraded = upgrade(tensors, written_as)
+    assert upgraded.keys() == set(names.values())
+    assert all(upgraded[new] is tensors[old] for old, new in names.items())
+
+
+@pytest.mark.parametrize("written_as", [1, 2])
+def test_the_backbone_is_dropped_where_pixels_are_compared(written_as):
+    tensors = {"backbone.network.conv_stem.weight": torch.ones(1), "calibration.image": torch.ones(2)}
+    assert upgrade(tensors, written_as, compares_pixels=True).keys() == {"normalisation.image"}
+    assert upgrade(tensors, written_as).keys() == {"backbone.network.conv_stem.weight", "normalisation.image"}
+
+
+BLOCK = re.compile(r"(two_stage\.ie_net\.(encoder|decoder)\.layers\.)(\d+)\.(.+)")
+
+SETTINGS = {
+    "scoring": {"components": "terms", "normalise_illumination": "even_light"},
+    "calibration": {"synthetic_anomalies": "corrupted_images"},
+}
+"""Present names and those of formats 1 and 2."""
+
+
+def named_as_before(name: str) -> str:
+    """The name that formats 1 and 2 had for a tensor outside the inception blocks."""
+    for pattern, old in (
+        (r"measurement\.components\.([^.]+)\.distance\.", r"measurement.terms.\1."),
+        (r"measurement\.components\.([^.]+)\.standardisation\.mean$", r"measurement.scales.\1.location"),
+        (r"measurement\.components\.([^.]+)\.standardisation\.deviation$", r"measurement.scales.\1.spread"),
+        (r"measurement\.components\.([^.]+)\.standardisation\.", r"measurement.scales.\1."),
+        (r"normalisation\.", "calibration."),
+    ):
+        if re.match(pattern, name):
+            return re.sub(pattern, old, name)
+    return name
+
+
+def as_format_2(tensors):
+    """The tensors of a detector under the names and in the shapes that format 2 had."""
+    old = {}
+    for name, tensor in tensors.items():
+        match = BLOCK.fullmatch(name)
+        if match is None:
+            old[named_as_before(name)] = tensor
+        elif match[4] == "point.weight":
+            pooled = tensors[f"{match[1]}{match[3]}.pooled.weight"]
+            old[name] = torch.cat([tensor, pooled])
+        elif match[4] != "pooled.weight":
+            old[name] = tensor
+    return old
+
+
 def as_format_1(tensors):
     """The tensors of a detector under the names and in the shapes that format 1 had."""
-    block_of = re.compile(r"(two_stage\.ie_net\.(encoder|decoder)\.layers\.)(\d+)\.(.+)")
     branches = ("point", "small", "large", "pooled.1")
     old = {}
     for name, tensor in tensors.items():
-        match = block_of.fullmatch(name)
+        match = BLOCK.fullmatch(name)
         if match is None:
-            old[name] = tensor
+            old[named_as_before(name)] = tensor
             continue
         head, side, number, rest = match.groups()
         block = f"{head}{number if side == 'encoder' else 2 * int(number) + 1}."
@@ -99,23 +170,51 @@ def as_format_1(tensors):
         if kind == "norm":
             parts = [tensor] * 4 if field == "num_batches_tracked" else tensor.chunk(4)
             old |= {f"{block}{branch}.1.{field}": part for branch, part in zip(branches, parts, strict=True)}
-        elif kind == "point":
-            old[f"{block}point.0.weight"], old[f"{block}pooled.1.0.weight"] = tensor.chunk(2)
         else:
-            old[f"{block}{kind}.0.weight"] = tensor
+            old[f"{block}{'pooled.1' if kind == 'pooled' else kind}.0.weight"] = tensor
     return {name: tensor.clone() for name, tensor in old.items()}  # safetensors refuses shared memory
 
 
-def test_a_model_file_of_format_1_is_read(run, tmp_path, monkeypatch):
+def with_former_settings(config):
+    """A config as formats 1 and 2 stored it."""
+    renamed = {
+        section: {former.get(key, key): value for key, value in config[section].items()}
+        for section, former in SETTINGS.items()
+    }
+    return config | renamed
+
+
+@pytest.mark.parametrize(("written_as", "as_before"), [(1, as_format_1), (2, as_format_2)])
+def test_a_model_file_of_an_earlier_format_is_read(run, tmp_path, monkeypatch, written_as, as_before):
     stored = read_model(find_model(run))
-    monkeypatch.setattr(model_file, "FORMAT_VERSION", 1)
-    old = as_format_1(stored.tensors)
-    manifest = {key: stored.manifest[key] for key in ("config", "channels", "threshold")}
+    old = as_before(stored.tensors)
+    assert {name.split(".")[0] for name in old} == {"two_stage", "backbone", "measurement", "calibration"}
+    manifest = {key: stored.manifest[key] for key in ("channels", "threshold")}
+    manifest["config"] = with_former_settings(stored.manifest["config"])
+    assert {"terms", "even_light"} <= manifest["config"]["scoring"].keys()
+    assert "corrupted_images" in manifest["config"]["calibration"]
+    monkeypatch.setattr(model_file, "FORMAT_VERSION", written_as)
     model_file.write_model(tmp_path / "old.safetensors", manifest, old)
     monkeypatch.undo()
-    assert read_model(tmp_path / "old.safetensors").manifest["format"] == 1
+    assert read_model(tmp_path / "old.safetensors").manifest["format"] == written_as
     assert old.keys() != stored.tensors.keys()
+    detector, expected = UTAD.load(tmp_path / "old.safetensors"), UTAD.load(run)
+    assert detector.config == expected.config
+    found, tensors = detector.network_.state_dict(), expected.network_.state_dict()
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_a_model_file_of_format_2_that_compares_pixels_is_read_without_its_backbone(tmp_path, monkeypatch):
+    overrides = ["image.size=64", "scoring.method=paper", "scoring.space=pixels"]
+    config = load_config(overrides=overrides)
+    network = build_network(config, 1)
+    calibrate(network, torch.rand(4, 1, 64, 64), torch.ones(4, dtype=torch.bool), config)
+    tensors = as_format_2(network.state_dict()) | {"backbone.mean": torch.zeros(1, 3, 1, 1)}
+    settings = with_former_settings(config.model_dump(mode="json"))
+    monkeypatch.setattr(model_file, "FORMAT_VERSION", 2)
+    model_file.write_model(tmp_path / "old.safetensors", {"config": settings, "channels": 1, "threshold": 0.5}, tensors)
+    monkeypatch.undo()
     found = UTAD.load(tmp_path / "old.safetensors").network_.state_dict()
-    expected = UTAD.load(run).network_.state_dict()
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert found.keys() == network.state_dict().keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in network.state_dict().items())

@@ -6,15 +6,15 @@ from torch import nn
 
 from utad.config import load_config
 from utad.models.build import build_two_stage
-from utad.models.two_stage import TwoStage
+from utad.models.two_stage import ALL_IMAGES, TwoStage
 
 
-def built(preset: str, *, spread: float = 0.3) -> TwoStage:
+def built(preset: str, *, deviation: float = 0.3) -> TwoStage:
     """An untrained network whose weights are large enough to leave [0, 1] where nothing holds it there."""
     torch.manual_seed(0)
     model = build_two_stage(load_config(preset, overrides=["expert_net.width=4"]), 3)
     for parameter in model.parameters():
-        nn.init.normal_(parameter, std=spread)
+        nn.init.normal_(parameter, std=deviation)
     return model.eval()
 
 
@@ -27,10 +27,11 @@ def images(count: int = 3) -> torch.Tensor:
 def test_all_four_images_lie_in_the_unit_interval(preset):
     model = built(preset)
     restored = model(images())
-    for image in (restored.image, restored.reconstruction, restored.impression, restored.naive_impression):
+    assert set(restored) == set(ALL_IMAGES)
+    for image in restored.values():
         assert image.shape == (3, 3, 64, 64)
         assert 0 <= image.min() <= image.max() <= 1
-    assert restored.latent.shape == (3, 128)
+    assert model.ie_net(images()).mu.shape == (3, 128)
 
 
 @torch.no_grad()
@@ -39,35 +40,46 @@ def test_the_skip_of_the_fast_layout_would_leave_the_interval_without_clamping()
     impression = model.ie_net(images()).impression.contiguous()
     raw = model.expert_net(images(), impression).reconstruction
     assert not 0 <= raw.min() <= raw.max() <= 1
-    assert torch.allclose(model(images()).reconstruction, raw.clamp(0, 1), atol=1e-5)
+    assert torch.allclose(model(images())["reconstruction"], raw.clamp(0, 1), atol=1e-5)
 
 
 @pytest.mark.parametrize("preset", ["fast", "paper-small"])
 @torch.no_grad()
 def test_an_image_is_restored_alike_in_any_batch(preset):
-    model = built(preset, spread=0.05)
-    together = model(images())
+    model = built(preset, deviation=0.05)
+    together, latents = model(images()), model.ie_net(images()).mu
     for index in range(3):
         alone = model(images()[index : index + 1])
-        for name in ("reconstruction", "impression", "naive_impression", "latent"):
-            assert torch.allclose(getattr(alone, name)[0], getattr(together, name)[index], atol=1e-5), name
+        assert torch.allclose(model.ie_net(images()[index : index + 1]).mu[0], latents[index], atol=1e-5)
+        for name in ("reconstruction", "impression", "naive_impression"):
+            assert torch.allclose(alone[name][0], together[name][index], atol=1e-5), name
 
 
 @torch.no_grad()
-def test_the_image_is_handed_on_and_the_latent_is_the_mean():
+def test_the_image_and_its_impression_are_handed_on():
     model = built("fast")
     restored = model(images())
-    assert torch.equal(restored.image, images())
-    assert torch.equal(restored.latent, model.ie_net(images()).mu)
-    assert torch.equal(restored.impression, model.ie_net(images()).impression)
+    assert torch.equal(restored["image"], images())
+    assert torch.equal(restored["impression"], model.ie_net(images()).impression)
 
 
 @pytest.mark.parametrize("wanted", ["reconstruction", "naive_impression"])
 @torch.no_grad()
 def test_only_what_is_wanted_is_restored_and_it_is_the_same(wanted):
-    model = built("fast", spread=0.05)
+    model = built("fast", deviation=0.05)
     whole, part = model(images()), model(images(), ("image", wanted))
-    assert torch.allclose(getattr(part, wanted), getattr(whole, wanted), atol=1e-6)
-    other = {"reconstruction", "naive_impression"} - {wanted}
-    assert getattr(part, other.pop()).numel() == 0
-    assert torch.equal(part.impression, whole.impression)
+    assert torch.allclose(part[wanted], whole[wanted], atol=1e-6)
+    assert set(part) == {"image", "impression", wanted}
+    assert torch.equal(part["impression"], whole["impression"])
+
+
+@pytest.mark.parametrize("preset", ["fast", "paper-small"])
+@torch.no_grad()
+def test_each_restored_image_can_be_made_by_itself(preset):
+    model = built(preset, deviation=0.05)
+    restored = model(images())
+    x, m = restored["image"], restored["impression"]
+    for name in ("reconstruction", "naive_impression"):
+        made = model.restored(x, m, (name,))
+        assert set(made) == {name}
+        assert torch.allclose(made[name], restored[name], atol=1e-6)

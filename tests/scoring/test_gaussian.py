@@ -6,7 +6,7 @@ import torch
 
 from utad.errors import NotFittedError
 from utad.scoring import gaussian
-from utad.scoring.gaussian import GaussianTerm
+from utad.scoring.gaussian import GaussianDistance
 
 
 def normals(count: int, channels: int = 3, side: int = 4, seed: int = 0) -> torch.Tensor:
@@ -18,8 +18,8 @@ def normals(count: int, channels: int = 3, side: int = 4, seed: int = 0) -> torc
 def test_the_formula_against_numpy(monkeypatch):
     monkeypatch.setattr(gaussian, "PRIOR_IMAGES", 0)
     vectors, probe = normals(40), normals(2, seed=1)
-    distances = GaussianTerm().fit(vectors)(probe)
-    # 4 x 4 positions are cells of their own: mean and covariance of every position by NumPy.
+    distances = GaussianDistance().fit(vectors)(probe)
+    # 4 x 4 positions are blocks of their own: mean and covariance of every position by NumPy.
     mean = vectors.mean(dim=0).double().numpy()
     centred = vectors.double().numpy() - mean
     own = np.einsum("nchw,ndhw->hwcd", centred, centred) / 40
@@ -34,53 +34,53 @@ def test_the_formula_against_numpy(monkeypatch):
 
 def test_new_draws_of_the_same_distribution_are_at_a_distance_of_about_one():
     vectors = normals(400, 4, 8)
-    distances = GaussianTerm().fit(vectors[:300])(vectors[300:])
+    distances = GaussianDistance().fit(vectors[:300])(vectors[300:])
     assert 0.9 < float(distances.square().mean()) < 1.2
 
 
 def test_distance_grows_with_the_deviation():
     vectors = normals(60)
-    term = GaussianTerm().fit(vectors)
+    distance = GaussianDistance().fit(vectors)
     deviation = torch.ones(3)[:, None, None]
-    values = [float(term(term.mean[None] + k * deviation)[0, 1, 2]) for k in (0.0, 1.0, 2.0, 4.0)]
+    values = [float(distance(distance.mean[None] + k * deviation)[0, 1, 2]) for k in (0.0, 1.0, 2.0, 4.0)]
     assert values[0] == 0
     assert values == sorted(values)
     assert values[3] == pytest.approx(2 * values[2], rel=1e-5)
 
 
-def test_a_place_of_its_own_is_told_from_the_others():
+def test_a_position_of_its_own_is_told_from_the_others():
     vectors = 0.1 * normals(100, 2, 4)
     vectors[:, :, 0, 0] += 5
-    term = GaussianTerm().fit(vectors)
+    distance = GaussianDistance().fit(vectors)
     swapped = vectors[:1].clone()
     swapped[:, :, 0, 0], swapped[:, :, 3, 3] = vectors[:1, :, 3, 3], vectors[:1, :, 0, 0]
-    assert float(term(swapped)[0, 3, 3]) > 5 * float(term(vectors[:1])[0].max())
+    assert float(distance(swapped)[0, 3, 3]) > 5 * float(distance(vectors[:1])[0].max())
 
 
 def test_order_of_images_does_not_matter():
     vectors = normals(50)
-    one, other = GaussianTerm().fit(vectors), GaussianTerm().fit(vectors.flip(0))
+    one, other = GaussianDistance().fit(vectors), GaussianDistance().fit(vectors.flip(0))
     torch.testing.assert_close(one(vectors), other(vectors), rtol=1e-4, atol=1e-5)
 
 
 def test_constant_features_give_finite_distances():
-    term = GaussianTerm().fit(torch.zeros(6, 3, 4, 4))
-    assert torch.isfinite(term(torch.rand(2, 3, 4, 4))).all()
-    assert float(term(torch.zeros(1, 3, 4, 4)).max()) == 0
+    distance = GaussianDistance().fit(torch.zeros(6, 3, 4, 4))
+    assert torch.isfinite(distance(torch.rand(2, 3, 4, 4))).all()
+    assert float(distance(torch.zeros(1, 3, 4, 4)).max()) == 0
 
 
-def test_long_vectors_get_fewer_cells(monkeypatch):
-    monkeypatch.setattr(gaussian, "MAX_CELL_VALUES", 4 * 9)
-    assert GaussianTerm().fit(normals(20)).whitening.shape == (4, 3, 3)
-    monkeypatch.setattr(gaussian, "MAX_CELL_VALUES", 1)
-    assert GaussianTerm().fit(normals(20)).whitening.shape == (1, 3, 3)
+def test_long_vectors_get_fewer_blocks(monkeypatch):
+    monkeypatch.setattr(gaussian, "MAX_BLOCK_VALUES", 4 * 9)
+    assert GaussianDistance().fit(normals(20)).whitening.shape == (4, 3, 3)
+    monkeypatch.setattr(gaussian, "MAX_BLOCK_VALUES", 1)
+    assert GaussianDistance().fit(normals(20)).whitening.shape == (1, 3, 3)
 
 
-def test_state_can_be_loaded_into_a_fresh_term():
+def test_state_can_be_loaded_into_a_fresh_distance():
     vectors = normals(30)
-    term = GaussianTerm().fit(vectors)
-    fresh = GaussianTerm()
+    distance = GaussianDistance().fit(vectors)
+    fresh = GaussianDistance()
     with pytest.raises(NotFittedError):
         fresh(vectors)
-    fresh.load_state_dict(term.state_dict())
-    assert torch.equal(fresh(vectors), term(vectors))
+    fresh.load_state_dict(distance.state_dict())
+    assert torch.equal(fresh(vectors), distance(vectors))

@@ -7,16 +7,14 @@ from sklearn.neighbors import NearestNeighbors
 
 from utad.errors import NotFittedError
 from utad.scoring import neighbours
-from utad.scoring.neighbours import NeighboursTerm, nearest_distance, select_coreset
+from utad.scoring.neighbours import NeighbourDistance, nearest_distance, select_coreset
 
 
 def rows(count: int, channels: int = 5, seed: int = 0) -> torch.Tensor:
     return torch.randn(count, channels, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("chunk", [7, 10_000])
-def test_nearest_distance_against_scikit_learn(monkeypatch, chunk):
-    monkeypatch.setattr(neighbours, "_CHUNK", chunk)
+def test_nearest_distance_against_scikit_learn():
     bank, patches = rows(40), rows(25, seed=1)
     expected, _ = NearestNeighbors(n_neighbors=1).fit(bank.numpy()).kneighbors(patches.numpy())
     np.testing.assert_allclose(nearest_distance(patches, bank).numpy(), expected[:, 0], rtol=1e-4)
@@ -43,7 +41,7 @@ def test_a_coreset_as_large_as_the_patches_is_all_of_them_and_none_is_taken_twic
 def test_fitting_is_repeatable_and_depends_on_the_seed(monkeypatch):
     monkeypatch.setattr(neighbours, "CANDIDATES", 60)
     vectors = torch.rand(6, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    banks = [NeighboursTerm(10, seed).fit(vectors).bank for seed in (0, 0, 1)]
+    banks = [NeighbourDistance(10, seed).fit(vectors).bank for seed in (0, 0, 1)]
     assert torch.equal(banks[0], banks[1])
     assert not torch.equal(banks[0], banks[2])
     assert banks[0].shape == (10, 4)
@@ -51,17 +49,17 @@ def test_fitting_is_repeatable_and_depends_on_the_seed(monkeypatch):
 
 def test_what_is_far_from_normal_is_farther():
     vectors = torch.rand(6, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    term = NeighboursTerm(50, 0).fit(vectors)
+    distance = NeighbourDistance(50, 0).fit(vectors)
     probe = vectors[:1].clone()
     probe[:, :, 2, 2] += 10
-    distances = term(probe)[0]
+    distances = distance(probe)[0]
     assert tuple(distances.shape) == (8, 8)
     row, column = divmod(int(distances.argmax()), 8)
     assert max(abs(row - 2), abs(column - 2)) <= 1
     # The 3x3 neighbourhood carries it to the positions around, and no further.
-    assert float(distances[6, 6]) == pytest.approx(float(term(vectors[:1])[0, 6, 6]), rel=1e-3)
+    assert float(distances[6, 6]) == pytest.approx(float(distance(vectors[:1])[0, 6, 6]), rel=1e-3)
 
 
 def test_not_fitted():
     with pytest.raises(NotFittedError):
-        NeighboursTerm(10, 0)(torch.rand(1, 4, 8, 8))
+        NeighbourDistance(10, 0)(torch.rand(1, 4, 8, 8))

@@ -3,57 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from tests.conftest import TINY
+from tests.scoring.calibrated import calibrated, images
 from utad.config import load_config
 from utad.data.synthesis import add_defect
-from utad.scoring.gaussian import GaussianTerm
-from utad.scoring.network import DetectorNetwork, build_network
-from utad.scoring.normalisation import Normalisation
+from utad.errors import NonFiniteScoreError, NotFittedError
+from utad.models.two_stage import ALL_IMAGES
+from utad.scoring.illumination import normalise_illumination
+from utad.scoring.network import build_network
 
 
-def images(count: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(count, 1, 8, 8, generator=generator)
-    return functional.interpolate(coarse, size=(64, 64), mode="bilinear", align_corners=False)
-
-
-def calibrated(*overrides: str, count: int = 24) -> DetectorNetwork:
-    network = build_network(load_config(overrides=[*TINY, "scoring.terms=[input-near,whole]", *overrides]), 1)
-    network.calibrate(images(count), torch.ones(count, dtype=torch.bool))
-    return network
-
-
-def whitening(network: DetectorNetwork, name: str) -> torch.Tensor:
-    term = network.measurement.get_submodule(f"terms.{name}")
-    assert isinstance(term, GaussianTerm)
-    return term.whitening
-
-
-@pytest.mark.parametrize("name", ["input-near", "whole"])
-def test_corrupted_copies_take_directions_out(name):
-    knowing, plain = (whitening(calibrated(f"calibration.corrupted_images={n}"), name) for n in (60, 0))
-    # A direction counts at most as it did without them.
-    assert float(knowing.square().sum()) < float(plain.square().sum())
-
-
-def test_corruptions_depend_on_the_seed_alone():
-    one, same, other = (calibrated(f"seed={seed}") for seed in (0, 0, 1))
-    assert torch.equal(whitening(one, "input-near"), whitening(same, "input-near"))
-    assert not torch.equal(whitening(one, "input-near"), whitening(other, "input-near"))
-
-
-@pytest.mark.parametrize("corrupted", [1, 7, 50])
-def test_any_number_of_corrupted_copies_gives_a_threshold_and_finite_scores(corrupted):
-    network = calibrated(f"calibration.corrupted_images={corrupted}", count=12)
-    detection = network(images(3, seed=1))
-    assert torch.isfinite(detection.score).all()
-    assert torch.isfinite(detection.anomaly_map).all()
-
-
-def test_a_square_that_does_not_belong_there_is_found_and_placed():
-    network = calibrated("calibration.corrupted_images=60", count=40)
+def test_a_square_that_does_not_belong_there_is_found_and_located():
+    network = calibrated("calibration.synthetic_anomalies=60", count=40)
     probe = images(8, seed=1)
     damaged = probe.clone()
     damaged[:, :, 16:32, 32:48] = 1 - damaged[:, :, 16:32, 32:48]
@@ -63,15 +25,9 @@ def test_a_square_that_does_not_belong_there_is_found_and_placed():
     assert float(rise[16:32, 32:48].mean()) > 3 * float(rise[:, :16].mean())
 
 
-def test_the_threshold_keeps_its_rate_on_normals_that_were_not_seen():
-    network = calibrated("calibration.corrupted_images=100", "calibration.image_fpr=0.05", count=80)
-    alarms = (network(images(200, seed=5)).score > 0.5).float().mean()
-    assert 0.0 < float(alarms) < 0.15
-
-
 @pytest.mark.parametrize("kind", ["hole", "stain", "foreign_texture"])
 def test_scores_rise_with_the_strength_of_a_defect(kind):
-    network = calibrated("calibration.corrupted_images=60", count=40)
+    network = calibrated("calibration.synthetic_anomalies=60", count=40)
     normal = (images(1, seed=3)[0, 0].numpy() * 255).astype(np.uint8)[:, :, None].repeat(3, axis=2)
     defects = [
         add_defect(normal, kind, rng=np.random.default_rng(0), strength=strength).image
@@ -83,29 +39,45 @@ def test_scores_rise_with_the_strength_of_a_defect(kind):
     assert scores[-1] > scores[0] + 0.5
 
 
-@pytest.mark.parametrize("form", [DetectorNetwork.for_scoring, DetectorNetwork.for_export])
-def test_the_form_for_scoring_gives_the_same_and_follows_calibration(form):
-    network = build_network(load_config(overrides=[*TINY, "scoring.terms=[input,residual,naive-fine]"]), 1)
-    ie_net = network.two_stage.ie_net.train()
-    for _ in range(20):  # so that batch norm is not the identity
-        ie_net(images(24))
-    network.eval().calibrate(images(24), torch.ones(24, dtype=torch.bool))
-    prepared, probe = form(network), images(3, seed=1)
-    assert set(network.measurement.needed) == {"image", "reconstruction", "impression", "naive_impression"}
-    with torch.inference_mode():
-        expected, found = network(probe), prepared(probe)
-    torch.testing.assert_close(found.raw_score, expected.raw_score, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(found.anomaly_map, expected.anomaly_map, rtol=1e-3, atol=1e-3)
-    network.calibration.set_image(Normalisation(0.0, 2.0))
-    with torch.inference_mode():
-        moved = prepared(probe)
-    torch.testing.assert_close(moved.score, moved.raw_score / 4)
+@pytest.mark.parametrize(
+    ("overrides", "normalised"),
+    [
+        (["scoring.components=[naive,residual]"], True),
+        (["scoring.components=[naive,residual]", "scoring.normalise_illumination=false"], False),
+        (["scoring.method=paper"], False),
+    ],
+)
+@torch.no_grad()
+def test_the_backbone_sees_normalised_illumination_where_the_calibrated_measurement_asks_for_it(overrides, normalised):
+    network = build_network(load_config(overrides=[*TINY, *overrides]), 1)
+    assert network.measurement.compared == ALL_IMAGES
+    restored = network.two_stage(images(2), network.measurement.compared)
+    seen = normalise_illumination(restored) if normalised else restored
+    stages = network.features(restored)
+    assert len(stages) == 4
+    for name in ALL_IMAGES:
+        for stage, expected in zip(stages, network.backbone(seen[name]), strict=True):
+            torch.testing.assert_close(stage[name], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_form_for_scoring_leaves_the_trained_one_as_it_was():
+@torch.no_grad()
+def test_where_pixels_are_compared_they_are_the_only_stage():
+    overrides = ["scoring.method=paper", "scoring.space=pixels", "scoring.pairs=[x - m]"]
+    network = build_network(load_config(overrides=[*TINY, *overrides]), 1)
+    restored = network.two_stage(images(2), network.measurement.compared)
+    (stage,) = network.features(restored)
+    assert set(stage) == {"image", "impression"}
+    assert all(torch.equal(maps, restored[name]) for name, maps in stage.items())
+    assert not any(name.startswith("backbone.") for name in network.state_dict())
+
+
+def test_a_network_that_was_not_calibrated_says_so():
+    with pytest.raises(NotFittedError):
+        build_network(load_config(overrides=TINY), 1)(images(1))
+
+
+def test_a_score_that_is_not_finite_is_an_error():
     network = calibrated()
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    network.for_scoring()(images(2))
-    after = network.state_dict()
-    assert after.keys() == before.keys()
-    assert all(torch.equal(tensor, before[name]) for name, tensor in after.items())
+    network.measurement.get_buffer("components.whole.distance.mean").fill_(float("nan"))
+    with pytest.raises(NonFiniteScoreError, match="a score is not finite"):
+        network(images(2))

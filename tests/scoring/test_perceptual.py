@@ -3,13 +3,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from utad.scoring.features import StageFeatures
+from utad.config import ScoringConfig
+from utad.models.two_stage import ALL_IMAGES, Images
+from utad.scoring import perceptual
+from utad.scoring.measurement import PaperMeasurement
 from utad.scoring.perceptual import EQ_8, feature_distance, perceptual_maps, perceptual_measurement, upsample
 
 
-def stage(seed: int, channels: int, side: int) -> StageFeatures:
+def stage(seed: int, channels: int, side: int) -> Images:
     generator = torch.Generator().manual_seed(seed)
-    return StageFeatures(*(torch.rand(2, channels, side, side, generator=generator) for _ in range(4)))
+    return {name: torch.rand(2, channels, side, side, generator=generator) for name in ALL_IMAGES}
 
 
 def test_distance_is_the_mean_over_channels_of_absolute_differences():
@@ -23,9 +26,9 @@ def test_equation_8_by_hand():
     expected = torch.zeros(2, 4, 4)
     for weight, s in ((1.0, fine), (2.0, coarse)):
         for a, b in (
-            (s.image, s.reconstruction),
-            (s.impression, s.naive_impression),
-            (s.image, s.impression),
+            (s["image"], s["reconstruction"]),
+            (s["impression"], s["naive_impression"]),
+            (s["image"], s["impression"]),
         ):
             expected += weight * (a - b).abs().mean(dim=1)
     torch.testing.assert_close(perceptual_measurement([fine, coarse], 4, [1.0, 2.0]), expected)
@@ -38,13 +41,40 @@ def test_weights_are_one_as_in_the_paper():
 
 def test_four_equal_images_measure_zero():
     features = torch.rand(1, 3, 4, 4)
-    assert perceptual_measurement([StageFeatures(*[features] * 4)], 16).abs().max() == 0
+    assert perceptual_measurement([dict.fromkeys(ALL_IMAGES, features)], 16).abs().max() == 0
 
 
-def test_there_is_one_map_a_pair_and_stage_at_the_size_of_the_image():
-    maps = perceptual_maps([stage(0, 3, 4), stage(1, 5, 2)], 16)
+def test_there_is_one_map_per_pair_at_the_size_of_the_image_and_it_is_the_sum_over_stages():
+    stages = [stage(0, 3, 4), stage(1, 5, 2)]
+    maps = perceptual_maps(stages, 16)
     assert tuple(maps) == EQ_8
-    assert all([tuple(m.shape) for m in stages] == [(2, 16, 16)] * 2 for stages in maps.values())
+    of_stages = [perceptual_maps([one], 16) for one in stages]
+    for pair, found in maps.items():
+        assert [tuple(one[pair].shape) for one in of_stages] == [(2, 16, 16)] * 2
+        torch.testing.assert_close(found, of_stages[0][pair] + of_stages[1][pair])
+
+
+def test_weights_count_in_the_map_of_every_pair():
+    stages = [stage(0, 3, 4), stage(1, 5, 2)]
+    measured = PaperMeasurement(ScoringConfig(method="paper", stage_weights=(2.0, 1.0)))(stages, 16)
+    torch.testing.assert_close(torch.stack(list(measured.component_maps.values())).sum(dim=0), measured.anomaly_map)
+    plain = perceptual_maps(stages[:1], 16), perceptual_maps(stages[1:], 16)
+    for pair in EQ_8:
+        torch.testing.assert_close(measured.component_maps[pair], 2 * plain[0][pair] + plain[1][pair])
+
+
+@pytest.mark.parametrize("weights", [None, (2.0, 1.0)])
+def test_each_distance_is_computed_once_per_pair_and_stage(monkeypatch, weights):
+    compared = []
+
+    def counted(first, second):
+        compared.append((id(first), id(second)))
+        return feature_distance(first, second)
+
+    monkeypatch.setattr(perceptual, "feature_distance", counted)
+    stages = [stage(0, 3, 4), stage(1, 5, 2)]
+    PaperMeasurement(ScoringConfig(method="paper", stage_weights=weights))(stages, 16)
+    assert len(compared) == len(set(compared)) == len(EQ_8) * len(stages)
 
 
 @pytest.mark.parametrize("size", [8, (8, 12)])

@@ -12,74 +12,44 @@ a quarter of the image's side; the decoder's gamma is fitted; 1500 steps.
 
 from __future__ import annotations
 
-from typing import Unpack
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from utad.baselines.baseline import Baseline, Scores, Shared
+from utad.baselines.baseline import Scores, in_batches
 from utad.baselines.blocks import ConvVAE, negative_elbo
-from utad.baselines.fitting import fit_steps
-from utad.errors import NotFittedError
+from utad.baselines.fitting import TrainedBaseline
 from utad.scoring.perceptual import upsample
 
 
-class ADVAE(Baseline):
+@dataclass(kw_only=True, eq=False)
+class ADVAE(TrainedBaseline):
     """Attention of a variational auto-encoder.
 
     Args:
         latent_dim: size of the code; 32 in the source.
         width: channels of the first layer.
-        steps: of training.
-        batch_size: images a step.
-        learning_rate: of Adam.
-        shared: as for every baseline.
     """
 
     name = "ad-vae"
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 32,
-        width: int = 32,
-        steps: int = 1500,
-        batch_size: int = 16,
-        learning_rate: float = 1e-3,
-        **shared: Unpack[Shared],
-    ) -> None:
-        super().__init__(**shared)
-        self.latent_dim = latent_dim
-        self.width = width
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.network_: ConvVAE | None = None
+    latent_dim: int = 32
+    width: int = 32
+    learning_rate: float = 1e-3
 
     def learn(self, images: Tensor) -> None:
         """Trains the auto-encoder, then takes the distribution of normal codes."""
-        network = ConvVAE(images.shape[1], self.size, self.latent_dim, width=self.width)
-        self.losses_ = fit_steps(
-            network.parameters(),
-            images,
-            lambda batch: negative_elbo(network, batch),
-            name=self.name,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-        )
-        network.eval().requires_grad_(requires_grad=False)
-        codes = [network.encode(batch) for batch in torch.split(images, 16)]
-        mu, log_var = (torch.cat(parts) for parts in zip(*codes, strict=True))
+        self.network_ = ConvVAE(images.shape[1], self.size, self.latent_dim, width=self.width)
+        self.losses_ = self.train([self.network_], images, lambda batch: negative_elbo(self.network_, batch))
+        mu, log_var = in_batches(self.network_.encode, images)
         self.mean_ = mu.mean(dim=0)
         # Of the mixture of all normal images' distributions.
         self.variance_ = log_var.exp().mean(dim=0) + mu.var(dim=0, correction=0)
-        self.network_ = network
 
     def score(self, images: Tensor) -> Scores:
         """The attention map."""
-        if self.network_ is None:
-            raise NotFittedError(f"{self.name} is used before it was fitted")
+        self.check_fitted()
         network = self.network_
         with torch.enable_grad():
             activations = network.encoder.features[:-_LAYERS_AFTER](images).detach().requires_grad_()

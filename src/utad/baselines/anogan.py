@@ -11,92 +11,55 @@ a batch at once, at a learning rate of 0.05; 1500 steps of 32 images; no gradien
 
 from __future__ import annotations
 
-from typing import Unpack
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from utad.baselines.baseline import Baseline, Scores, Shared
-from utad.baselines.blocks import Discriminator, Generator
+from utad.baselines.baseline import Scores
+from utad.baselines.blocks import Discriminator, Generator, adversarial_loss
 from utad.baselines.features import smooth
-from utad.baselines.fitting import fit_adversarial, fit_steps
-from utad.errors import NotFittedError
+from utad.baselines.fitting import AdversarialBaseline
 
 
-class AnoGAN(Baseline):
+@dataclass(kw_only=True, eq=False)
+class AnoGAN(AdversarialBaseline):
     """The nearest image that a generator of normal images can make.
 
     Args:
-        encoder: whether an encoder gives z instead of a search.
+        encoder: whether an encoder, trained in as many steps as the generator, gives z instead of a search.
         latent_dim: of z.
         width: channels of the widest image in both networks; 64 in DCGAN.
-        steps: of training the generator, and again of the encoder.
-        batch_size: images a step.
         iterations: of the search.
         weight: lambda; with the encoder kappa is 1.
-        shared: as for every baseline.
     """
 
     name = "anogan"
 
-    def __init__(
-        self,
-        *,
-        encoder: bool = False,
-        latent_dim: int = 100,
-        width: int = 32,
-        steps: int = 1500,
-        batch_size: int = 32,
-        iterations: int = 100,
-        weight: float = 0.1,
-        **shared: Unpack[Shared],
-    ) -> None:
-        super().__init__(**shared)
-        self.encoder = encoder
-        self.latent_dim = latent_dim
-        self.width = width
-        self.steps = steps
-        self.batch_size = batch_size
-        self.iterations = iterations
-        self.weight = weight
+    encoder: bool = False
+    latent_dim: int = 100
+    width: int = 32
+    batch_size: int = 32
+    iterations: int = 100
+    weight: float = 0.1
 
     def learn(self, images: Tensor) -> None:
         """Trains generator and discriminator, then the encoder if there is one."""
         channels = images.shape[1]
         self.generator_ = Generator(channels, self.size, self.latent_dim, width=self.width)
         self.discriminator_ = Discriminator(channels, self.size, width=self.width)
-        self.adversarial_losses_ = fit_adversarial(
-            self.generator_.parameters(),
-            self.discriminator_.parameters(),
-            images,
-            (self._generator_loss, self._discriminator_loss),
-            name=self.name,
-            steps=self.steps,
-            batch_size=self.batch_size,
+        self.adversarial_losses_ = self.train_adversarial(
+            self.generator_, self.discriminator_, images, (self._generator_loss, self._discriminator_loss)
         )
-        self.generator_.eval().requires_grad_(requires_grad=False)
-        self.discriminator_.eval().requires_grad_(requires_grad=False)
-        self.encoder_: Discriminator | None = None
         if self.encoder:
-            network = Discriminator(channels, self.size, width=self.width, outputs=self.latent_dim)
-            self.losses_ = fit_steps(
-                network.parameters(),
-                images,
-                lambda batch: self._encoder_loss(network, batch),
-                name=self.name,
-                steps=self.steps,
-                batch_size=self.batch_size,
-                learning_rate=2e-4,
-                betas=(0.5, 0.999),
-            )
-            self.encoder_ = network.eval().requires_grad_(requires_grad=False)
+            self.encoder_ = Discriminator(channels, self.size, width=self.width, outputs=self.latent_dim)
+            self.losses_ = self.train([self.encoder_], images, self._encoder_loss)
 
     def score(self, images: Tensor) -> Scores:
         """What the nearest generated image lacks."""
-        if not hasattr(self, "encoder_"):
-            raise NotFittedError(f"{self.name} is used before it was fitted")
-        latent = self.search(images) if self.encoder_ is None else self.encoder_(images)
+        self.check_fitted()
+        latent = self.encoder_(images) if self.encoder else self.search(images)
         nearest = self.generator_(latent)
         maps = (images - nearest).abs().sum(dim=1)
         loss = anogan_loss(
@@ -105,7 +68,7 @@ class AnoGAN(Baseline):
         return Scores(loss, smooth(maps, 1.0))
 
     def search(self, images: Tensor) -> Tensor:
-        """The latents whose images resemble these most, `(N, latent_dim)`; every search starts at the same place."""
+        """The latents whose images resemble these most, `(N, latent_dim)`; every search starts at the same one."""
         start = torch.randn(self.latent_dim, generator=torch.Generator().manual_seed(self.seed))
         with torch.enable_grad():
             latent = start.repeat(len(images), 1).requires_grad_()
@@ -120,18 +83,14 @@ class AnoGAN(Baseline):
         return latent.detach()
 
     def _generator_loss(self, images: Tensor) -> Tensor:
-        logits = self.discriminator_(self._generated(len(images)))
-        return functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+        return adversarial_loss(self.discriminator_(self._generated(len(images))), real=True)
 
     def _discriminator_loss(self, images: Tensor) -> Tensor:
-        real = self.discriminator_(images)
-        fake = self.discriminator_(self._generated(len(images)).detach())
-        return functional.binary_cross_entropy_with_logits(
-            real, torch.ones_like(real)
-        ) + functional.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+        real, fake = self.discriminator_(images), self.discriminator_(self._generated(len(images)).detach())
+        return adversarial_loss(real, real=True) + adversarial_loss(fake, real=False)
 
-    def _encoder_loss(self, encoder: Discriminator, images: Tensor) -> Tensor:
-        restored = self.generator_(encoder(images))
+    def _encoder_loss(self, images: Tensor) -> Tensor:
+        restored = self.generator_(self.encoder_(images))
         features = self.discriminator_.features
         return functional.mse_loss(restored, images) + functional.mse_loss(features(restored), features(images))
 
@@ -140,13 +99,13 @@ class AnoGAN(Baseline):
         return images
 
 
+@dataclass(kw_only=True, eq=False)
 class FAnoGAN(AnoGAN):
     """AnoGAN with an encoder instead of the search."""
 
     name = "f-anogan"
 
-    def __init__(self, **settings: Unpack[Shared]) -> None:
-        super().__init__(encoder=True, **settings)
+    encoder: bool = field(default=True, init=False)
 
 
 def anogan_loss(images: Tensor, nearest: Tensor, features: Tensor, nearest_features: Tensor, weight: float) -> Tensor:

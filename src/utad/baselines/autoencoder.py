@@ -8,68 +8,44 @@ pixel; the image's score is the highest value of its map. Adam, learning rate 2e
 
 from __future__ import annotations
 
-from typing import Unpack
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from utad.baselines.baseline import Baseline, Scores, Shared
+from utad.baselines.baseline import Scores
 from utad.baselines.blocks import ConvDecoder, ConvEncoder
-from utad.baselines.fitting import fit_steps
-from utad.errors import NotFittedError
+from utad.baselines.fitting import TrainedBaseline
 
 WINDOW = 11
 _C1, _C2 = 0.01**2, 0.03**2
 
 
-class AEL2(Baseline):
+@dataclass(kw_only=True, eq=False)
+class AEL2(TrainedBaseline):
     """Auto-encoder with the squared error.
 
     Args:
         latent_dim: size of the code.
         width: channels of the first layer.
-        steps: of training.
-        batch_size: images a step.
-        shared: as for every baseline.
     """
 
     name = "ae-l2"
+    weight_decay = 1e-5
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 100,
-        width: int = 32,
-        steps: int = 1500,
-        batch_size: int = 16,
-        **shared: Unpack[Shared],
-    ) -> None:
-        super().__init__(**shared)
-        self.latent_dim = latent_dim
-        self.width = width
-        self.steps = steps
-        self.batch_size = batch_size
-        self.network_: torch.nn.Sequential | None = None
+    latent_dim: int = 100
+    width: int = 32
 
     def learn(self, images: Tensor) -> None:
         """Trains the auto-encoder."""
         channels = images.shape[1]
-        self.network_ = torch.nn.Sequential(
+        self.network_ = nn.Sequential(
             ConvEncoder(channels, self.size, self.latent_dim, width=self.width),
             ConvDecoder(channels, self.size, self.latent_dim, width=self.width),
         )
-        self.losses_ = fit_steps(
-            self.network_.parameters(),
-            images,
-            lambda batch: self.residual(batch, self.reconstruct(batch)).mean(),
-            name=self.name,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=2e-4,
-            weight_decay=1e-5,
+        self.losses_ = self.train(
+            [self.network_], images, lambda batch: self.residual(batch, self.reconstruct(batch)).mean()
         )
-        self.network_.eval()
 
     def score(self, images: Tensor) -> Scores:
         """The residual of every pixel."""
@@ -78,8 +54,7 @@ class AEL2(Baseline):
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """x_hat, `(N, C, S, S)`."""
-        if self.network_ is None:
-            raise NotFittedError(f"{self.name} is used before it was fitted")
+        self.check_fitted()
         reconstruction: Tensor = self.network_(images)
         return reconstruction
 

@@ -1,11 +1,11 @@
-"""What the compared methods have in common: loading, held-out normals for the threshold, maps at the image's size."""
+"""What the compared methods have in common: loading, held-out normals for the threshold, and being an engine."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypedDict
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,17 @@ from torch import Tensor, nn
 from utad.baselines.features import FrozenFeatures
 from utad.data.held_out import held_out_block
 from utad.data.loading import load_images
-from utad.data.streaming import iterate_images
 from utad.data.tensors import to_tensor
-from utad.errors import ImageReadError, NotFittedError
-from utad.scoring.normalisation import Normalisation, fit_normalisation
+from utad.errors import NotFittedError
+from utad.scoring.normalisation import Normalisation, fit_normalisation, sampled_pixels
 from utad.scoring.perceptual import upsample
-from utad.scoring.segmentation import segment
-from utad.training.seeding import derived_seed
-from utad.types import Category, FloatMap, Image, Mask, Sample
+from utad.seeding import derived_seed
+from utad.types import Category, EngineResult, Image
 
-_MAP_SAMPLES = 4_000_000
+MAX_PIXELS = 100_000_000
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     """Raw scores of N images of side S; higher is more anomalous.
 
     Attributes:
@@ -38,34 +35,14 @@ class Scores:
     maps: Tensor
 
 
-@dataclass(frozen=True)
-class BaselinePrediction:
-    """What a method says of one image, at that image's own size; the fields mean what `Prediction`'s do."""
-
-    pred_score: float
-    pred_label: bool
-    threshold: float
-    raw_score: float
-    anomaly_map: FloatMap = field(repr=False)
-    pred_mask: Mask = field(repr=False)
-
-
-class Shared(TypedDict, total=False):
-    """The arguments that every method takes; see `Baseline`."""
-
-    size: int
-    seed: int
-    held_out: float
-    image_fpr: float
-    pixel_fpr: float
-
-
+@dataclass(kw_only=True, eq=False)
 class Baseline(ABC):
-    """A method that learns from normal images.
+    """A method that learns from normal images; once fitted it is an engine for `utad.predictor.Predictor`.
 
-    Subclasses store their settings in `__init__`, learn in `learn` and score in `score`. Images of both are
-    `(N, C, S, S)` float32 in [0, 1], with C 1 for grey and 3 for colour images. Everything random is drawn after
-    `torch.manual_seed` of a seed derived from `seed`, which `fit` sets.
+    Subclasses are dataclasses of their settings that learn in `learn` and score in `score`. Images of both are
+    `(N, C, S, S)` float32 in [0, 1], with C 1 for grey and 3 for colour images. What is learnt is kept in attributes
+    whose names end in `_`, which `learn` sets. Everything random is drawn after `torch.manual_seed` of a seed derived
+    from `seed`, which `fit` sets.
 
     Args:
         size: S, a multiple of 32.
@@ -75,26 +52,21 @@ class Baseline(ABC):
         pixel_fpr: the same for pixels.
     """
 
-    name: str
+    name: ClassVar[str]
     """As the benchmark names it."""
 
-    def __init__(
-        self,
-        *,
-        size: int = 128,
-        seed: int = 0,
-        held_out: float = 0.15,
-        image_fpr: float = 0.01,
-        pixel_fpr: float = 0.01,
-    ) -> None:
-        self.size = size
-        self.seed = seed
-        self.held_out = held_out
-        self.image_fpr = image_fpr
-        self.pixel_fpr = pixel_fpr
-        self.channels_: int | None = None
-        self.image_normalisation_: Normalisation | None = None
-        self.pixel_normalisation_: Normalisation | None = None
+    max_batch = 8
+    same_size = False
+    streams = 1
+
+    size: int = 128
+    seed: int = 0
+    held_out: float = 0.15
+    image_fpr: float = 0.01
+    pixel_fpr: float = 0.01
+    channels_: int | None = field(default=None, init=False, repr=False)
+    image_normalisation_: Normalisation | None = field(default=None, init=False, repr=False)
+    pixel_normalisation_: Normalisation | None = field(default=None, init=False, repr=False)
 
     @abstractmethod
     def learn(self, images: Tensor) -> None:
@@ -103,6 +75,15 @@ class Baseline(ABC):
     @abstractmethod
     def score(self, images: Tensor) -> Scores:
         """Raw scores of images `(N, C, S, S)`; called without gradients, which a method may turn on again."""
+
+    def check_fitted(self) -> None:
+        """Refuses to go on if nothing has been learnt.
+
+        Raises:
+            NotFittedError: naming the method.
+        """
+        if not any(name.endswith("_") for name in vars(self)):
+            raise NotFittedError(f"{self.name} is not fitted: call fit")
 
     def count_parameters(self) -> int:
         """Numbers learnt by gradient descent; 0 before `fit`, and for methods of statistics alone."""
@@ -119,62 +100,44 @@ class Baseline(ABC):
         Raises:
             DatasetError: naming every damaged image, or if there are none.
         """
-        loaded = load_images(data.train, size=self.size, channels=None, max_pixels=100_000_000, skip_bad=False)
+        loaded = load_images(data.train, size=self.size, channels=None, max_pixels=MAX_PIXELS, skip_bad=False)
         self.channels_ = loaded.channels
         held_out = held_out_block(len(loaded.images), self.held_out)
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(self.seed, f"baseline/{self.name}"))
             self.learn(loaded.images[~held_out])
             scores = self._score_all(loaded.images[held_out])
-        pixels = scores.maps.flatten()
-        pixels = pixels[:: max(1, len(pixels) // _MAP_SAMPLES)]
         self.image_normalisation_ = fit_normalisation(scores.image, self.image_fpr)
-        self.pixel_normalisation_ = fit_normalisation(pixels, self.pixel_fpr)
+        self.pixel_normalisation_ = fit_normalisation(sampled_pixels(scores.maps), self.pixel_fpr)
         return self
 
-    def predict_samples(
-        self, samples: Sequence[Sample], *, batch_size: int = 8
-    ) -> Iterator[tuple[Sample, BaselinePrediction | ImageReadError]]:
-        """Scores a stream of images in bounded memory; an unreadable one gives its error in its place."""
-        pending: list[tuple[Sample, Image | ImageReadError]] = []
-        for item in iterate_images(samples, max_pixels=100_000_000):
-            pending.append(item)
-            if len(pending) >= batch_size:
-                yield from self._predict_batch(pending)
-                pending = []
-        yield from self._predict_batch(pending)
+    def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
+        """One result per image `(H, W, 3)`, uint8 or uint16, at that image's own size.
 
-    def _predict_batch(
-        self, batch: Sequence[tuple[Sample, Image | ImageReadError]]
-    ) -> Iterator[tuple[Sample, BaselinePrediction | ImageReadError]]:
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        del concurrent
         if self.channels_ is None or self.image_normalisation_ is None or self.pixel_normalisation_ is None:
             raise NotFittedError(f"{self.name} is not fitted: call fit")
-        readable = [image for _, image in batch if not isinstance(image, ImageReadError)]
-        predictions: list[BaselinePrediction] = []
-        if readable:
-            scores = self._score_all(torch.stack([to_tensor(image, self.size, self.channels_) for image in readable]))
-            normalised = self.image_normalisation_.apply(scores.image)
-            maps = self.pixel_normalisation_.apply(scores.maps)
-            for index, image in enumerate(readable):
-                anomaly_map = upsample(maps[index : index + 1].float(), (image.shape[0], image.shape[1]))[0]
-                predictions.append(
-                    BaselinePrediction(
-                        pred_score=float(normalised[index]),
-                        pred_label=float(normalised[index]) > 0.5,
-                        threshold=0.5,
-                        raw_score=float(scores.image[index]),
-                        anomaly_map=anomaly_map.numpy(),
-                        pred_mask=segment(anomaly_map).numpy(),
-                    )
-                )
-        results = iter(predictions)
-        for sample, outcome in batch:
-            yield sample, outcome if isinstance(outcome, ImageReadError) else next(results)
+        scores = self._score_all(torch.stack([to_tensor(image, self.size, self.channels_) for image in images]))
+        normalised = self.image_normalisation_.apply(scores.image)
+        maps = self.pixel_normalisation_.apply(scores.maps)
+        return [
+            EngineResult(
+                raw_score=float(scores.image[index]),
+                pred_score=float(normalised[index]),
+                anomaly_map=upsample(maps[index : index + 1], (image.shape[0], image.shape[1]))[0].numpy(),
+            )
+            for index, image in enumerate(images)
+        ]
 
-    def _score_all(self, images: Tensor, batch_size: int = 16) -> Scores:
-        with torch.no_grad():
-            parts = [self.score(batch) for batch in torch.split(images, batch_size)]
-        return Scores(
-            torch.cat([part.image for part in parts]).detach().float(),
-            torch.cat([part.maps for part in parts]).detach().float(),
-        )
+    def _score_all(self, images: Tensor) -> Scores:
+        return Scores(*(part.float() for part in in_batches(self.score, images)))
+
+
+def in_batches(function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor, size: int = 16) -> tuple[Tensor, ...]:
+    """The tensors that a function gives for images `(N, C, S, S)`, computed `size` at a time without gradients."""
+    with torch.no_grad():
+        parts = [function(batch) for batch in torch.split(images, size)]
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 _AE_STRIDE = 16
 
@@ -97,11 +99,9 @@ class Generator(nn.Module):
         widths = [width * min(8, 2**level) for level in reversed(range(doublings + 1))]
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], 4, bias=False)]
         layers += [nn.BatchNorm2d(widths[0]), nn.ReLU()]
-        before = widths[0]
-        for after in widths[1:]:
+        for before, after in pairwise(widths):
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-            before = after
-        layers += [nn.ConvTranspose2d(before, channels, 4, 2, 1), nn.Sigmoid()]
+        layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Sigmoid()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latent: Tensor) -> Tensor:
@@ -135,9 +135,9 @@ class Discriminator(nn.Module):
         return logits
 
 
-def sample(mu: Tensor, log_var: Tensor) -> Tensor:
-    """Z = mu + sigma * noise, drawn from torch's own generator."""
-    return mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)
+def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
+    """Cross-entropy of a discriminator's logits, of any shape, with real or with generated images; a scalar."""
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
 
 def negative_elbo(network: ConvVAE, images: Tensor) -> Tensor:
@@ -155,7 +155,8 @@ def negative_elbo(network: ConvVAE, images: Tensor) -> Tensor:
         A scalar, apart from a constant.
     """
     mu, log_var = network.encode(images)
-    squared = (images - network.decoder(sample(mu, log_var))).square().flatten(1).sum(dim=1)
+    latent = mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)
+    squared = (images - network.decoder(latent)).square().flatten(1).sum(dim=1)
     divergence = -0.5 * (1 + log_var - mu.square() - log_var.exp()).sum(dim=1)
     values = images[0].numel()
     gamma_squared = (squared.detach().mean() / values).clamp_min(1e-4)

@@ -22,19 +22,18 @@ Deviations from the source, each for want of ImageNet or of a GPU:
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.transforms import functional as colour
 
-from utad.baselines.baseline import Baseline, Scores, Shared
+from utad.baselines.baseline import Scores, in_batches
 from utad.baselines.features import FrozenFeatures
-from utad.baselines.fitting import fit_steps
+from utad.baselines.fitting import TrainedBaseline
 from utad.baselines.students import PatchNetwork, all_descriptors, channel_statistics, hold_back
-from utad.errors import NotFittedError
 from utad.scoring.perceptual import upsample
 
 PATCH = 33
@@ -77,58 +76,45 @@ class Autoencoder(nn.Module):
         return described
 
 
-class EfficientADS(Baseline):
+@dataclass(kw_only=True, eq=False)
+class EfficientADS(TrainedBaseline):
     """Student, teacher and autoencoder on small patch description networks.
 
     Args:
         width: filters of the first convolution of the PDN.
         teacher_steps: of distilling the teacher.
         steps: of training student and autoencoder.
-        batch_size: images a step.
-        learning_rate: of Adam, for teacher, student and autoencoder.
-        weight_decay: of Adam.
+        weight_decay: of Adam, for teacher, student and autoencoder.
         p_hard: share of the teacher's features that the student's loss leaves out as easy.
-        shared: as for every baseline.
     """
 
     name = "efficientad-s"
 
-    def __init__(
-        self,
-        *,
-        width: int = 32,
-        teacher_steps: int = 150,
-        steps: int = 250,
-        batch_size: int = 4,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-5,
-        p_hard: float = P_HARD,
-        **shared: Unpack[Shared],
-    ) -> None:
-        super().__init__(**shared)
-        self.width = width
-        self.teacher_steps = teacher_steps
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.p_hard = p_hard
+    width: int = 32
+    teacher_steps: int = 150
+    steps: int = 250
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-5
+    p_hard: float = P_HARD
 
     def learn(self, images: Tensor) -> None:
         """Distils the teacher, trains student and autoencoder, and sets the scales of the two maps."""
         training, validation = hold_back(images)
         self._distil(training)
-        self._train(training)
-        with torch.no_grad():
-            parts = [self._distances(batch) for batch in torch.split(validation, 8)]
-        local, whole = (torch.cat(maps) for maps in zip(*parts, strict=True))
+        channels = images.shape[1]
+        self.student_ = self._pdn(channels, 2 * self.descriptor_)
+        self.autoencoder_ = Autoencoder(channels, self.descriptor_, self.size)
+        self.losses_ = self.train(
+            [self.student_, self.autoencoder_], training, self._loss, drop_after=int(0.95 * self.steps)
+        )
+        local, whole = in_batches(self._distances, validation, 8)
         self.local_quantiles_ = fit_quantiles(local)
         self.whole_quantiles_ = fit_quantiles(whole)
 
     def score(self, images: Tensor) -> Scores:
         """The mean of the two normalised maps."""
-        if not hasattr(self, "whole_quantiles_"):
-            raise NotFittedError("EfficientADS is used before it was fitted")
+        self.check_fitted()
         local, whole = self._distances(images)
         maps = (by_quantiles(local, *self.local_quantiles_) + by_quantiles(whole, *self.whole_quantiles_)) / 2
         maps = upsample(maps, self.size)
@@ -141,39 +127,16 @@ class EfficientADS(Baseline):
         shown, targets = all_descriptors(features, torch.cat([images, jittered(turned)]), STRIDE)
         mean, deviation = channel_statistics(targets)
         self.teacher_ = self._pdn(images.shape[1], self.descriptor_)
-        self.teacher_losses_ = fit_steps(
-            self.teacher_.parameters(),
+        self.teacher_losses_ = self.train(
+            [self.teacher_],
             torch.arange(len(shown)),
             lambda chosen: functional.mse_loss(
                 self.teacher_(shown[chosen]), (targets[chosen].float() - mean) / deviation
             ),
-            name=self.name,
             steps=self.teacher_steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
         )
-        self.teacher_.requires_grad_(requires_grad=False)
         described = torch.cat([self.teacher_(batch).half() for batch in torch.split(images, 8)])
         self.teacher_mean_, self.teacher_std_ = channel_statistics(described)
-
-    def _train(self, images: Tensor) -> None:
-        channels = images.shape[1]
-        self.student_ = self._pdn(channels, 2 * self.descriptor_)
-        self.autoencoder_ = Autoencoder(channels, self.descriptor_, images.shape[-1])
-        self.losses_ = fit_steps(
-            [*self.student_.parameters(), *self.autoencoder_.parameters()],
-            images,
-            self._loss,
-            name=self.name,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            drop_after=int(0.95 * self.steps),
-        )
-        self.student_.requires_grad_(requires_grad=False)
-        self.autoencoder_.eval().requires_grad_(requires_grad=False)
 
     def _loss(self, images: Tensor) -> Tensor:
         changed = jittered(images)

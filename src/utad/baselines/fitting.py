@@ -1,13 +1,134 @@
-"""The training loop of the compared methods."""
+"""Training of the compared methods by Adam."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from utad.baselines.baseline import Baseline
 from utad.errors import NonFiniteLossError
+
+
+@dataclass(kw_only=True, eq=False)
+class TrainedBaseline(Baseline):
+    """A method whose networks are trained by gradient descent.
+
+    Args:
+        steps: of training, one batch each.
+        batch_size: images per step.
+        learning_rate: of Adam.
+
+    Attributes:
+        losses_: the loss of every step, from `fit` on.
+    """
+
+    betas = (0.9, 0.999)
+    """Of Adam."""
+    weight_decay = 0.0
+    """Of Adam."""
+
+    steps: int = 1500
+    batch_size: int = 16
+    learning_rate: float = 2e-4
+    losses_: list[float] = field(init=False, repr=False)
+
+    def train(
+        self,
+        networks: Sequence[nn.Module],
+        images: Tensor,
+        loss: Callable[[Tensor], Tensor],
+        *,
+        steps: int | None = None,
+        drop_after: int | None = None,
+    ) -> list[float]:
+        """Minimises `loss` of a batch by Adam, then freezes the networks.
+
+        Args:
+            networks: to be trained.
+            images: `(N, C, S, S)`; or anything else with N rows, as the indices of images and their targets.
+            loss: of a batch, a scalar.
+            steps: number of batches; None for `self.steps`.
+            drop_after: steps after which the learning rate falls to a tenth.
+
+        Returns:
+            The loss of every step.
+
+        Raises:
+            NonFiniteLossError: naming the method and the step.
+        """
+        optimizer = self._adam(*networks)
+        losses = []
+        with torch.enable_grad():
+            drawn = batches(images, steps=self.steps if steps is None else steps, batch_size=self.batch_size)
+            for step, batch in enumerate(drawn):
+                if step == drop_after:
+                    for group in optimizer.param_groups:
+                        group["lr"] *= 0.1
+                losses.append(self._update(optimizer, loss(batch), step))
+        _freeze(*networks)
+        return losses
+
+    def _adam(self, *networks: nn.Module) -> torch.optim.Adam:
+        parameters = [parameter for network in networks for parameter in network.parameters()]
+        return torch.optim.Adam(parameters, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
+
+    def _update(self, optimizer: torch.optim.Adam, loss: Tensor, step: int) -> float:
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NonFiniteLossError(f"{self.name}, step {step}: the loss is not finite")
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        return value
+
+
+@dataclass(kw_only=True, eq=False)
+class AdversarialBaseline(TrainedBaseline):
+    """A method whose generator and discriminator are trained against each other, with the betas of DCGAN.
+
+    Attributes:
+        adversarial_losses_: the generator's and the discriminator's loss of every step, from `fit` on.
+    """
+
+    betas = (0.5, 0.999)
+
+    adversarial_losses_: list[tuple[float, float]] = field(init=False, repr=False)
+
+    def train_adversarial(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        images: Tensor,
+        losses: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]],
+    ) -> list[tuple[float, float]]:
+        """Trains two networks by Adam, on each batch the discriminator first, then freezes them.
+
+        Args:
+            generator: minimises the first loss.
+            discriminator: minimises the second loss.
+            images: `(N, C, S, S)`, at least two: batch norm needs as many.
+            losses: of a batch, a scalar each.
+
+        Returns:
+            Both losses of every step.
+
+        Raises:
+            NonFiniteLossError: naming the method and the step.
+        """
+        generator_loss, discriminator_loss = losses
+        generator_adam, discriminator_adam = self._adam(generator), self._adam(discriminator)
+        history = []
+        with torch.enable_grad():
+            for step, batch in enumerate(batches(images, steps=self.steps, batch_size=self.batch_size)):
+                second = self._update(discriminator_adam, discriminator_loss(batch), step)
+                first = self._update(generator_adam, generator_loss(batch), step)
+                history.append((first, second))
+        _freeze(generator, discriminator)
+        return history
 
 
 def batches(images: Tensor, *, steps: int, batch_size: int) -> Iterator[Tensor]:
@@ -22,110 +143,6 @@ def batches(images: Tensor, *, steps: int, batch_size: int) -> Iterator[Tensor]:
         order = order[size:]
 
 
-def fit_steps(
-    parameters: Iterable[nn.Parameter],
-    images: Tensor,
-    loss: Callable[[Tensor], Tensor],
-    *,
-    name: str,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float = 0.0,
-    betas: tuple[float, float] = (0.9, 0.999),
-    drop_after: int | None = None,
-) -> list[float]:
-    """Minimises `loss` of a batch by Adam.
-
-    Args:
-        parameters: to be trained.
-        images: `(N, C, S, S)`; or anything else with N rows, as the indices of images and their targets.
-        loss: of a batch, a scalar.
-        name: of the method, for errors.
-        steps: number of batches.
-        batch_size: images a step.
-        learning_rate: of Adam.
-        weight_decay: of Adam.
-        betas: of Adam.
-        drop_after: steps after which the learning rate falls to a tenth.
-
-    Returns:
-        The loss of every step.
-
-    Raises:
-        NonFiniteLossError: naming the method and the step.
-    """
-    optimizer = torch.optim.Adam(parameters, lr=learning_rate, betas=betas, weight_decay=weight_decay)
-    losses = []
-    with torch.enable_grad():
-        for step, batch in enumerate(batches(images, steps=steps, batch_size=batch_size)):
-            if step == drop_after:
-                for group in optimizer.param_groups:
-                    group["lr"] *= 0.1
-            value = loss(batch)
-            losses.append(checked(value, name, step))
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(value)
-            optimizer.step()
-    return losses
-
-
-def checked(loss: Tensor, name: str, step: int) -> float:
-    """The value of a loss.
-
-    Raises:
-        NonFiniteLossError: if it is not finite.
-    """
-    value = float(loss.detach())
-    if value != value or value in (float("inf"), float("-inf")):
-        raise NonFiniteLossError(f"{name}, step {step}: the loss is not finite")
-    return value
-
-
-def fit_adversarial(
-    generator: Iterable[nn.Parameter],
-    discriminator: Iterable[nn.Parameter],
-    images: Tensor,
-    losses: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]],
-    *,
-    name: str,
-    steps: int,
-    batch_size: int,
-    learning_rate: float = 2e-4,
-    betas: tuple[float, float] = (0.5, 0.999),
-) -> list[tuple[float, float]]:
-    """Trains two networks against each other by Adam: on each batch the discriminator first, then the generator.
-
-    Args:
-        generator: its parameters.
-        discriminator: its parameters.
-        images: `(N, C, S, S)`, at least two: batch norm needs as many.
-        losses: of a batch, the generator's and the discriminator's, a scalar each.
-        name: of the method, for errors.
-        steps: number of batches.
-        batch_size: images a step.
-        learning_rate: of both.
-        betas: of both.
-
-    Returns:
-        Both losses of every step, in the order of `losses`.
-
-    Raises:
-        NonFiniteLossError: naming the method and the step.
-    """
-    sides = [
-        (loss, torch.optim.Adam(parameters, lr=learning_rate, betas=betas))
-        for loss, parameters in zip(losses, (list(generator), list(discriminator)), strict=True)
-    ]
-    history = []
-    with torch.enable_grad():
-        for step, batch in enumerate(batches(images, steps=steps, batch_size=batch_size)):
-            values = []
-            for loss, optimizer in reversed(sides):
-                value = loss(batch)
-                values.append(checked(value, name, step))
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(value)
-                optimizer.step()
-            history.append((values[1], values[0]))
-    return history
+def _freeze(*networks: nn.Module) -> None:
+    for network in networks:
+        network.eval().requires_grad_(requires_grad=False)

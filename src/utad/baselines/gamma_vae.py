@@ -11,72 +11,41 @@ largest of the image, so that 50 steps go far enough.
 
 from __future__ import annotations
 
-from typing import Unpack
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from utad.baselines.baseline import Baseline, Scores, Shared
+from utad.baselines.baseline import Scores
 from utad.baselines.blocks import ConvVAE, negative_elbo
 from utad.baselines.features import smooth
-from utad.baselines.fitting import fit_steps
-from utad.errors import NotFittedError
+from utad.baselines.fitting import TrainedBaseline
 
 
-class GammaVAE(Baseline):
+@dataclass(kw_only=True, eq=False)
+class GammaVAE(TrainedBaseline):
     """Projection on what a variational auto-encoder can restore.
 
     Args:
         latent_dim: size of the code.
         width: channels of the first layer.
-        steps: of training.
-        batch_size: images a step.
-        learning_rate: of Adam.
         iterations: of the projection.
         alpha: length of its steps.
         sparsity: lambda.
-        shared: as for every baseline.
     """
 
     name = "gamma-vae"
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 100,
-        width: int = 32,
-        steps: int = 1500,
-        batch_size: int = 16,
-        learning_rate: float = 2e-4,
-        iterations: int = 50,
-        alpha: float = 0.5,
-        sparsity: float = 0.05,
-        **shared: Unpack[Shared],
-    ) -> None:
-        super().__init__(**shared)
-        self.latent_dim = latent_dim
-        self.width = width
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.iterations = iterations
-        self.alpha = alpha
-        self.sparsity = sparsity
-        self.network_: ConvVAE | None = None
+    latent_dim: int = 100
+    width: int = 32
+    iterations: int = 50
+    alpha: float = 0.5
+    sparsity: float = 0.05
 
     def learn(self, images: Tensor) -> None:
         """Trains the auto-encoder."""
-        network = ConvVAE(images.shape[1], self.size, self.latent_dim, width=self.width)
-        self.losses_ = fit_steps(
-            network.parameters(),
-            images,
-            lambda batch: negative_elbo(network, batch),
-            name=self.name,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-        )
-        self.network_ = network.eval().requires_grad_(requires_grad=False)
+        self.network_ = ConvVAE(images.shape[1], self.size, self.latent_dim, width=self.width)
+        self.losses_ = self.train([self.network_], images, lambda batch: negative_elbo(self.network_, batch))
 
     def score(self, images: Tensor) -> Scores:
         """How far the projection moved every pixel."""
@@ -85,8 +54,7 @@ class GammaVAE(Baseline):
 
     def project(self, images: Tensor) -> Tensor:
         """x_T, `(N, C, S, S)`."""
-        if self.network_ is None:
-            raise NotFittedError(f"{self.name} is used before it was fitted")
+        self.check_fitted()
         return project(images, self.network_, iterations=self.iterations, alpha=self.alpha, sparsity=self.sparsity)
 
 

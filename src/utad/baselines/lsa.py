@@ -11,55 +11,53 @@ al. (2018); 1500 steps of 16 images. The residual is summed over pixels, as the 
 
 from __future__ import annotations
 
-from typing import Unpack
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from utad.baselines.baseline import Baseline, Scores, Shared
+from utad.baselines.baseline import Scores, in_batches
 from utad.baselines.blocks import ConvDecoder, ConvEncoder
 from utad.baselines.features import smooth
-from utad.baselines.fitting import fit_steps
-from utad.errors import NotFittedError
+from utad.baselines.fitting import TrainedBaseline
 
 BINS = 100
 
 
 class MaskedLinear(nn.Module):
-    """A linear layer over D places of several channels whose outputs see the places before theirs.
+    """A linear layer over D positions of several channels whose outputs see the positions before theirs.
 
     Args:
-        places: D.
-        channels_in: of each place.
-        channels_out: of each place.
-        own: whether a place sees itself too; the first layer must not.
+        positions: D.
+        channels_in: of each position.
+        channels_out: of each position.
+        own: whether a position sees itself too; the first layer must not.
     """
 
-    def __init__(self, places: int, channels_in: int, channels_out: int, *, own: bool) -> None:
+    def __init__(self, positions: int, channels_in: int, channels_out: int, *, own: bool) -> None:
         super().__init__()
-        self.linear = nn.Linear(places * channels_in, places * channels_out)
-        allowed = torch.ones(places, places).tril(0 if own else -1)  # output, input
+        self.linear = nn.Linear(positions * channels_in, positions * channels_out)
+        allowed = torch.ones(positions, positions).tril(0 if own else -1)  # output, input
         self.mask: Tensor
         self.register_buffer("mask", torch.kron(allowed, torch.ones(channels_out, channels_in)))
-        self.places = places
+        self.positions = positions
 
     def forward(self, values: Tensor) -> Tensor:
         """`(N, D, channels_in)` to `(N, D, channels_out)`."""
         out = functional.linear(values.flatten(1), self.linear.weight * self.mask, self.linear.bias)
-        return out.reshape(len(values), self.places, -1)
+        return out.reshape(len(values), self.positions, -1)
 
 
 class DensityEstimator(nn.Module):
     """p(z) = product over i of p(z_i | z_1 ... z_(i-1)), each a histogram of `bins`."""
 
-    def __init__(self, places: int, *, hidden: int = 32, layers: int = 3, bins: int = BINS) -> None:
+    def __init__(self, positions: int, *, hidden: int = 32, layers: int = 3, bins: int = BINS) -> None:
         super().__init__()
-        widths = [1, *[hidden] * layers]
-        parts: list[nn.Module] = []
-        for level in range(layers):
-            parts += [MaskedLinear(places, widths[level], widths[level + 1], own=level > 0), nn.LeakyReLU()]
-        self.layers = nn.Sequential(*parts, MaskedLinear(places, hidden, bins, own=True))
+        parts: list[nn.Module] = [MaskedLinear(positions, 1, hidden, own=False), nn.LeakyReLU()]
+        for _ in range(layers - 1):
+            parts += [MaskedLinear(positions, hidden, hidden, own=True), nn.LeakyReLU()]
+        self.layers = nn.Sequential(*parts, MaskedLinear(positions, hidden, bins, own=True))
         self.bins = bins
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -73,39 +71,22 @@ class DensityEstimator(nn.Module):
         return -log_probabilities.gather(2, bins[:, :, None]).squeeze(2).sum(dim=1)
 
 
-class LSA(Baseline):
+@dataclass(kw_only=True, eq=False)
+class LSA(TrainedBaseline):
     """Reconstruction and the density of the code.
 
     Args:
         latent_dim: size of the code.
         width: channels of the first layer.
-        steps: of training.
-        batch_size: images a step.
-        learning_rate: of Adam.
         weight: lambda, of the density.
-        shared: as for every baseline.
     """
 
     name = "lsa"
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int = 64,
-        width: int = 32,
-        steps: int = 1500,
-        batch_size: int = 16,
-        learning_rate: float = 1e-3,
-        weight: float = 1.0,
-        **shared: Unpack[Shared],
-    ) -> None:
-        super().__init__(**shared)
-        self.latent_dim = latent_dim
-        self.width = width
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight = weight
+    latent_dim: int = 64
+    width: int = 32
+    learning_rate: float = 1e-3
+    weight: float = 1.0
 
     def learn(self, images: Tensor) -> None:
         """Trains auto-encoder and estimator, then scales both scores on the same images."""
@@ -113,27 +94,12 @@ class LSA(Baseline):
         self.encoder_ = nn.Sequential(ConvEncoder(channels, self.size, self.latent_dim, width=self.width), nn.Sigmoid())
         self.decoder_ = ConvDecoder(channels, self.size, self.latent_dim, width=self.width)
         self.estimator_ = DensityEstimator(self.latent_dim)
-        self.losses_ = fit_steps(
-            [*self.encoder_.parameters(), *self.decoder_.parameters(), *self.estimator_.parameters()],
-            images,
-            self._loss,
-            name=self.name,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-        )
-        for network in (self.encoder_, self.decoder_, self.estimator_):
-            network.eval().requires_grad_(requires_grad=False)
-        parts = [self._both(batch) for batch in torch.split(images, 16)]
-        self.ranges_ = [
-            (float(values.min()), float(values.max()))
-            for values in (torch.cat([part[index] for part in parts]) for index in (0, 1))
-        ]
+        self.losses_ = self.train([self.encoder_, self.decoder_, self.estimator_], images, self._loss)
+        self.ranges_ = [(float(values.min()), float(values.max())) for values in in_batches(self._both, images)]
 
     def score(self, images: Tensor) -> Scores:
         """Novelty: scaled residual plus scaled surprise."""
-        if not hasattr(self, "ranges_"):
-            raise NotFittedError(f"{self.name} is used before it was fitted")
+        self.check_fitted()
         maps: Tensor = (images - self.decoder_(self.encoder_(images))).square().sum(dim=1)
         return Scores(novelty(*self._both(images), *self.ranges_), smooth(maps, 1.0))
 
@@ -151,8 +117,8 @@ def novelty(
     residual: Tensor, surprise: Tensor, residual_range: tuple[float, float], surprise_range: tuple[float, float]
 ) -> Tensor:
     """Sum of both scores `(N,)`, each scaled so that its range on normal images, least and greatest, is [0, 1]."""
-    scaled = [
-        (values - low) / max(high - low, 1e-12)
-        for values, (low, high) in ((residual, residual_range), (surprise, surprise_range))
-    ]
-    return scaled[0] + scaled[1]
+    return _scaled(residual, *residual_range) + _scaled(surprise, *surprise_range)
+
+
+def _scaled(values: Tensor, low: float, high: float) -> Tensor:
+    return (values - low) / max(high - low, 1e-12)

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from utad.baselines.baseline import Baseline, Scores
 from utad.baselines.features import FrozenFeatures, smooth
-from utad.errors import NotFittedError
 from utad.scoring.neighbours import select_coreset
 from utad.scoring.perceptual import upsample
 
@@ -38,28 +37,19 @@ class PatchCore(Baseline):
 
     def score(self, images: Tensor) -> Scores:
         """Distances to the memory."""
-        if not hasattr(self, "memory_"):
-            raise NotFittedError("PatchCore is used before it was fitted")
+        self.check_fitted()
         vectors = self._vectors(images)
-        count, _, side, _ = vectors.shape
+        side = vectors.shape[-1]
         rows = _rows(vectors)
         distances = torch.cdist(rows, self.memory_)
         nearest, neighbour = distances.min(dim=1)
-        maps = nearest.reshape(count, side, side)
-        scores = [
-            reweighted(
-                rows[i * side**2 : (i + 1) * side**2],
-                nearest[i * side**2 : (i + 1) * side**2],
-                neighbour[i * side**2 : (i + 1) * side**2],
-                self.memory_,
-            )
-            for i in range(count)
-        ]
+        maps = nearest.reshape(-1, side, side)
+        per_image = zip(*(torch.split(values, side**2) for values in (rows, nearest, neighbour)), strict=True)
+        scores = [reweighted(patches, near, which, self.memory_) for patches, near, which in per_image]
         return Scores(torch.stack(scores), smooth(upsample(maps, self.size), SIGMA * self.size / 256))
 
     def _vectors(self, images: Tensor) -> Tensor:
-        with torch.inference_mode():
-            return functional.avg_pool2d(self.features_(images), 3, stride=1, padding=1, count_include_pad=False)
+        return functional.avg_pool2d(self.features_(images), 3, stride=1, padding=1, count_include_pad=False)
 
 
 def reweighted(patches: Tensor, nearest: Tensor, neighbour: Tensor, memory: Tensor, b: int = NEIGHBOURS) -> Tensor:

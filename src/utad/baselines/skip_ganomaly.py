@@ -11,17 +11,16 @@ more; 32 instead of 64 channels; the difference of images is their mean absolute
 from __future__ import annotations
 
 import math
-from typing import Unpack
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from utad.baselines.baseline import Baseline, Scores, Shared
-from utad.baselines.blocks import Discriminator
+from utad.baselines.baseline import Scores
+from utad.baselines.blocks import Discriminator, adversarial_loss
 from utad.baselines.features import smooth
-from utad.baselines.fitting import fit_adversarial
-from utad.errors import NotFittedError
+from utad.baselines.fitting import AdversarialBaseline
 
 WEIGHT_ADVERSARIAL, WEIGHT_CONTEXT, WEIGHT_LATENT = 1.0, 40.0, 1.0
 SHARE_OF_IMAGES = 0.9
@@ -39,25 +38,17 @@ class UNet(nn.Module):
     def __init__(self, channels: int, size: int, *, width: int) -> None:
         super().__init__()
         levels = int(math.log2(size)) - 2
-        widths = [channels, *(width * min(8, 2**level) for level in range(levels))]
-        self.down = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(widths[level], widths[level + 1], 4, 2, 1),
-                nn.BatchNorm2d(widths[level + 1]) if level else nn.Identity(),
-                nn.LeakyReLU(0.2),
-            )
-            for level in range(levels)
-        )
-        self.up = nn.ModuleList(
-            nn.Sequential(
-                nn.ConvTranspose2d(
-                    widths[level + 1] * (1 if level == levels - 1 else 2), widths[level] if level else width, 4, 2, 1
-                ),
-                nn.BatchNorm2d(widths[level] if level else width),
-                nn.ReLU(),
-            )
-            for level in range(levels)
-        )
+        widths = [width * min(8, 2**level) for level in range(levels)]
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for level, inner in enumerate(widths):
+            convolution = nn.Conv2d(widths[level - 1] if level else channels, inner, 4, 2, 1)
+            norm = nn.BatchNorm2d(inner) if level else nn.Identity()
+            self.down.append(nn.Sequential(convolution, norm, nn.LeakyReLU(0.2)))
+        for level, inner in enumerate(widths):
+            outer = widths[max(level - 1, 0)]
+            handed = inner if level == levels - 1 else 2 * inner
+            up = nn.ConvTranspose2d(handed, outer, 4, 2, 1)
+            self.up.append(nn.Sequential(up, nn.BatchNorm2d(outer), nn.ReLU()))
         self.last = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -73,45 +64,30 @@ class UNet(nn.Module):
         return restored
 
 
-class SkipGANomaly(Baseline):
+@dataclass(kw_only=True, eq=False)
+class SkipGANomaly(AdversarialBaseline):
     """Adversarial reconstruction with skip connections.
 
     Args:
         width: channels of the first level of both networks; 64 in the source.
-        steps: of training.
-        batch_size: images a step.
-        shared: as for every baseline.
     """
 
     name = "skip-ganomaly"
 
-    def __init__(self, *, width: int = 32, steps: int = 1500, batch_size: int = 16, **shared: Unpack[Shared]) -> None:
-        super().__init__(**shared)
-        self.width = width
-        self.steps = steps
-        self.batch_size = batch_size
+    width: int = 32
 
     def learn(self, images: Tensor) -> None:
         """Trains both networks."""
         self.network_ = UNet(images.shape[1], self.size, width=self.width)
         self.discriminator_ = Discriminator(images.shape[1], self.size, width=self.width)
-        self.adversarial_losses_ = fit_adversarial(
-            self.network_.parameters(),
-            self.discriminator_.parameters(),
-            images,
-            (self._generator_loss, self._discriminator_loss),
-            name=self.name,
-            steps=self.steps,
-            batch_size=self.batch_size,
+        self.adversarial_losses_ = self.train_adversarial(
+            self.network_, self.discriminator_, images, (self._generator_loss, self._discriminator_loss)
         )
         self.losses_ = [generator for generator, _ in self.adversarial_losses_]
-        self.network_.eval().requires_grad_(requires_grad=False)
-        self.discriminator_.eval().requires_grad_(requires_grad=False)
 
     def score(self, images: Tensor) -> Scores:
         """Nine parts of the difference of images, one of the difference of features."""
-        if not hasattr(self, "adversarial_losses_"):
-            raise NotFittedError(f"{self.name} is used before it was fitted")
+        self.check_fitted()
         restored = self.network_(images)
         features, restored_features = self.discriminator_.features(images), self.discriminator_.features(restored)
         maps = smooth((images - restored).abs().sum(dim=1), 1.0)
@@ -122,7 +98,7 @@ class SkipGANomaly(Baseline):
         features = self.discriminator_.features(restored)
         logits = self.discriminator_.head(features).flatten(1)
         return (
-            WEIGHT_ADVERSARIAL * functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+            WEIGHT_ADVERSARIAL * adversarial_loss(logits, real=True)
             + WEIGHT_CONTEXT * functional.l1_loss(restored, images)
             + WEIGHT_LATENT * functional.mse_loss(features, self.discriminator_.features(images).detach())
         )
@@ -131,9 +107,7 @@ class SkipGANomaly(Baseline):
         with torch.no_grad():
             restored = self.network_(images)
         real, fake = self.discriminator_(images), self.discriminator_(restored)
-        return functional.binary_cross_entropy_with_logits(
-            real, torch.ones_like(real)
-        ) + functional.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+        return adversarial_loss(real, real=True) + adversarial_loss(fake, real=False)
 
 
 def skip_ganomaly_score(images: Tensor, restored: Tensor, features: Tensor, restored_features: Tensor) -> Tensor:

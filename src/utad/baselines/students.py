@@ -17,16 +17,16 @@ Deviations from the source, each for want of ImageNet or of a GPU:
 
 from __future__ import annotations
 
-from typing import Unpack
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from utad.baselines.baseline import Baseline, Scores, Shared
+from utad.baselines.baseline import Scores, in_batches
 from utad.baselines.features import FrozenFeatures
-from utad.baselines.fitting import fit_steps
-from utad.errors import ConfigError, NotFittedError
+from utad.baselines.fitting import TrainedBaseline
+from utad.errors import ConfigError
 from utad.scoring.perceptual import upsample
 
 MAX_TARGET_VALUES = 200_000_000
@@ -89,7 +89,8 @@ class PatchNetwork(nn.Module):
         return descriptors
 
 
-class UninformedStudents(Baseline):
+@dataclass(kw_only=True, eq=False)
+class UninformedStudents(TrainedBaseline):
     """Error and disagreement of students that learnt a teacher's descriptors of normal patches.
 
     Args:
@@ -97,34 +98,18 @@ class UninformedStudents(Baseline):
         patch: p, side of the patch that a student sees: 17, 33 or 65.
         width: filters of the students' first convolution.
         steps: of training, one batch for all students each.
-        batch_size: images a step.
-        learning_rate: of Adam.
         weight_decay: of Adam.
-        shared: as for every baseline.
     """
 
     name = "unst"
 
-    def __init__(
-        self,
-        *,
-        students: int = 3,
-        patch: int = 33,
-        width: int = 32,
-        steps: int = 200,
-        batch_size: int = 4,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 1e-5,
-        **shared: Unpack[Shared],
-    ) -> None:
-        super().__init__(**shared)
-        self.students = students
-        self.patch = patch
-        self.width = width
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+    students: int = 3
+    patch: int = 33
+    width: int = 32
+    steps: int = 200
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-5
 
     def learn(self, images: Tensor) -> None:
         """Trains the students, then standardises error and variance on the images held back from them."""
@@ -139,31 +124,24 @@ class UninformedStudents(Baseline):
             )
             for _ in range(self.students)
         )
-        self.losses_ = fit_steps(
-            self.students_.parameters(),
+        self.losses_ = self.train(
+            [self.students_],
             torch.arange(len(training)),
             lambda chosen: self._error_of_all(
                 training[chosen], (targets[chosen].float() - self.teacher_mean_) / self.teacher_std_
             ),
-            name=self.name,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
         )
-        with torch.no_grad():
-            parts = [self._error_and_variance(batch) for batch in torch.split(validation, 8)]
-        error, variance = (torch.cat(maps) for maps in zip(*parts, strict=True))
-        self.error_mean_, self.error_std_ = float(error.mean()), float(error.std().clamp_min(1e-12))
-        self.variance_mean_, self.variance_std_ = float(variance.mean()), float(variance.std().clamp_min(1e-12))
+        self.standardisation_ = [
+            (float(values.mean()), float(values.std().clamp_min(1e-12)))
+            for values in in_batches(self._error_and_variance, validation, 8)
+        ]
 
     def score(self, images: Tensor) -> Scores:
         """Standardised error plus standardised variance."""
-        if not hasattr(self, "variance_std_"):
-            raise NotFittedError("UninformedStudents is used before it was fitted")
+        self.check_fitted()
+        (error_mean, error_std), (variance_mean, variance_std) = self.standardisation_
         error, variance = self._error_and_variance(images)
-        maps = (error - self.error_mean_) / self.error_std_ + (variance - self.variance_mean_) / self.variance_std_
-        maps = upsample(maps, self.size)
+        maps = upsample((error - error_mean) / error_std + (variance - variance_mean) / variance_std, self.size)
         return Scores(maps.flatten(1).amax(dim=1), maps)
 
     def _error_of_all(self, images: Tensor, target: Tensor) -> Tensor:
@@ -238,9 +216,7 @@ def all_descriptors(features: FrozenFeatures, images: Tensor, stride: int) -> tu
     values = features.channels * (images.shape[-1] // stride) ** 2
     if len(images) > MAX_TARGET_VALUES // values:
         images = images[torch.randperm(len(images))[: max(1, MAX_TARGET_VALUES // values)]]
-    with torch.no_grad():
-        parts = [descriptors(features, batch, stride).half() for batch in torch.split(images, 8)]
-    return images, torch.cat(parts)
+    return images, torch.cat([descriptors(features, batch, stride).half() for batch in torch.split(images, 8)])
 
 
 def channel_statistics(described: Tensor) -> tuple[Tensor, Tensor]:

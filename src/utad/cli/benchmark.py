@@ -9,7 +9,7 @@ import typer
 from utad.cli.options import Json, Output, Root, print_json, say, start_logging
 
 if TYPE_CHECKING:
-    from utad.evaluation.matrix import Progress
+    from utad.evaluation.benchmark_runner import Progress
     from utad.evaluation.methods import Variant
     from utad.evaluation.studies import Study
 
@@ -42,7 +42,7 @@ def benchmark(
     ] = None,
     jobs: Annotated[int, typer.Option(help="Processes at a time; 0 runs all in this one.", min=0)] = 1,
     limit: Annotated[
-        int | None, typer.Option(help="Images a category at the most, for a trial.", min=2, show_default=False)
+        int | None, typer.Option(help="Most images per category, for a trial.", min=2, show_default=False)
     ] = None,
     as_json: Json = False,
 ) -> None:

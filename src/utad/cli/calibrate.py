@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from utad.cli.options import Category, Json, Model, Root, print_json, say, start_logging
+from utad.cli.options import Category, Json, Model, Root, Runtime, print_json, say, start_logging
 
 
 def calibrate(
@@ -20,6 +20,7 @@ def calibrate(
     fpr: Annotated[float, typer.Option(help="With --normal: share of normal images above the threshold.")] = 0.01,
     category: Category = None,
     root: Root = None,
+    runtime: Runtime = "auto",
     as_json: Json = False,
 ) -> None:
     """Set MODEL's threshold from normal images, or from labelled ones, and save it in place."""
@@ -30,27 +31,33 @@ def calibrate(
     from utad.data.catalog import open_category
     from utad.errors import ConfigError
     from utad.export.exported import ExportedDetector
-    from utad.export.loading import load_detector
+    from utad.loading import is_export, load_detector
 
-    detector = load_detector(model)
-    if normal is not None:
-        if isinstance(detector, ExportedDetector):
-            raise ConfigError(
-                "the normalisation of an export lies inside its graph: run utad calibrate --normal on the model it was "
-                "exported from, and export that again"
-            )
-        outcome = detector.calibrate(open_category(str(normal.resolve())).train, fpr=fpr)
-    else:
-        assert labelled is not None
-        images = open_category(labelled, category=category, root=root, seed=detector.config.seed)
+    stands_alone = is_export(model)
+    if normal is not None and stands_alone:
+        raise ConfigError(
+            "the normalisation of an export lies inside its graph: run utad calibrate --normal on the model it was "
+            "exported from, and export that again"
+        )
+    detector = load_detector(model, runtime=runtime)
+    data = str(normal.resolve()) if normal is not None else str(labelled)
+    images = open_category(data, category=category, root=root, seed=detector.config.seed)
+    if stands_alone:
+        assert isinstance(detector, ExportedDetector)
         outcome = detector.calibrate_labelled(images.test, target=target)
-    if isinstance(detector, ExportedDetector):
         saved = detector.save_threshold(model)
     else:
-        from utad.model_file import find_model
+        from utad.detector import UTAD
+        from utad.run_folder import find_model
 
         saved = find_model(model)
-        detector.save(saved)
+        trained = UTAD.load(saved)
+        if normal is not None:
+            outcome = trained.calibrate(images.train, fpr=fpr, scored_by=detector)
+        else:
+            outcome = detector.calibrate_labelled(images.test, target=target)
+            trained.threshold = outcome.threshold
+        trained.save(saved)
     if as_json:
         print_json(outcome.as_dict())
     say(f"threshold {outcome.threshold:.4f} ({outcome.basis}); saved in {saved}", as_json=as_json)

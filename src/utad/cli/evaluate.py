@@ -13,6 +13,7 @@ from utad.cli.options import (
     Model,
     Output,
     Root,
+    Runtime,
     on_terminal,
     print_json,
     say,
@@ -28,17 +29,26 @@ def evaluate(
     root: Root = None,
     download: Annotated[bool, typer.Option("--download", help="Let torchvision fetch a data set it knows.")] = False,
     batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
+    runtime: Runtime = "auto",
     as_json: Json = False,
 ) -> None:
     """Evaluate MODEL on the test images of DATA; writes metrics.json, metrics.md and predictions.csv."""
     start_logging()
     from utad.data.catalog import open_category
     from utad.evaluation.evaluate import evaluate_to_folder
-    from utad.export.loading import load_detector
+    from utad.loading import load_detector
 
-    detector = load_detector(model)
+    detector = load_detector(model, runtime=runtime)
     images = open_category(data, category=category, root=root, seed=detector.config.seed, download=download)
-    outcome = evaluate_to_folder(detector, images, output, dataset=data, batch_size=batch_size, progress=on_terminal())
+    outcome = evaluate_to_folder(
+        detector,
+        images,
+        output,
+        dataset=data,
+        seed=detector.config.seed,
+        batch_size=batch_size,
+        progress=on_terminal(),
+    )
     if as_json:
         print_json(outcome.evaluation.as_dict())
     say(f"{outcome.table}\n{output / 'metrics.json'}", as_json=as_json)

@@ -31,11 +31,14 @@ def export(
     from utad.detector import UTAD
     from utad.export.parity import SCORE_SCALE
     from utad.export.writing import check_precision, export_detector
+    from utad.run_folder import find_model
 
     check_precision(graph_format, precision, has_images=normal is not None)
     detector = UTAD.load(model)
     samples = open_category(str(normal.resolve())).train if normal is not None else ()
-    manifest = export_detector(detector, output, graph_format=graph_format, precision=precision, normal=samples)
+    manifest = export_detector(
+        detector, output, graph_format=graph_format, precision=precision, normal=samples, model=find_model(model)
+    )
     parity = manifest.parity
     if as_json:
         print_json({"output": str(output), "format": graph_format, "precision": precision, "parity": parity})

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,12 @@ Category = Annotated[
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Where a downloaded data set lies.", show_default=False)]
 Output = Annotated[Path, typer.Option("--output", help="Folder to write to.", show_default=False)]
+
+
+Runtime = Annotated[
+    Literal["auto", "torch", "openvino", "onnx"],
+    typer.Option(help="What computes: auto takes the graph beside the model where it belongs to it, else PyTorch."),
+]
 
 
 def on_terminal() -> bool:

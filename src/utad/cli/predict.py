@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from utad.cli.options import Json, Model, Output, on_terminal, print_json, say, start_logging
+from utad.cli.options import Json, Model, Output, Runtime, on_terminal, print_json, say, start_logging
 
 SAVABLE = ("maps", "masks", "overlays", "impressions")
 
@@ -22,6 +22,7 @@ def predict(
         typer.Option(help="On the normalised score; the model's own if not given.", show_default=False),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
+    runtime: Runtime = "auto",
     as_json: Json = False,
 ) -> None:
     """Score INPUTS with MODEL and write predictions.csv, predictions.jsonl and pictures to --output."""
@@ -32,9 +33,9 @@ def predict(
         raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(SAVABLE)}", param_hint="--save")
 
     from utad.evaluation.predicting import predict_to_folder
-    from utad.export.loading import load_detector
+    from utad.loading import load_detector
 
-    detector = load_detector(model)
+    detector = load_detector(model, runtime=runtime)
     if threshold is not None:
         detector.threshold = threshold
     summary = predict_to_folder(

@@ -25,6 +25,10 @@ def train(
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave damaged images out instead of stopping.")] = False,
     download: Annotated[bool, typer.Option("--download", help="Let torchvision fetch a data set it knows.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random; 0 is a seed like any other.", min=0)] = 0,
+    graph: Annotated[
+        bool,
+        typer.Option("--graph/--no-graph", help="Write the graph that scores faster beside the model."),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Train on the normal images of DATA and write the detector to --output."""
@@ -36,7 +40,7 @@ def train(
     resolved = load_config(preset, file=config, overrides=settings or (), seed=seed)
     images = open_category(data, category=category, root=root, seed=resolved.seed, download=download)
     detector = UTAD(config=resolved)
-    detector.fit(images, output=output, resume=resume, skip_bad=skip_bad, progress=on_terminal())
+    detector.fit(images, output=output, resume=resume, skip_bad=skip_bad, progress=on_terminal(), graph=graph)
     report = detector.report_
     assert report is not None
     if as_json:

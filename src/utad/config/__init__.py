@@ -1,6 +1,6 @@
 """Settings: their schema, and how they are read."""
 
-from utad.config.loading import PRESETS, load_config, parse_config, preset_text
+from utad.config.loading import PRESETS, load_config, parse_config, preset_text, with_present_names
 from utad.config.schema import (
     AugmentConfig,
     BackboneConfig,
@@ -35,4 +35,5 @@ __all__ = [
     "load_config",
     "parse_config",
     "preset_text",
+    "with_present_names",
 ]

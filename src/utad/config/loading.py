@@ -16,6 +16,14 @@ from utad.errors import ConfigError
 PRESETS = ("fast", "balanced", "paper", "paper-small")
 
 
+RENAMED = {
+    "scoring.terms": "scoring.components",
+    "scoring.even_light": "scoring.normalise_illumination",
+    "calibration.corrupted_images": "calibration.synthetic_anomalies",
+}
+"""Settings whose names have changed, old and new; model files of before have the old ones."""
+
+
 def preset_text(name: str) -> str:
     """The YAML text of a preset, comments included.
 
@@ -60,10 +68,21 @@ def parse_config(values: Mapping[str, Any]) -> Config:
         raise ConfigError(f"the configuration is not valid: {problems}") from None
 
 
+def with_present_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a stored model with the settings' present names."""
+    renamed = {section: dict(keys) if isinstance(keys, dict) else keys for section, keys in values.items()}
+    for old, new in RENAMED.items():
+        (section, old_key), (_, new_key) = old.split("."), new.split(".")
+        keys = renamed.get(section)
+        if isinstance(keys, dict) and old_key in keys:
+            keys[new_key] = keys.pop(old_key)
+    return renamed
+
+
 def _describe(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "config"
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {where}"
+        return f"unknown key {where}" + (f", which is now {RENAMED[where]}" if where in RENAMED else "")
     message = str(problem["msg"]).removeprefix("Value error, ")
     return message if problem["type"] == "value_error" else f"{where}={problem['input']!r}: {message}"
 

@@ -175,11 +175,11 @@ class BackboneConfig(_Section):
 
 
 class ScoringConfig(_Section):
-    """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, built of the named terms.
+    """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, made of the named score components.
 
-    `even_light` brings the images to one mean and contrast before the calibrated terms look at them. The score is
-    made of the means of the highest `top_fractions` of a map, a small one for small defects. For ablations, Eq. 8
-    can compare other `pairs`, and the images themselves (`space: pixels`) instead of features.
+    `normalise_illumination` brings the images to one mean and contrast before the calibrated measurement. The score
+    is made of the top-k means of a map for each of `top_fractions`, a small one for small defects. For ablations,
+    Eq. 8 can compare other `pairs`, and the images themselves (`space: pixels`) instead of features.
     """
 
     method: Literal["paper", "calibrated"] = "calibrated"
@@ -187,10 +187,10 @@ class ScoringConfig(_Section):
         *("x - x_hat", "m - m_hat", "x - m"),
     )
     space: Literal["features", "pixels"] = "features"
-    terms: Annotated[tuple[str, ...], Field(min_length=1)] = (
+    components: Annotated[tuple[str, ...], Field(min_length=1)] = (
         *("input", "input-near", "naive-fine", "whole", "naive-whole"),
     )
-    even_light: bool = True
+    normalise_illumination: bool = True
     stage_weights: tuple[NonNegative, ...] | None = None
     top_fractions: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], Field(min_length=1)] = (0.02, 0.2)
     coreset_size: Positive = 1000
@@ -198,7 +198,7 @@ class ScoringConfig(_Section):
     @model_validator(mode="after")
     def _pixels_are_compared_as_printed(self) -> Self:
         if self.space == "pixels" and self.method != "paper":
-            raise ValueError("scoring.space=pixels goes with scoring.method=paper: the calibrated terms need features")
+            raise ValueError("scoring.space=pixels goes with scoring.method=paper: the calibrated one needs features")
         return self
 
 
@@ -207,8 +207,8 @@ class CalibrationConfig(_Section):
 
     `max_images` bounds how many enter the statistics, and so time and memory: of more, evenly as many are taken.
 
-    `corrupted_images` copies of them with a part changed say what each direction of a term's features is worth;
-    with 0, all are worth the same.
+    `synthetic_anomalies` copies of them with a part changed weight the directions of each component's features; with
+    0, all have the same weight.
 
     `image_fpr` and `pixel_fpr` are the rates of normal images and of their pixels that 0.5 stands for.
     """
@@ -216,7 +216,7 @@ class CalibrationConfig(_Section):
     held_out: Annotated[float, Field(gt=0.0, le=0.5)] = 0.15
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     max_images: Annotated[int, Field(ge=4)] = 1000
-    corrupted_images: Annotated[int, Field(ge=0)] = 600
+    synthetic_anomalies: Annotated[int, Field(ge=0)] = 600
     image_fpr: Fraction = 0.01
     pixel_fpr: Fraction = 0.01
 

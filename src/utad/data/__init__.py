@@ -7,6 +7,7 @@ torch, and nothing here does.
 from __future__ import annotations
 
 from utad.data.catalog import DATASET_NAMES, categories_of, open_category
+from utad.data.conversion import image_from_pil
 from utad.data.elpv import open_elpv
 from utad.data.folder import open_folder
 from utad.data.mvtec import MVTEC_CATEGORIES, open_mvtec
@@ -16,7 +17,6 @@ from utad.data.reading import (
     DEFAULT_MAX_PIXELS,
     IMAGE_SUFFIXES,
     image_from_array,
-    image_from_pil,
     load_image,
     load_mask,
     read_image,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags
 from PIL.TiffImagePlugin import TiffImageFile
 
-from utad.data.quiet import quiet_pillow
+from utad.data.pillow_warnings import quiet_pillow
 from utad.errors import InputError
 from utad.types import Image
 
@@ -69,14 +69,23 @@ def image_from_pil(image: PIL.Image.Image) -> Image:
     if not isinstance(image, PIL.Image.Image):
         raise InputError(f"got {type(image).__name__}, expected a PIL.Image.Image")
     with quiet_pillow():
-        try:
-            orientation = orientation_of(image)
-            pixels = _decode(image)
-        except InputError:
-            raise
-        except Exception as error:
-            # Pillow's decoders raise whatever the damage makes them raise: struct.error, SyntaxError, ...
-            raise InputError(f"the image cannot be decoded: {one_line(error)}") from error
+        return decoded(image)
+
+
+def decoded(image: PIL.Image.Image) -> Image:
+    """What `image_from_pil` does, for those who have silenced Pillow's warnings already.
+
+    Raises:
+        InputError: empty, out of range, or the file cannot be decoded.
+    """
+    try:
+        orientation = orientation_of(image)
+        pixels = _decode(image)
+    except InputError:
+        raise
+    except Exception as error:
+        # Pillow's decoders raise whatever the damage makes them raise: struct.error, SyntaxError, ...
+        raise InputError(f"the image cannot be decoded: {one_line(error)}") from error
     return cast("Image", oriented(pixels, orientation))
 
 

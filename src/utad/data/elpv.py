@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from utad.data.listing import inside
+from utad.data.image_files import inside
 from utad.errors import DatasetError, InputError, MissingDependencyError
 from utad.types import Category, Sample
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utad.data.listing import list_images, relative_name, stem_below
+from utad.data.image_files import list_images, relative_name, stem_below
 from utad.data.mvtec import GOOD, is_mvtec, mvtec_categories, open_mvtec
 from utad.data.pairing import Problems, pair_masks
 from utad.data.visa import is_visa, open_visa, visa_categories

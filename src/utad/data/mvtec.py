@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from utad.data.listing import list_images, relative_name, subfolders
+from utad.data.image_files import list_images, relative_name, subfolders
 from utad.data.pairing import Problems, pair_masks
 from utad.errors import DatasetError
 from utad.types import Category, Sample

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from utad.data.listing import stem_below
+from utad.data.image_files import stem_below
 from utad.data.reading import read_size
 from utad.errors import DatasetError, ImageReadError
 

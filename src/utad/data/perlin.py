@@ -9,33 +9,33 @@ from utad.errors import InputError
 from utad.types import FloatMap
 
 
-def perlin_noise(size: tuple[int, int], cells: tuple[int, int], *, rng: np.random.Generator) -> FloatMap:
+def perlin_noise(size: tuple[int, int], lattice: tuple[int, int], *, rng: np.random.Generator) -> FloatMap:
     """One octave of gradient noise.
 
-    A unit vector is drawn at every corner of a grid of `cells`. A pixel's value is the smooth interpolation
+    A unit vector is drawn at every corner of a lattice. A pixel's value is the smooth interpolation
     of the four corners' dot products with the offset from the corner, so it is 0 on the corners and its
-    features are about one cell large.
+    features are about one lattice step large.
 
     Args:
         size: `(H, W)` of the result.
-        cells: number of grid cells down and across, each at least 1.
+        lattice: number of lattice steps down and across, each at least 1.
         rng: source of the gradients.
 
     Returns:
         `(H, W)` float32 in [-1, 1], about 0 on average.
 
     Raises:
-        InputError: a size or a number of cells is below 1.
+        InputError: a size or a number of lattice steps is below 1.
 
     References:
         K. Perlin, Improving Noise, SIGGRAPH 2002 (the quintic interpolation).
     """
-    if min(*size, *cells) < 1:
-        raise InputError(f"got size {size} and {cells} cells, expected at least 1 each")
-    angles = rng.uniform(0, 2 * np.pi, (cells[0] + 1, cells[1] + 1))
+    if min(*size, *lattice) < 1:
+        raise InputError(f"got size {size} and {lattice} lattice steps, expected at least 1 each")
+    angles = rng.uniform(0, 2 * np.pi, (lattice[0] + 1, lattice[1] + 1))
     # Pixel centres in grid units: never on a corner.
-    y = (np.arange(size[0]) + 0.5) * cells[0] / size[0]
-    x = (np.arange(size[1]) + 0.5) * cells[1] / size[1]
+    y = (np.arange(size[0]) + 0.5) * lattice[0] / size[0]
+    x = (np.arange(size[1]) + 0.5) * lattice[1] / size[1]
     top, left = np.floor(y).astype(int), np.floor(x).astype(int)
     fraction_y, fraction_x = (y - top)[:, None], (x - left)[None, :]
 

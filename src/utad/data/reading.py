@@ -19,8 +19,8 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from utad.data.conversion import image_from_array, image_from_pil, one_line, orientation_of, oriented
-from utad.data.quiet import quiet_pillow
+from utad.data.conversion import decoded, image_from_array, one_line, orientation_of, oriented
+from utad.data.pillow_warnings import quiet_pillow
 from utad.errors import DatasetError, ImageReadError, InputError
 from utad.types import Image, Mask, Sample
 
@@ -28,8 +28,8 @@ __all__ = [
     "ACCEPTED_FORMATS",
     "DEFAULT_MAX_PIXELS",
     "IMAGE_SUFFIXES",
+    "decoded",
     "image_from_array",
-    "image_from_pil",
     "load_image",
     "load_mask",
     "read_image",
@@ -68,7 +68,7 @@ def read_image(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
         ImageReadError: the file is missing, empty, damaged, too large or of another format; named.
     """
     with _opened(path, max_pixels=max_pixels) as image:
-        return image_from_pil(image)
+        return decoded(image)
 
 
 def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:

@@ -55,7 +55,7 @@ def stroke(size: tuple[int, int], rng: np.random.Generator) -> FloatMap:
     scale = _scale(size)
     length, width = rng.uniform(0.35, 0.8) * scale, rng.uniform(0.010, 0.022) * scale
     angle = rng.uniform(0, 2 * math.pi)
-    centre = _place(size, rng, margin=0.25)
+    centre = _random_position(size, rng, margin=0.25)
     along = np.array([math.sin(angle), math.cos(angle)])
     across = np.array([along[1], -along[0]])
     bend = rng.uniform(-0.25, 0.25) * length
@@ -102,12 +102,12 @@ def patch(size: tuple[int, int], rng: np.random.Generator) -> FloatMap:
 def cloud(size: tuple[int, int], rng: np.random.Generator) -> FloatMap:
     """The peaks of gradient noise: one or several patches of no particular shape."""
     scale = _scale(size)
-    cell = rng.uniform(0.2, 0.4) * scale
-    cells = (max(1, round(size[0] / cell)), max(1, round(size[1] / cell)))
-    noise = perlin_noise(size, cells, rng=rng)
+    step = rng.uniform(0.2, 0.4) * scale
+    lattice = (max(1, round(size[0] / step)), max(1, round(size[1] / step)))
+    noise = perlin_noise(size, lattice, rng=rng)
     level = np.quantile(noise, 1 - rng.uniform(0.03, 0.12))
-    # Noise rises by about 1 within a cell, which turns the width of the edge into a difference of levels.
-    return _edge((noise - level).astype(np.float64) * cell, width=2.0)
+    # Noise rises by about 1 within a lattice step, which turns the width of the edge into a difference of levels.
+    return _edge((noise - level).astype(np.float64) * step, width=2.0)
 
 
 def _edge(depth: Floats, *, width: float) -> FloatMap:
@@ -120,12 +120,12 @@ def _scale(size: tuple[int, int]) -> float:
     return math.sqrt(size[0] * size[1])
 
 
-def _place(size: tuple[int, int], rng: np.random.Generator, *, margin: float) -> Floats:
+def _random_position(size: tuple[int, int], rng: np.random.Generator, *, margin: float) -> Floats:
     return np.array([rng.uniform(margin, 1 - margin) * size[0], rng.uniform(margin, 1 - margin) * size[1]])
 
 
 def _rotated_offsets(size: tuple[int, int], rng: np.random.Generator, *, stretch: float) -> tuple[Floats, Floats]:
-    centre = _place(size, rng, margin=0.2)
+    centre = _random_position(size, rng, margin=0.2)
     angle = rng.uniform(0, 2 * math.pi)
     down = (np.arange(size[0]) + 0.5 - centre[0])[:, None]
     right = (np.arange(size[1]) + 0.5 - centre[1])[None, :]
@@ -141,7 +141,7 @@ def _join(pen: PIL.ImageDraw.ImageDraw, points: Floats, width: float) -> None:
 
 
 def _stretched_ellipse(size: tuple[int, int], rng: np.random.Generator) -> FloatMap:
-    centre = _place((1, 1), rng, margin=0.2)
+    centre = _random_position((1, 1), rng, margin=0.2)
     y = (np.arange(size[0]) + 0.5) / size[0] - centre[0]
     x = (np.arange(size[1]) + 0.5) / size[1] - centre[1]
     radius = rng.uniform(0.08, 0.16)

@@ -60,7 +60,7 @@ def add_defect(
     Args:
         image: `(H, W, 3)`, uint8 or uint16, at least 32 pixels on each side. It is not changed.
         kind: one of `DEFECTS`.
-        rng: source of randomness; place, size, direction and look come from it.
+        rng: source of randomness; position, size, direction and look come from it.
         strength: visibility in (0, 1].
         foreign: an image whose texture is used by `foreign_texture` and `perlin`, of any size and either
             type; without one, the image itself is used, turned and enlarged.

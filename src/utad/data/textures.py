@@ -33,8 +33,8 @@ def open_texture(
     """Cuts one photograph into square crops.
 
     Test crops come from the lower right quarter of the picture, training crops from all the rest: no pixel is
-    in both, and light and scale, which change from top to bottom and from left to right, are the same in both.
-    Within a part crops overlap and are sorted by place, so that neighbours in the sequence are neighbours in the
+    in both, and illumination and scale, which change from top to bottom and from left to right, are the same in both.
+    Within a part crops overlap and are sorted by position, so that neighbours in the sequence are neighbours in the
     picture. The kinds of defects take turns, with strengths in [0.8, 1]; foreign texture comes from the lower
     right quarter of one of the other two pictures.
 
@@ -118,8 +118,8 @@ def _anomalous(crops: list[Image], foreign: list[Image], rng: np.random.Generato
 def _photograph(name: str) -> Image:
     # The file itself: skimage.data would first look for it on the internet.
     spec = find_spec("skimage")
-    places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    path = Path(places[0]) / "data" / f"{name}.png" if places else Path(f"{name}.png")
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    path = Path(folders[0]) / "data" / f"{name}.png" if folders else Path(f"{name}.png")
     if not path.is_file():
         raise DatasetError(f"{path} is missing; reinstall scikit-image: pip install --force-reinstall scikit-image")
     return read_image(path)

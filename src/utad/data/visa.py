@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from utad.data.listing import inside, natural_key
+from utad.data.image_files import inside, natural_key
 from utad.errors import DatasetError
 from utad.types import Category, Sample
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from utad.errors import ConfigError
-from utad.evaluation.cell import Cell
-from utad.evaluation.matrix import Progress, run_matrix, write_results
+from utad.evaluation.benchmark_cell import Cell
+from utad.evaluation.benchmark_runner import Progress, run_matrix, write_results
 from utad.evaluation.methods import Variant, training_digest
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
-from utad.evaluation.tables import Row, comparison_table
+from utad.evaluation.tables import KEYS, Row, comparison_table, row_of
 from utad.files import write_atomically
 
 
@@ -40,7 +40,7 @@ class Benchmark:
         root: of downloaded data.
         categories: of the suite; all if None.
         preset: of UTAD; the baselines see images of its size.
-        limit: training and test images a category at the most; for trials.
+        limit: training and test images per category at most; for trials.
         share_training: whether variants of UTAD that train alike train once, in `training/` of the output; for
             ablations of the measurement. The seconds of a fit then mean little.
     """
@@ -143,14 +143,12 @@ def write_study(study: Study, report: BenchmarkReport, output: Path) -> str:
 
 
 def rows_of(document: Mapping[str, Any]) -> list[Row]:
-    """One row a category and method, values of all its seeds; methods with several categories get a mean row."""
+    """One row per category and method, values of all its seeds; methods with several categories get a mean row."""
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for result in document["cells"]:
-        groups.setdefault((result["cell"]["category"], result["cell"]["method"]), []).append(result)
-    rows = [
-        Row(category, method, {key: values for key in _KEYS if (values := _values(group, key))})
-        for (category, method), group in groups.items()
-    ]
+    for result in sorted(document["cells"], key=lambda item: item["cell"]["seed"]):
+        beside = {**result, **result["evaluation"]}
+        groups.setdefault((result["cell"]["category"], result["cell"]["method"]), []).append(beside)
+    rows = [row_of(category, method, group) for (category, method), group in groups.items()]
     methods = list(dict.fromkeys(row.method for row in rows))
     everywhere = {row.category for row in rows}
     if len(everywhere) > 1:
@@ -161,27 +159,9 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-_KEYS = (
-    *("image.auroc", "image.aupr", "image.f1_max"),
-    *("pixel.auroc", "pixel.aupr", "pixel.aupro", "pixel.f1_max", "pixel.iou", "pixel.iou_oracle"),
-    *("false_positive_rate", "recall", "ms_per_image", "fit_seconds", "peak_memory_mb", "parameters"),
-)
-
-
-def _values(group: Sequence[Mapping[str, Any]], key: str) -> list[float]:
-    found = []
-    for result in sorted(group, key=lambda item: item["cell"]["seed"]):
-        place: Any = result if key in result else result["evaluation"]
-        for part in key.split("."):
-            place = place.get(part) if isinstance(place, Mapping) else None
-        if place is not None:
-            found.append(float(place))
-    return found
-
-
 def _mean_over_categories(rows: Sequence[Row]) -> dict[str, list[float]]:
     """Of each key that all rows have: the mean over categories, seed by seed."""
-    keys = [key for key in _KEYS if all(key in row.values for row in rows)]
+    keys = [key for key in KEYS if all(key in row.values for row in rows)]
     means = {}
     for key in keys:
         seeds = min(len(row.values[key]) for row in rows)
@@ -193,10 +173,10 @@ def csv_table(rows: Sequence[Row]) -> str:
     """Mean and standard deviation of every value, one line a row."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["category", "method", *(f"{key} {what}" for key in _KEYS for what in ("mean", "std"))])
+    writer.writerow(["category", "method", *(f"{key} {what}" for key in KEYS for what in ("mean", "std"))])
     for row in rows:
         cells: list[str] = []
-        for key in _KEYS:
+        for key in KEYS:
             values = row.values.get(key, [])
             cells.append(f"{statistics.fmean(values):.6g}" if values else "")
             cells.append(f"{statistics.stdev(values):.6g}" if len(values) > 1 else "")

@@ -28,7 +28,9 @@ def run_demo(detector: UTAD, category: Category, output: Path, *, progress: bool
         OutputError: if something cannot be written.
     """
     detector.fit(category, output=output, replace=True, progress=progress)
-    report = evaluate_to_folder(detector, category, output, dataset=category.name, progress=progress)
+    report = evaluate_to_folder(
+        detector, category, output, dataset=category.name, seed=detector.config.seed, progress=progress
+    )
     explained = explain_samples(detector, choose(category))
     figure = prediction_grid(explained)
     write_atomically(output / "grid.png", lambda temporary: figure.savefig(temporary, format="png", dpi=90))

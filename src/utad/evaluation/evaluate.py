@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from utad.data.reading import load_mask
-from utad.errors import DataError, ImageReadError
-from utad.evaluation.evaluation import Evaluation, Outcome, evaluate_outcomes
+from utad.errors import DataError, checked
+from utad.evaluation.evaluation import Evaluation, EvaluationAccumulator
 from utad.evaluation.predicting import PredictionFolder, tracked
-from utad.evaluation.protocols import Detector, Predictor, Scored
-from utad.evaluation.report import Result, metrics_table, write_metrics
+from utad.evaluation.tables import comparison_table, row_of
 from utad.files import write_atomically
-from utad.types import Category, Sample
-
-_Scored = TypeVar("_Scored", bound=Scored)
+from utad.predictor import Predictor
+from utad.types import Category, Prediction, Sample
 
 
 @dataclass(frozen=True)
@@ -29,21 +27,23 @@ class EvaluationReport:
 
 
 def evaluate_to_folder(
-    detector: Detector,
+    predictor: Predictor,
     category: Category,
     output: Path,
     *,
     dataset: str,
+    seed: int,
     batch_size: int = 8,
     progress: bool = False,
 ) -> EvaluationReport:
     """Scores the labelled test images; writes `metrics.json`, `metrics.md`, `predictions.csv` and `.jsonl`.
 
     Args:
-        detector: fitted.
+        predictor: of a fitted detector.
         category: its test images.
         output: the folder to write to.
         dataset: the name under which `metrics.json` has it.
+        seed: of the detector; `metrics.json` is nested by data set, category, method and seed.
         batch_size: images scored together.
         progress: show a bar on the terminal.
 
@@ -53,31 +53,32 @@ def evaluate_to_folder(
         OutputError: if something cannot be written.
     """
     names = [sample.name for sample in labelled(category)]
-    timer = _Timer()
-    outcomes = []
+    accumulator = EvaluationAccumulator()
     with PredictionFolder(output, names) as folder:
-        predictions = _scored(detector, category, timer, batch_size=batch_size)
-        for sample, prediction, outcome in tracked(predictions, len(names), "evaluating", show=progress):
-            outcomes.append(outcome)
+        predictions = _accumulated(predictor, category, accumulator, batch_size=batch_size)
+        for sample, prediction in tracked(predictions, len(names), "evaluating", show=progress):
             folder.add(sample, prediction)
-    evaluation = evaluate_outcomes(outcomes, seconds=timer.seconds)
-    result = Result(Path(dataset).name, category.name, "utad", detector.config.seed, evaluation)
-    write_metrics(output / "metrics.json", [result])
-    table = metrics_table([result])
+    evaluation = accumulator.compute()
+    metrics = evaluation.as_dict()
+    nested = {Path(dataset).name: {category.name: {"utad": {str(seed): metrics}}}}
+    text = json.dumps(nested, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(output / "metrics.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    table = comparison_table([row_of(category.name, "utad", [metrics])])
     write_atomically(output / "metrics.md", lambda temporary: temporary.write_text(table + "\n", encoding="utf-8"))
     return EvaluationReport(evaluation, table)
 
 
-def evaluate_method(method: Predictor[Scored], category: Category, *, batch_size: int = 8) -> Evaluation:
-    """Metrics of a fitted method on the labelled test images.
+def evaluate_method(predictor: Predictor, category: Category, *, batch_size: int = 8) -> Evaluation:
+    """Metrics of a fitted method, UTAD or another, on the labelled test images.
 
     Raises:
         DataError: if no test image has a label.
         ImageReadError: naming a test image that cannot be read.
     """
-    timer = _Timer()
-    outcomes = [outcome for _, _, outcome in _scored(method, category, timer, batch_size=batch_size)]
-    return evaluate_outcomes(outcomes, seconds=timer.seconds)
+    accumulator = EvaluationAccumulator()
+    for _ in _accumulated(predictor, category, accumulator, batch_size=batch_size):
+        pass
+    return accumulator.compute()
 
 
 def labelled(category: Category) -> list[Sample]:
@@ -95,38 +96,20 @@ def labelled(category: Category) -> list[Sample]:
     return samples
 
 
-def masks_complete(samples: Sequence[Sample]) -> bool:
-    """Whether every anomalous image has a mask, so that pixel metrics exist."""
-    anomalous = [sample for sample in samples if sample.anomalous]
-    return bool(anomalous) and all(sample.mask is not None for sample in anomalous)
-
-
-@dataclass
-class _Timer:
-    """Seconds spent in predicting alone; reading masks and writing rows is not the method's time."""
-
-    seconds: float = 0.0
-
-
-def _scored(
-    method: Predictor[_Scored], category: Category, timer: _Timer, *, batch_size: int
-) -> Iterator[tuple[Sample, _Scored, Outcome]]:
-    """The labelled test images with their predictions and what the metrics need of them."""
-    samples = labelled(category)
-    with_masks = masks_complete(samples)
+def _accumulated(
+    predictor: Predictor, category: Category, accumulator: EvaluationAccumulator, *, batch_size: int
+) -> Iterator[tuple[Sample, Prediction]]:
+    """The labelled test images with their predictions, each handed out once the accumulator has it."""
     start = time.perf_counter()
-    for sample, prediction in method.predict_samples(samples, batch_size=batch_size):
-        if isinstance(prediction, ImageReadError):
-            raise prediction
-        timer.seconds += time.perf_counter() - start
-        shape = (prediction.anomaly_map.shape[0], prediction.anomaly_map.shape[1])
-        outcome = Outcome(
-            score=prediction.raw_score,
-            called_anomalous=prediction.pred_label,
+    for sample, outcome in predictor.predict_samples(labelled(category), batch_size=batch_size):
+        prediction = checked(outcome)
+        seconds = time.perf_counter() - start
+        height, width = prediction.anomaly_map.shape
+        accumulator.update(
+            prediction,
             anomalous=bool(sample.anomalous),
-            anomaly_map=prediction.anomaly_map if with_masks else None,
-            pred_mask=prediction.pred_mask if with_masks else None,
-            gt_mask=load_mask(sample, shape) if with_masks else None,
+            gt_mask=load_mask(sample, (height, width)),
+            seconds=seconds,
         )
-        yield sample, prediction, outcome
-        start = time.perf_counter()
+        yield sample, prediction
+        start = time.perf_counter()  # reading masks, counting and writing rows is not the method's time

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from utad.errors import DataError
-from utad.evaluation.metrics import ImageMetrics, PixelMetrics, as_plain, image_metrics, pixel_metrics
-from utad.types import FloatMap, Mask
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a method says of one test image, beside the truth.
-
-    Attributes:
-        score: higher is more anomalous, unclipped.
-        called_anomalous: the label at the method's own threshold.
-        anomalous: the truth.
-        anomaly_map: `(H, W)`; None for a method without maps.
-        pred_mask: `(H, W)` at the method's own threshold; None without maps.
-        gt_mask: `(H, W)`, all false for a normal image; None where there is no ground truth.
-    """
-
-    score: float
-    called_anomalous: bool
-    anomalous: bool
-    anomaly_map: FloatMap | None = None
-    pred_mask: Mask | None = None
-    gt_mask: Mask | None = None
+from utad.evaluation.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, as_plain, image_metrics
+from utad.types import Mask, Prediction
 
 
 @dataclass(frozen=True)
@@ -70,36 +48,49 @@ class Evaluation:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def evaluate_outcomes(outcomes: Iterable[Outcome], *, seconds: float) -> Evaluation:
-    """Metrics of the outcomes of one category; pixel metrics only if every image has a map and a ground truth.
+class EvaluationAccumulator:
+    """The evaluation of a stream of predictions; of each image it keeps three numbers."""
 
-    Args:
-        outcomes: one a test image.
-        seconds: that the predictions took.
+    def __init__(self) -> None:
+        self._images: list[tuple[float, bool, bool]] = []  # score, label at the method's own threshold, truth
+        self._pixels: PixelAccumulator | None = PixelAccumulator()
+        self._seconds = 0.0
 
-    Raises:
-        DataError: if there is none.
-    """
-    items = list(outcomes)
-    if not items:
-        raise DataError("there are no test images to evaluate on")
-    labels = np.array([item.anomalous for item in items])
-    called = np.array([item.called_anomalous for item in items])
-    complete = [
-        (item.anomaly_map, item.gt_mask, item.pred_mask)
-        for item in items
-        if item.anomaly_map is not None and item.gt_mask is not None and item.pred_mask is not None
-    ]
-    pixel = None
-    if len(complete) == len(items):
-        maps, masks, pred_masks = zip(*complete, strict=True)
-        pixel = pixel_metrics(maps, masks, pred_masks)
-    return Evaluation(
-        n_normal=int((~labels).sum()),
-        n_anomalous=int(labels.sum()),
-        image=image_metrics(np.array([item.score for item in items]), labels),
-        pixel=pixel,
-        false_positive_rate=float(called[~labels].mean()) if not labels.all() else None,
-        recall=float(called[labels].mean()) if labels.any() else None,
-        ms_per_image=1000 * seconds / len(items),
-    )
+    def update(self, prediction: Prediction, *, anomalous: bool, gt_mask: Mask | None, seconds: float) -> None:
+        """Takes in one image.
+
+        Args:
+            prediction: what the method says of it.
+            anomalous: the truth.
+            gt_mask: `(H, W)`, all false for a normal image. None where there is no ground truth: there are no pixel
+                metrics then, as those of some of the images would mislead.
+            seconds: that the prediction took.
+
+        Raises:
+            DataError: if the sizes of map and masks differ or a value is not finite.
+        """
+        self._images.append((prediction.raw_score, prediction.pred_label, anomalous))
+        self._seconds += seconds
+        if gt_mask is None:
+            self._pixels = None
+        elif self._pixels is not None:
+            self._pixels.update(prediction.anomaly_map, gt_mask, prediction.pred_mask)
+
+    def compute(self) -> Evaluation:
+        """Metrics of all images so far.
+
+        Raises:
+            DataError: if there is none, or a score is not finite.
+        """
+        if not self._images:
+            raise DataError("there are no test images to evaluate on")
+        scores, called, labels = (np.array(column) for column in zip(*self._images, strict=True))
+        return Evaluation(
+            n_normal=int((~labels).sum()),
+            n_anomalous=int(labels.sum()),
+            image=image_metrics(scores, labels),
+            pixel=self._pixels.compute() if self._pixels is not None else None,
+            false_positive_rate=float(called[~labels].mean()) if not labels.all() else None,
+            recall=float(called[labels].mean()) if labels.any() else None,
+            ms_per_image=1000 * self._seconds / len(labels),
+        )

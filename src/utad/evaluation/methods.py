@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from types import MappingProxyType
-from typing import Protocol
 
-from utad.baselines.baseline import Baseline
+from utad.baselines.baseline import MAX_PIXELS, Baseline
 from utad.config import Config, load_config
 from utad.detector import UTAD
-from utad.errors import ConfigError, ImageReadError
-from utad.evaluation.protocols import Scored
+from utad.errors import ConfigError
 from utad.models.build import count_parameters
+from utad.predictor import Predictor
 from utad.training.fit import training_settings
-from utad.types import Category, Sample
 
 BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -54,16 +52,13 @@ class Variant:
     overrides: tuple[str, ...] = ()
 
 
-class Method(Protocol):
-    """What a benchmark does with a method."""
+Method = UTAD | Baseline
+"""What a benchmark compares: fitted by `fit`, then scored by `predictor_of` it."""
 
-    def fit(self, data: Category) -> object:
-        """Learns from the normal training images."""
 
-    def predict_samples(
-        self, samples: Sequence[Sample], *, batch_size: int = 8
-    ) -> Iterator[tuple[Sample, Scored | ImageReadError]]:
-        """Scores a stream of images."""
+def predictor_of(method: Method) -> Predictor:
+    """A fitted method behind the one predictor."""
+    return method if isinstance(method, UTAD) else Predictor(method, max_pixels=MAX_PIXELS)
 
 
 def variants_of(methods: Sequence[str]) -> tuple[Variant, ...]:
@@ -131,7 +126,6 @@ def learnt_parameters(method: Method) -> int:
     if isinstance(method, UTAD):
         assert method.network_ is not None
         return sum(count_parameters(method.config, method.network_.channels).values())
-    assert isinstance(method, Baseline)
     return method.count_parameters()
 
 

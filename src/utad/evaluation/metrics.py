@@ -1,21 +1,24 @@
 """The metrics of detection and segmentation, on raw scores, none of them depending on the order of images.
 
-scikit-learn sorts the scores and sums the curves; areas, F1 and IoU are read off one curve.
+Images are few and go to scikit-learn as they are. Pixels are counted by value, image by image, and the curves are
+read off the counts, so that memory is bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import auc, roc_curve
+from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_curve
 
 from utad.errors import DataError
-from utad.evaluation.aupro import per_region_overlap
+from utad.evaluation.aupro import per_region_overlap, region_weights
 from utad.types import FloatMap, Mask
+
+_KEPT_BITS = 23
+"""Of a float32: 2^23 bins, three counts of 8 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +57,6 @@ class PixelMetrics:
     iou_oracle: float
 
 
-@dataclass(frozen=True)
-class _Curve:
-    """Counts at every distinct score, from the highest down, starting with nothing called anomalous."""
-
-    found: NDArray[np.float64]
-    false: NDArray[np.float64]
-    positives: float
-    negatives: float
-
-    def auroc(self) -> float:
-        return float(auc(self.false / self.negatives, self.found / self.positives))
-
-    def aupr(self) -> float:
-        precision = self.found[1:] / (self.found[1:] + self.false[1:])
-        return float((np.diff(self.found) * precision).sum() / self.positives)
-
-    def f1_max(self) -> float:
-        return float((2 * self.found / (self.found + self.false + self.positives)).max())
-
-    def iou_max(self) -> float:
-        return float((self.found / (self.positives + self.false)).max())
-
-
 def image_metrics(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> ImageMetrics | None:
     """Metrics of image scores.
 
@@ -92,48 +72,91 @@ def image_metrics(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> Ima
     """
     if not labels.any() or labels.all():
         return None
-    curve = _curve(scores, labels)
-    return ImageMetrics(auroc=curve.auroc(), aupr=curve.aupr(), f1_max=curve.f1_max())
+    _check_finite(scores)
+    false_rate, recall, _ = roc_curve(labels, scores, drop_intermediate=False)
+    return ImageMetrics(
+        auroc=float(roc_auc_score(labels, scores)),
+        aupr=float(average_precision_score(labels, scores)),
+        f1_max=_f1_max(false_rate * (~labels).sum(), recall * labels.sum()),
+    )
 
 
-def pixel_metrics(
-    maps: Sequence[FloatMap], masks: Sequence[Mask], pred_masks: Sequence[Mask], *, max_fpr: float = 0.3
-) -> PixelMetrics | None:
-    """Metrics of anomaly maps.
+def pixel_metrics(curves: NDArray[np.float64], *, iou: float) -> PixelMetrics:
+    """Metrics of pixels that are called anomalous at falling thresholds.
 
     Args:
-        maps: one `(H, W)` an image, higher is more anomalous, any scale that all images share.
-        masks: the ground truth, of the same sizes; all false for a normal image.
-        pred_masks: the detector's own masks, of the same sizes.
-        max_fpr: false-positive rate up to which AUPRO is integrated.
-
-    Returns:
-        None unless there are normal and anomalous pixels.
-
-    Raises:
-        DataError: if sizes differ or a value is not finite.
+        curves: `(3, T)` from none to all: normal pixels, anomalous pixels, and the sum of the latter's
+            `region_weights`. There must be pixels of both kinds.
+        iou: of the detector's own masks.
     """
-    for index, (anomaly_map, mask, pred_mask) in enumerate(zip(maps, masks, pred_masks, strict=True)):
-        if not anomaly_map.shape == mask.shape == pred_mask.shape:
-            raise DataError(
-                f"image {index}: map {anomaly_map.shape}, ground truth {mask.shape} and mask {pred_mask.shape} "
-                "must be of one size"
-            )
-    labels = np.concatenate([mask.ravel() for mask in masks]) if masks else np.zeros(0, dtype=np.bool_)
-    if not labels.any() or labels.all():
-        return None
-    scores = np.concatenate([anomaly_map.ravel() for anomaly_map in maps])
-    called = np.concatenate([pred_mask.ravel() for pred_mask in pred_masks])
-    curve = _curve(scores, labels)
-    union = int((called | labels).sum())
+    false, found, overlap = curves
+    false_rate = false / false[-1]
     return PixelMetrics(
-        auroc=curve.auroc(),
-        aupr=curve.aupr(),
-        aupro=per_region_overlap(scores, masks, max_fpr=max_fpr),
-        f1_max=curve.f1_max(),
-        iou=int((called & labels).sum()) / union,
-        iou_oracle=curve.iou_max(),
+        auroc=float(auc(false_rate, found / found[-1])),
+        aupr=float((np.diff(found) * found[1:] / (found[1:] + false[1:])).sum() / found[-1]),
+        aupro=per_region_overlap(false_rate, overlap / overlap[-1]),
+        f1_max=_f1_max(false, found),
+        iou=iou,
+        iou_oracle=float((found / (found[-1] + false)).max()),
     )
+
+
+class PixelAccumulator:
+    """Pixel metrics of a stream of images, in memory that does not grow with their number: 0.5 GB at most.
+
+    Pixels are counted by the upper `_KEPT_BITS` bits of their float32 pattern: sign, exponent and 14 bits of the
+    mantissa. Values in one bin differ by at most 2^-14 of themselves and count as ties. The curves are exact at the
+    borders of bins, and AUROC deviates by at most half the sum over bins of (share of normal pixels) x (share of
+    anomalous pixels). Normalised maps spread over many bins around 0; values in a range that is narrow beside their
+    distance from 0 share a few. All sums are of integers: any order of the images gives the same metrics, bit for bit.
+    """
+
+    def __init__(self) -> None:
+        self._n_images = self._intersection = self._union = 0
+        # In the rows of `pixel_metrics`, by bin.
+        self._counts = np.zeros((3, 1 << _KEPT_BITS), dtype=np.int64)
+
+    def update(self, anomaly_map: FloatMap, gt_mask: Mask, pred_mask: Mask) -> None:
+        """Counts the pixels of one image.
+
+        Args:
+            anomaly_map: `(H, W)` float32, higher is more anomalous, any scale that all images share.
+            gt_mask: the ground truth `(H, W)`; all false for a normal image.
+            pred_mask: the detector's own mask `(H, W)`.
+
+        Raises:
+            DataError: if sizes differ or a value is not finite.
+        """
+        if not anomaly_map.shape == gt_mask.shape == pred_mask.shape:
+            raise DataError(
+                f"image {self._n_images}: map {anomaly_map.shape}, ground truth {gt_mask.shape} and mask "
+                f"{pred_mask.shape} must be of one size"
+            )
+        values = np.asarray(anomaly_map, dtype=np.float32)
+        _check_finite(values)
+        self._n_images += 1
+        self._intersection += int(np.count_nonzero(pred_mask & gt_mask))
+        self._union += int(np.count_nonzero(pred_mask | gt_mask))
+        np.add.at(self._counts[0], _bins(values[~gt_mask]), 1)
+        if gt_mask.any():
+            anomalous = _bins(values[gt_mask])
+            np.add.at(self._counts[1], anomalous, 1)
+            np.add.at(self._counts[2], anomalous, region_weights(gt_mask))
+
+    def compute(self) -> PixelMetrics | None:
+        """Metrics of all images so far; None unless there are normal and anomalous pixels."""
+        curves = self.curves()
+        if not curves[:2, -1].all():
+            return None
+        return pixel_metrics(curves, iou=self._intersection / self._union)
+
+    def curves(self) -> NDArray[np.float64]:
+        """What lies above each threshold, `(3, T)`, as `pixel_metrics` takes it; thresholds are borders of bins."""
+        used = np.flatnonzero(self._counts[:2].any(axis=0))[::-1]  # from the highest value down
+        curves = np.zeros((3, len(used) + 1))
+        for curve, counts in zip(curves, self._counts, strict=True):
+            np.cumsum(counts[used], dtype=np.float64, out=curve[1:])
+        return curves
 
 
 def as_plain(metrics: ImageMetrics | PixelMetrics | None) -> dict[str, Any] | None:
@@ -141,9 +164,17 @@ def as_plain(metrics: ImageMetrics | PixelMetrics | None) -> dict[str, Any] | No
     return None if metrics is None else asdict(metrics)
 
 
-def _curve(scores: NDArray[np.floating[Any]], labels: NDArray[np.bool_]) -> _Curve:
-    if not np.isfinite(scores).all():
+def _f1_max(false: NDArray[np.float64], found: NDArray[np.float64]) -> float:
+    return float((2 * found / (found + false + found[-1])).max())
+
+
+def _check_finite(values: NDArray[np.floating[Any]]) -> None:
+    if not np.isfinite(values).all():
         raise DataError("scores must be finite to be evaluated")
-    false_rate, found_rate, _ = roc_curve(labels, scores, drop_intermediate=False)
-    positives, negatives = float(labels.sum()), float((~labels).sum())
-    return _Curve(found_rate * positives, false_rate * negatives, positives, negatives)
+
+
+def _bins(values: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The bin of each value `(P,)`, higher for higher values: IEEE 754 has the sign and the magnitude in that order."""
+    bits = (values + np.float32(0)).view(np.uint32)  # -0.0 + 0.0 is 0.0: both zeros are one value
+    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    return (ordered >> (32 - _KEPT_BITS)).astype(np.intp)

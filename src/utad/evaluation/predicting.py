@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from utad.data.listing import list_images
+from utad.data.image_files import list_images
 from utad.data.reading import load_image
 from utad.errors import DatasetError, ImageReadError, InputError
-from utad.evaluation.protocols import Predictor
 from utad.files import atomic_path, make_directory, output_errors
 from utad.interpret.figures import heat_overlay
 from utad.interpret.png import encode_map, write_png
+from utad.predictor import Predictor
 from utad.types import Prediction, Sample
 
 _Item = TypeVar("_Item")
@@ -92,14 +92,11 @@ class PredictionFolder:
             OutputError: if that is not possible.
         """
         picture = self._pictures[sample.name]
-        row = {
-            "path": sample.name,
-            "pred_score": prediction.pred_score,
-            "pred_label": prediction.pred_label,
-            "threshold": prediction.threshold,
-            "anomaly_map": f"maps/{picture}" if "maps" in self.save else None,
-            "pred_mask": f"masks/{picture}" if "masks" in self.save else None,
-        }
+        row = prediction.as_row(
+            sample.name,
+            anomaly_map=f"maps/{picture}" if "maps" in self.save else None,
+            pred_mask=f"masks/{picture}" if "masks" in self.save else None,
+        )
         if "maps" in self.save:
             write_png(self.directory / "maps" / picture, encode_map(prediction.anomaly_map))
         if "masks" in self.save:
@@ -117,7 +114,7 @@ class PredictionFolder:
 
 
 def predict_to_folder(
-    detector: Predictor[Prediction],
+    detector: Predictor,
     inputs: Iterable[Path],
     output: Path,
     *,

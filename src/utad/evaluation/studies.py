@@ -41,7 +41,7 @@ class Study:
     note: str
 
     def table(self, rows: Sequence[Row]) -> str:
-        """Markdown: our columns, then the paper's, one row a variant; the mean over categories if there are several."""
+        """Markdown: our columns, then the paper's, one row per variant; of several categories the mean."""
         categories = list(dict.fromkeys(row.category for row in rows))
         shown = [row for row in rows if row.category == ("mean" if "mean" in categories else categories[0])]
         paper = [f"paper, {heading}" for heading in self.paper_columns]
@@ -105,9 +105,12 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
             for stage, w in enumerate(alone)
         ),
         Variant("PM", "utad", ("scoring.method=paper",)),
-        *(Variant(f"term {name} alone", "utad", (*calibrated, f"scoring.terms=[{name}]")) for name in default.terms),
-        Variant("calibrated, light as it is", "utad", (*calibrated, "scoring.even_light=false")),
-        Variant("calibrated, every direction alike", "utad", (*calibrated, "calibration.corrupted_images=0")),
+        *(
+            Variant(f"component {name} alone", "utad", (*calibrated, f"scoring.components=[{name}]"))
+            for name in default.components
+        ),
+        Variant("calibrated, raw illumination", "utad", (*calibrated, "scoring.normalise_illumination=false")),
+        Variant("calibrated, unweighted features", "utad", (*calibrated, "calibration.synthetic_anomalies=0")),
         Variant("calibrated", "utad", calibrated),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 COLUMNS: Mapping[str, str] = {
     "image.auroc": "image AUROC",
@@ -37,8 +38,31 @@ class Row:
     values: Mapping[str, Sequence[float]]
 
 
+KEYS = (*COLUMNS, *_PLAIN, "parameters")
+"""Every value that a row may hold, by its path in `Evaluation.as_dict()` or beside it."""
+
+
+def row_of(category: str, method: str, results: Sequence[Mapping[str, Any]]) -> Row:
+    """A row of the values that are there, one per result.
+
+    Args:
+        category: of all results.
+        method: of all results.
+        results: one per seed: `Evaluation.as_dict()`, and what stands beside it.
+    """
+    found = {key: [value for result in results if (value := _at(result, key)) is not None] for key in KEYS}
+    return Row(category, method, {key: values for key, values in found.items() if values})
+
+
+def _at(result: Mapping[str, Any], key: str) -> float | None:
+    found: Any = result
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return None if found is None else float(found)
+
+
 def comparison_table(rows: Sequence[Row]) -> str:
-    """A Markdown table, one line a row; what no row has is no column."""
+    """A Markdown table, one line per row; what no row has is no column."""
     compared = [key for key in COLUMNS if any(key in row.values for row in rows)]
     plain = [key for key in _PLAIN if any(key in row.values for row in rows)]
     lines = [
@@ -47,9 +71,9 @@ def comparison_table(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         rivals = [rival.values for rival in rows if rival.category == row.category]
-        cells = [_marked(row.values.get(key), key, rivals) for key in compared]
-        cells += [_plain(row.values.get(key), key) for key in plain]
-        lines.append(markdown_line([row.category, row.method, *cells]))
+        shown = [_marked(row.values.get(key), key, rivals) for key in compared]
+        shown += [_plain(row.values.get(key), key) for key in plain]
+        lines.append(markdown_line([row.category, row.method, *shown]))
     return "\n".join(lines)
 
 
@@ -81,6 +105,6 @@ def _plain(values: Sequence[float] | None, key: str) -> str:
     return f"{value:.1f}{unit}" if unit else f"{value:.0f}"
 
 
-def markdown_line(cells: Iterable[str]) -> str:
+def markdown_line(values: Iterable[str]) -> str:
     """One row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(values)} |"

@@ -1,7 +1,10 @@
-"""From a fitted detector to a graph file: torch.export, then ONNX, and OpenVINO from the same ONNX graph."""
+"""From a fitted detector to a graph: ONNX through torch.export, OpenVINO through its own reader of PyTorch modules."""
 
 from __future__ import annotations
 
+import copy
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,44 +12,58 @@ import torch
 
 from utad.export.dependencies import require
 from utad.export.graph import ExportGraph
-from utad.export.ports import INPUT, OUTPUTS, inner_outputs
-from utad.scoring.network import DetectorNetwork, build_network
+from utad.export.graph_io import INPUT, OUTPUTS, boundary_outputs, component_outputs
+from utad.scoring.network import DetectorNetwork
 
 _MOST = 65_535
-"""Images, rows and columns at the most; below 2^16, positions in `resize` are exact in single precision."""
+"""Most images, rows and columns; below 2^16, positions in `resize` are exact in single precision."""
+
+_EXAMPLE = (2, 50, 70, 3)
 
 
-def write_onnx(network: DetectorNetwork, path: Path, *, boundaries: bool = False) -> None:
+def write_onnx(network: DetectorNetwork, path: Path) -> None:
     """Writes the whole detector as one ONNX file, for any number and size of images.
 
     Args:
         network: fitted.
         path: of the file.
-        boundaries: as for `ExportGraph`.
     """
-    images = torch.zeros(2, 50, 70, 3, dtype=torch.uint8)
     sizes = {dim: torch.export.Dim(name, min=1, max=_MOST) for dim, name in enumerate(("n", "h", "w"))}
-    graph = ExportGraph(_plain(network), boundaries=boundaries).eval()
-    program = torch.export.export(graph, (images,), dynamic_shapes=(sizes,))
-    further = len(program.graph_signature.user_outputs) - len(OUTPUTS)
-    exported: Any = torch.onnx.export(
-        program,
-        dynamo=True,
-        input_names=[INPUT],
-        output_names=[*OUTPUTS, *inner_outputs(further)],
-        verbose=False,
-    )
+    images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
+    program = torch.export.export(ExportGraph(_on_cpu(network)).eval(), (images,), dynamic_shapes=(sizes,))
+    names = [*OUTPUTS, *component_outputs(len(network.measurement.component_names))]
+    exported: Any = torch.onnx.export(program, dynamo=True, input_names=[INPUT], output_names=names, verbose=False)
     assert exported is not None
     exported.save(path)
 
 
-def read_as_openvino(onnx_path: Path) -> Any:
-    """The ONNX graph as an OpenVINO model; nothing of it is rounded.
+def to_openvino(network: DetectorNetwork, *, boundaries: bool = False) -> Any:
+    """The whole detector as an OpenVINO model, for any number and size of images; nothing of it is rounded.
+
+    Args:
+        network: fitted.
+        boundaries: as for `ExportGraph`.
 
     Raises:
         MissingDependencyError: if openvino is not installed.
     """
-    return require("openvino", "openvino").Core().read_model(onnx_path)
+    openvino = require("openvino", "openvino")
+    # The parts of openvino.convert_model, without its command line's checks, which take twice as long as all else.
+    decoding = require("openvino.frontend.pytorch.ts_decoder", "openvino")
+    graph = ExportGraph(_on_cpu(network), boundaries=boundaries).eval()
+    images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
+    with torch.no_grad(), warnings.catch_warnings():
+        # Tracing warns of every size that it takes for fixed; parity is what says whether it is right.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(graph, (images,), check_trace=False)  # type: ignore[no-untyped-call]
+        decoder = decoding.TorchScriptPythonDecoder(traced, example_input=(images,))
+    frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
+    model = frontend.convert(frontend.load(decoder))
+    model.inputs[0].get_node().set_element_type(openvino.Type.u8)
+    model.inputs[0].get_node().set_partial_shape(openvino.PartialShape([-1, -1, -1, 3]))
+    model.validate_nodes_and_infer_types()
+    _name(model, network, boundaries=boundaries)
+    return model
 
 
 def write_openvino(model: Any, path: Path) -> None:
@@ -61,8 +78,14 @@ def write_openvino(model: Any, path: Path) -> None:
         raise OSError(" ".join(str(error).split())) from error
 
 
-def _plain(network: DetectorNetwork) -> DetectorNetwork:
-    """A copy on the CPU whose tensors are ordinary ones: those that fitting made in inference mode cannot be traced."""
-    copy = build_network(network.config, network.channels, pretrained=False)
-    copy.load_state_dict({name: tensor.detach().cpu() for name, tensor in network.state_dict().items()})
-    return copy.eval().requires_grad_(requires_grad=False).for_export()
+def _name(model: Any, network: DetectorNetwork, *, boundaries: bool) -> None:
+    names: Sequence[str] = (*OUTPUTS, *component_outputs(len(network.measurement.component_names)))
+    if boundaries:
+        names = (*names, *boundary_outputs(len(model.outputs) - len(names)))
+    model.inputs[0].get_tensor().set_names({INPUT})
+    for output, name in zip(model.outputs, names, strict=True):
+        output.get_tensor().set_names({name})
+
+
+def _on_cpu(network: DetectorNetwork) -> DetectorNetwork:
+    return copy.deepcopy(network).cpu().eval().requires_grad_(requires_grad=False)

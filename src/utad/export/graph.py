@@ -6,18 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from utad.data.tensors import LUMA
-from utad.export.resize import (
-    antialiased_weights,
-    bilinear_weights,
-    positions,
-    resize,
-    resize_uint8,
-)
-from utad.models.two_stage import Restoration
+from utad.export.resize import antialiased_weights, bilinear_weights, positions, resize, resize_uint8
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.segmentation import segment
-
-Outputs = tuple[Tensor, ...]
 
 
 class ExportGraph(nn.Module):
@@ -38,43 +29,43 @@ class ExportGraph(nn.Module):
         super().__init__()
         self.boundaries = boundaries
         self.network = network
-        self.size = network.config.image.size
         # Read here: the graph holds them as numbers.
-        self.image_normalisation = network.calibration.of_image()
-        self.pixel_normalisation = network.calibration.of_pixel()
+        self.image_normalisation = network.normalisation.of_image()
+        self.pixel_normalisation = network.normalisation.of_pixel()
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1))
 
-    def forward(self, images: Tensor) -> Outputs:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Images `(N, H, W, 3)` uint8 to the outputs.
 
         Returns:
-            Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool, then
-            impression, naive impression and reconstruction, `(N, H, W, 3)` uint8. With `boundaries`, then x, m, m_hat
-            and x_hat as the networks see and give them, `(N, C, S, S)` in [0, 1], and, where there is a backbone, all
-            images that it sees and the maps of its stages.
+            Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool; impression,
+            naive impression and reconstruction, `(N, H, W, 3)` uint8; the map of each score component `(N, H, W)`.
+            With `boundaries`, then x, m, m_hat and x_hat as the networks see and give them, `(N, C, S, S)` in [0, 1],
+            and, where there is a backbone, all images that it sees in one batch and the maps of its stages.
         """
-        rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(self.size)
+        network = self.network
+        rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(network.size)
         prepared = self._prepare(images, rows, columns, side)
-        restoration: Restoration = self.network.two_stage(prepared)
-        features, seen = self.network.features(restoration)
-        measured = self.network.measurement(features, self.size)
-        anomaly_map = resize(
-            self.pixel_normalisation.apply(measured.anomaly_map),
-            bilinear_weights(side, rows),
-            bilinear_weights(side, columns),
-        )
+        restored = network.two_stage(prepared)
+        seen = network.stack(restored)
+        stages = network.backbone(seen)
+        measured = network.measurement(network.split(stages), network.size)
+        to_image = bilinear_weights(side, rows), bilinear_weights(side, columns)
+        anomaly_map = resize(self.pixel_normalisation.apply(measured.anomaly_map), *to_image)
+        pictures = (restored["impression"], restored["naive_impression"], restored["reconstruction"])
         weights = antialiased_weights(side, rows), antialiased_weights(side, columns)
         outputs = (
             self.image_normalisation.apply(measured.score),
             measured.score,
             anomaly_map,
             segment(anomaly_map),
-            _picture(restoration.impression, *weights),
-            _picture(restoration.naive_impression, *weights),
-            _picture(restoration.reconstruction, *weights),
+            *(_picture(picture, *weights) for picture in pictures),
+            *(resize(maps, *to_image) for maps in measured.component_maps.values()),
         )
-        restored = (restoration.impression, restoration.naive_impression, restoration.reconstruction)
-        return (*outputs, prepared, *restored, *seen) if self.boundaries else outputs
+        if not self.boundaries:
+            return outputs
+        backbone = () if stages[0] is seen else (seen, *stages)  # compared pixels pass through none
+        return (*outputs, prepared, *pictures, *backbone)
 
     def _prepare(self, images: Tensor, rows: Tensor, columns: Tensor, side: Tensor) -> Tensor:
         """What `to_tensor` does: `(N, H, W, 3)` uint8 to `(N, C, S, S)` in [0, 1]."""

@@ -43,6 +43,8 @@ class Manifest:
         parity: how far the export is from the detector it was made of.
         versions: of the packages that wrote it.
         files: sha256 by name of each graph file.
+        components: names of the score components whose maps the graph gives.
+        model: sha256 of the model file that the graph belongs to; None for an export that stands alone.
     """
 
     format: Format
@@ -54,6 +56,8 @@ class Manifest:
     parity: dict[str, Any]
     versions: dict[str, str]
     files: dict[str, str]
+    components: list[str] = field(default_factory=list)
+    model: str | None = None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from utad.errors import ImageReadError
-from utad.types import Image, Prediction, Sample
+from utad.errors import checked
+from utad.types import Image, Outcome, Sample
 
 SCORE_SCALE = 0.5
 """Differences of scores are relative to the score, or to this where the score is smaller: 0 is a typical normal
@@ -17,7 +17,7 @@ image, and 0.5 the distance from it to the threshold."""
 
 _SIZES = ((64, 64), (50, 70), (131, 97), (300, 300), (40, 333))
 
-PredictSamples = Callable[[Sequence[Sample]], Iterable[tuple[Sample, Prediction | ImageReadError]]]
+PredictSamples = Callable[[Sequence[Sample]], Iterable[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,8 @@ def compare(reference: PredictSamples, other: PredictSamples, samples: Sequence[
     scores: list[float] = []
     maps: list[float] = []
     flipped = 0
-    for (_, one), (_, two) in zip(reference(samples), other(samples), strict=True):
-        if isinstance(one, ImageReadError):
-            raise one
-        if isinstance(two, ImageReadError):
-            raise two
+    for outcomes in zip(reference(samples), other(samples), strict=True):
+        one, two = (checked(outcome) for _, outcome in outcomes)
         scores.append(abs(one.pred_score - two.pred_score) / max(abs(one.pred_score), SCORE_SCALE))
         maps.append(float(np.abs(one.anomaly_map - two.anomaly_map).max()))
         flipped += one.pred_label != two.pred_label

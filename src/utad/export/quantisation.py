@@ -6,19 +6,19 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from utad.data.streaming import iterate_images
-from utad.errors import ImageReadError
+from utad.errors import checked
 from utad.export.dependencies import require
 from utad.interpret.figures import to_8_bit
-from utad.types import Sample
+from utad.types import Image, Sample
 
 MOST_IMAGES = 300
-"""Normal images that the ranges of activations are taken from, at the most, evenly spread."""
+"""Normal images that the ranges of activations are taken from at most, evenly spread."""
 
 QUANTISED = ("network.backbone.", "network.two_stage.ie_net.")
 _CONVOLUTIONS = ("Convolution", "GroupConvolution")
@@ -63,19 +63,11 @@ class _Images:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         for _, image in iterate_images(self.samples, max_pixels=self._max_pixels):
-            if isinstance(image, ImageReadError):
-                raise image
-            yield to_8_bit(image)[None]
+            yield to_8_bit(cast("Image", checked(image)))[None]
 
 
 def _is_quantised(node: Any) -> bool:
-    if node.get_type_name() not in _CONVOLUTIONS:
-        return False
-    return bool(_weight_name(node.input_value(1).get_node()).startswith(QUANTISED))
-
-
-def _weight_name(node: Any) -> str:
-    # A grouped convolution reshapes its weight, a compressed one converts it: the constant lies behind.
-    while node.get_type_name() != "Constant" and node.get_input_size():
-        node = node.input_value(0).get_node()
-    return str(node.get_friendly_name())
+    # OpenVINO names a node after the module that it comes from. The backbone's first convolution stays float, as is
+    # usual; behind its padding OpenVINO does not accept quantised weights.
+    name = str(node.get_friendly_name()).removeprefix("__module.")
+    return node.get_type_name() in _CONVOLUTIONS and name.startswith(QUANTISED) and "conv_stem" not in name

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Protocol
 
-from utad.detector import UTAD
+from utad.config import Config
 from utad.errors import ConfigError, ExportError, NotFittedError
-from utad.export.conversion import read_as_openvino, write_onnx, write_openvino
+from utad.export.conversion import to_openvino, write_onnx, write_openvino
 from utad.export.dependencies import require
-from utad.export.exported import ExportedDetector
+from utad.export.exported import ExportEngine
 from utad.export.manifest import (
     GRAPH_NAMES,
     Format,
     Manifest,
     Precision,
     graph_digests,
-    read_graph,
     write_manifest,
 )
 from utad.export.parity import Parity, compare, fabricated_samples
 from utad.export.quantisation import quantise
-from utad.export.runtimes import build_engine
-from utad.files import atomic_directory, output_errors
+from utad.files import atomic_directory, file_digest, output_errors
+from utad.predictor import Predictor
 from utad.scoring.network import DetectorNetwork
-from utad.types import Sample
+from utad.types import Outcome, Sample
 
 TOLERANCE = 1e-3
 """Largest relative difference of scores that an export in fp32 may have."""
@@ -35,18 +35,37 @@ PRECISIONS: Mapping[Format, tuple[Precision, ...]] = {"onnx": ("fp32",), "openvi
 
 _NEEDED: Mapping[Format, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
-    "openvino": ("onnx", "onnxscript", "openvino"),
+    "openvino": ("openvino",),
 }
 _RECORDED = ("utad", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
 
 
+class Fitted(Protocol):
+    """A detector that can be exported: `UTAD`."""
+
+    threshold: float
+
+    @property
+    def config(self) -> Config:
+        """The resolved config."""
+
+    @property
+    def network_(self) -> DetectorNetwork | None:
+        """None before it is fitted."""
+
+    def predict_samples(self, samples: Sequence[Sample], *, batch_size: int = 8) -> Iterator[Outcome]:
+        """What the export is compared with."""
+
+
 def export_detector(
-    detector: UTAD,
+    detector: Fitted,
     output: Path,
     *,
     graph_format: Format,
     precision: Precision = "fp32",
     normal: Sequence[Sample] = (),
+    model: Path | None = None,
+    replace: bool = False,
 ) -> Manifest:
     """Writes the whole detector, from uint8 image to score, map, mask and the images that explain them.
 
@@ -57,6 +76,8 @@ def export_detector(
         precision: fp32; bf16 and int8 with OpenVINO alone.
         normal: normal images, needed for int8; the export is compared with the detector on them, or on a few
             fabricated images if there are none.
+        model: the model file that the graph belongs to; scoring takes it only as long as that file is what it was.
+        replace: an earlier export in the folder is removed when this one is complete.
 
     Returns:
         What was written, with the differences found.
@@ -75,10 +96,10 @@ def export_detector(
         raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
     for module in _NEEDED[graph_format]:
         require(module, graph_format)
-    with atomic_directory(output) as folder:
+    with atomic_directory(output, replace=replace) as folder:
         with output_errors(output):
-            _write_graph(network, folder, graph_format, precision, normal)
-        manifest = _manifest(detector, network, folder, graph_format, precision)
+            _write_graph(network, folder, graph_format, precision, normal, detector.config.image.max_pixels)
+        manifest = _manifest(detector, network, folder, graph_format, precision, model)
         parity = _measure(detector, manifest, folder, normal)
         if precision == "fp32" and (parity.score > TOLERANCE or parity.labels_flipped):
             raise ExportError(
@@ -104,41 +125,52 @@ def check_precision(graph_format: Format, precision: Precision, *, has_images: b
 
 
 def _write_graph(
-    network: DetectorNetwork, folder: Path, graph_format: Format, precision: Precision, normal: Sequence[Sample]
+    network: DetectorNetwork,
+    folder: Path,
+    graph_format: Format,
+    precision: Precision,
+    normal: Sequence[Sample],
+    max_pixels: int,
 ) -> None:
     target = folder / GRAPH_NAMES[graph_format][0]
     if graph_format == "onnx":
         write_onnx(network, target)
         return
-    intermediate = folder / "intermediate.onnx"
-    write_onnx(network, intermediate, boundaries=precision == "bf16")
-    model = read_as_openvino(intermediate)
+    graph = to_openvino(network, boundaries=precision == "bf16")
     if precision == "int8":
-        model = quantise(model, normal, max_pixels=network.config.image.max_pixels)
-    write_openvino(model, target)
-    del model  # it may read its weights from the file until now
-    intermediate.unlink()
+        graph = quantise(graph, normal, max_pixels=max_pixels)
+    write_openvino(graph, target)
 
 
 def _manifest(
-    detector: UTAD, network: DetectorNetwork, folder: Path, graph_format: Format, precision: Precision
+    detector: Fitted,
+    network: DetectorNetwork,
+    folder: Path,
+    graph_format: Format,
+    precision: Precision,
+    model: Path | None,
 ) -> Manifest:
     return Manifest(
         format=graph_format,
         precision=precision,
         config=detector.config.model_dump(mode="json"),
         channels=network.channels,
-        size=detector.config.image.size,
+        size=network.size,
         threshold=detector.threshold,
         parity={},
         versions=_versions(),
         files=graph_digests(folder, graph_format),
+        components=list(network.measurement.component_names),
+        model=file_digest(model) if model is not None else None,
     )
 
 
-def _measure(detector: UTAD, manifest: Manifest, folder: Path, normal: Sequence[Sample]) -> Parity:
-    engine = build_engine(manifest, read_graph(folder, manifest))
-    exported = ExportedDetector(manifest, engine)
+def _measure(detector: Fitted, manifest: Manifest, folder: Path, normal: Sequence[Sample]) -> Parity:
+    exported = Predictor(
+        ExportEngine.open(folder, manifest),
+        threshold=detector.threshold,
+        max_pixels=detector.config.image.max_pixels,
+    )
     samples = normal or fabricated_samples()
     images = f"{len(samples)} normal images" if normal else f"{len(samples)} fabricated images"
     return compare(detector.predict_samples, exported.predict_samples, samples, images=images)

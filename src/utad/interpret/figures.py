@@ -70,7 +70,7 @@ def heat_overlay(image: Image, anomaly_map: FloatMap) -> NDArray[np.uint8]:
 
 
 def prediction_grid(items: Sequence[Explained]) -> Figure:
-    """One row an image, the columns of `COLUMNS`."""
+    """One row per image, the columns of `COLUMNS`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.6 * len(COLUMNS) + 1.0, 1.72 * len(items) + 0.3), layout="constrained")

@@ -55,6 +55,14 @@ class Backbone(nn.Module):
         return tuple(self.network(normalised))
 
 
+class Pixels(nn.Module):
+    """Compares the images themselves instead of features: a backbone whose one stage is its input."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Images `(N, C, H, W)`, as they are."""
+        return (images,)
+
+
 def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbone:
     """Builds the backbone of the config.
 
@@ -92,7 +100,7 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
     elif pretrained and config.name == BUNDLED:
         load_into(network, load_lite0(), "the bundled EfficientNet-Lite0 checkpoint")
     if config.name == BUNDLED:
-        fold_batch_norm(network)
+        fuse_batch_norm(network)
     settings = timm.get_pretrained_cfg(timm_name)
     return Backbone(
         network,
@@ -103,7 +111,7 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
     )
 
 
-def fold_batch_norm(network: nn.Module) -> None:
+def fuse_batch_norm(network: nn.Module) -> None:
     """Puts every batch norm into the convolution before it, in place; what is never trained need not normalise.
 
     The network must register each batch norm right after the convolution that feeds it, as EfficientNet-Lite does.
@@ -112,8 +120,8 @@ def fold_batch_norm(network: nn.Module) -> None:
         convolution: nn.Conv2d | None = None
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d) and convolution is not None:
-                folded = fuse_conv_bn_eval(convolution.eval(), child.eval())
-                convolution.weight, convolution.bias = folded.weight, folded.bias
+                fused = fuse_conv_bn_eval(convolution.eval(), child.eval())
+                convolution.weight, convolution.bias = fused.weight, fused.bias
                 convolution.requires_grad_(requires_grad=False)
                 # timm's batch norm carries the activation that follows it.
                 setattr(parent, name, getattr(child, "act", nn.Identity()))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from utad.models.inception import InceptionBlock
+from utad.models.upsampling import UpsampledConv
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,39 @@ class IEOutput:
     feature_map: Tensor
     mu: Tensor
     log_var: Tensor
+
+
+class InceptionBlock(nn.Module):
+    """Four parallel branches of `filters` channels each, concatenated (Szegedy et al., 2015).
+
+    1x1, 3x3, 5x5, and a 1x1 averaged over 3x3; each without bias, then batch norm and LeakyReLU 0.1. With `scale`,
+    the block is that of its input enlarged so many times a side (nearest). Pointwise convolutions commute with
+    enlarging and averaging, so they come first, where there are fewer values.
+
+    Args:
+        in_channels: channels of the input.
+        filters: channels of each branch.
+        scale: at least 1.
+    """
+
+    def __init__(self, in_channels: int, filters: int, *, scale: int = 1) -> None:
+        super().__init__()
+        self.scale = scale
+        self.out_channels = 4 * filters
+        self.point = nn.Conv2d(in_channels, filters, 1, bias=False)
+        self.pooled = nn.Conv2d(in_channels, filters, 1, bias=False)
+        self.small = UpsampledConv(in_channels, filters, 3, scale=scale, bias=False)
+        self.large = UpsampledConv(in_channels, filters, 5, scale=scale, bias=False)
+        self.norm = nn.BatchNorm2d(self.out_channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(N, in_channels, H, W)` to `(N, 4 * filters, scale * H, scale * W)`."""
+        point, pooled = self.point(features), self.pooled(features)  # (N, filters, H, W) each
+        if self.scale > 1:
+            point, pooled = (functional.interpolate(branch, scale_factor=self.scale) for branch in (point, pooled))
+        pooled = functional.avg_pool2d(pooled, 3, stride=1, padding=1, count_include_pad=False)
+        branches = torch.cat([point, self.small(features), self.large(features), pooled], dim=1)
+        return functional.leaky_relu(self.norm(branches), 0.1)
 
 
 class Encoder(nn.Module):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from torch import Tensor, nn
@@ -14,28 +14,23 @@ from utad.models.ie_net import IENet
 ImageName = Literal["image", "reconstruction", "impression", "naive_impression"]
 
 ALL_IMAGES: tuple[ImageName, ...] = ("image", "reconstruction", "impression", "naive_impression")
-"""x, x_hat, m and m_hat."""
+"""x, x_hat, m and m_hat: the four images that Eq. 8 compares."""
 
+RESTORED: tuple[ImageName, ...] = ("impression", "naive_impression", "reconstruction")
+"""Those that the networks make."""
 
-@dataclass(frozen=True)
-class Restoration:
-    """The four images that Eq. 8 compares, `(N, C, S, S)` in [0, 1] each, and the latent mean.
+Images = Mapping[ImageName, Tensor]
+"""Some of the four by name, `(N, C, S, S)` in [0, 1] each; or, of one stage of a backbone, their features."""
 
-    An image that nobody wanted is an empty tensor.
-
-    Attributes:
-        image: x.
-        reconstruction: x_hat.
-        impression: m.
-        naive_impression: m_hat.
-        latent: mu of IE-Net, `(N, latent_dim)`.
-    """
-
-    image: Tensor
-    reconstruction: Tensor
-    impression: Tensor
-    naive_impression: Tensor
-    latent: Tensor
+PAIRS: Mapping[str, tuple[ImageName, ImageName]] = MappingProxyType(
+    {
+        "x - x_hat": ("image", "reconstruction"),
+        "m - m_hat": ("impression", "naive_impression"),
+        "x - m": ("image", "impression"),
+        "x - m_hat": ("image", "naive_impression"),
+    }
+)
+"""What can be compared, as the config names it. Eq. 8 takes the first three; the last stands in Table 3 alone."""
 
 
 class TwoStage(nn.Module):
@@ -46,29 +41,21 @@ class TwoStage(nn.Module):
         self.ie_net = ie_net
         self.expert_net = expert_net
 
-    def forward(self, images: Tensor, wanted: Collection[ImageName] = ALL_IMAGES) -> Restoration:
-        """Images `(N, C, S, S)` in [0, 1] to the images compared.
+    def forward(self, images: Tensor, wanted: Collection[ImageName] = ALL_IMAGES) -> dict[ImageName, Tensor]:
+        """Images x `(N, C, S, S)` in [0, 1] to the images compared.
 
         Args:
             images: x.
-            wanted: the images somebody will look at; x_hat and m_hat are computed for them alone.
+            wanted: x_hat and m_hat are computed only if they are among these; x and m are always there.
         """
-        first = self.ie_net(images)
-        impression = first.impression.contiguous()
-        nothing = images.new_empty(0)
-        return Restoration(
-            image=images,
-            reconstruction=self.reconstruct(images, impression) if "reconstruction" in wanted else nothing,
-            impression=impression,
-            naive_impression=self.naive(images, impression) if "naive_impression" in wanted else nothing,
-            latent=first.mu,
-        )
+        impression = self.ie_net(images).impression.contiguous()
+        return {"image": images, "impression": impression, **self.restored(images, impression, wanted)}
 
-    def reconstruct(self, images: Tensor, impressions: Tensor) -> Tensor:
-        """x_hat within [0, 1], of x and m, `(N, C, S, S)` each."""
-        reconstruction = self.expert_net.reconstruct(impressions, self.expert_net.image_detail(images))
-        return reconstruction.clamp(0.0, 1.0)
-
-    def naive(self, images: Tensor, impressions: Tensor) -> Tensor:
-        """m_hat within [0, 1], of x and m, `(N, C, S, S)` each."""
-        return self.expert_net.naive(images, self.expert_net.impression_detail(impressions)).clamp(0.0, 1.0)
+    def restored(self, images: Tensor, impressions: Tensor, wanted: Collection[ImageName]) -> dict[ImageName, Tensor]:
+        """Of x_hat and m_hat those that are wanted, within [0, 1], from x and m, `(N, C, S, S)` each."""
+        expert, found = self.expert_net, dict[ImageName, Tensor]()
+        if "reconstruction" in wanted:
+            found["reconstruction"] = expert.reconstruct(impressions, expert.image_detail(images)).clamp(0.0, 1.0)
+        if "naive_impression" in wanted:
+            found["naive_impression"] = expert.naive(images, expert.impression_detail(impressions)).clamp(0.0, 1.0)
+        return found

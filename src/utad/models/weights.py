@@ -59,13 +59,13 @@ def map_lite0_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         WeightsError: naming a key that has no counterpart.
     """
-    places = [(stage, index) for stage, count in enumerate(_BLOCKS_PER_STAGE) for index in range(count)]
+    positions = [(stage, index) for stage, count in enumerate(_BLOCKS_PER_STAGE) for index in range(count)]
     mapped: dict[str, Tensor] = {}
     for key, tensor in state.items():
         block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
         try:
             if block:
-                stage, index = places[int(block[1])]
+                stage, index = positions[int(block[1])]
                 names = _SEPARABLE if stage == 0 else _EXPANDED
                 target = f"blocks.{stage}.{index}.{names[block[2]]}.{block[3]}"
             else:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
-from utad.models.two_stage import ALL_IMAGES, ImageName, Restoration
-from utad.scoring.contrast import CorruptedVectors
-from utad.scoring.features import StageFeatures, in_even_light
-from utad.scoring.gaussian import GaussianTerm
-from utad.scoring.neighbours import NeighboursTerm
-from utad.scoring.perceptual import perceptual_maps, perceptual_measurement, upsample
-from utad.scoring.scale import TermScale, top_means
-from utad.scoring.terms import build_term, has_map, images_of, term_vectors
+from utad.models.two_stage import ALL_IMAGES, PAIRS, ImageName, Images
+from utad.scoring.components import ScoreComponent, build_component, feature_vectors
+from utad.scoring.feature_weighting import AnomalousVectors
+from utad.scoring.perceptual import perceptual_maps, upsample
+from utad.scoring.standardisation import top_k_means
 
 RUNS_PER_FOLD = 4
 
@@ -29,146 +27,150 @@ class Measured:
     Attributes:
         score: `(N,)`.
         anomaly_map: `(N, S, S)`.
-        term_maps: each term's own map by name, `(N, S, S)`; calibrated ones on the scale of normal images, 0
-            their mean and 1 one spread above, those of Eq. 8 as they are.
+        component_maps: each component's own map by name, `(N, S, S)`; calibrated ones standardised (0 is the mean of
+            normal images, 1 one standard deviation above), those of Eq. 8 as they are, one per pair.
     """
 
     score: Tensor
     anomaly_map: Tensor
-    term_maps: dict[str, Tensor]
+    component_maps: dict[str, Tensor]
 
 
 class Measurement(nn.Module, ABC):
-    """From the features of the four images to a map and a score.
+    """From the features of the compared images to a map and a score.
 
     Attributes:
-        needed: the images whose features are compared.
+        compared: the images whose features it needs.
+        component_names: of the component maps that it gives, in their order.
+        weighted: whether `fit` uses synthetic anomalies.
     """
 
-    needed: Collection[ImageName] = ALL_IMAGES
-
-    vector_names: tuple[str, ...] = ()
-    """Names of the vectors that `fit` needs of every normal image; none if nothing is fitted."""
-
-    def prepare(self, restoration: Restoration) -> Restoration:
-        """The four images as the backbone is to see them."""
-        return restoration
+    compared: tuple[ImageName, ...]
+    component_names: tuple[str, ...]
+    weighted: bool = False
 
     @abstractmethod
-    def forward(self, features: Sequence[StageFeatures], size: int) -> Measured:
-        """Features of N images, and S, to raw values."""
+    def forward(self, features: Sequence[Images], size: int) -> Measured:
+        """Features of N images, one entry per stage, and S, to raw values."""
+
+    @abstractmethod
+    def collect(self, features: Sequence[Images], size: int) -> dict[str, Tensor]:
+        """What `fit` needs of a batch of N normal images, tensors of N rows by name."""
+
+    @abstractmethod
+    def fit(
+        self, collected: Mapping[str, Tensor], size: int, anomalous: Mapping[str, AnomalousVectors] | None
+    ) -> Measured:
+        """Fits to normal images.
+
+        Args:
+            collected: what `collect` gives, of all normal images.
+            size: S, the side of the images.
+            anomalous: by the same names, the vectors at synthetic anomalies; None where there are none.
+
+        Returns:
+            Raw values of the same images, each measured without having been learnt from.
+        """
 
 
 class PaperMeasurement(Measurement):
-    """Eq. 8 as printed. The paper names no image score: it is the mean of the highest parts of the map."""
+    """Eq. 8 as printed. The paper names no image score: it is the mean of the top-k means of the map."""
 
     def __init__(self, config: ScoringConfig) -> None:
         super().__init__()
         # Pixels have no stages to weight.
         self.weights = config.stage_weights if config.space == "features" else None
-        self.pairs = config.pairs
+        self.pairs = self.component_names = config.pairs
+        self.compared = tuple(name for name in ALL_IMAGES if any(name in PAIRS[pair] for pair in config.pairs))
         self.top_fractions = config.top_fractions
 
-    def forward(self, features: Sequence[StageFeatures], size: int) -> Measured:
-        """Sum of the perceptual distances; the terms are the pairs."""
-        anomaly_map = perceptual_measurement(features, size, self.weights, self.pairs)
-        maps = perceptual_maps(features, size, self.pairs)
-        terms: dict[str, Tensor] = {pair: torch.stack(stages).sum(dim=0) for pair, stages in maps.items()}
-        return Measured(top_means(anomaly_map, self.top_fractions).mean(dim=1), anomaly_map, terms)
+    def forward(self, features: Sequence[Images], size: int) -> Measured:
+        """Sum of the perceptual distances; the components are the pairs."""
+        maps = perceptual_maps(features, size, self.weights, self.pairs)
+        anomaly_map = torch.stack(list(maps.values())).sum(dim=0)
+        return Measured(top_k_means(anomaly_map, self.top_fractions).mean(dim=1), anomaly_map, maps)
+
+    def collect(self, features: Sequence[Images], size: int) -> dict[str, Tensor]:
+        """Scores and maps: nothing is learnt."""
+        measured = self(features, size)
+        return {"score": measured.score, "anomaly_map": measured.anomaly_map}
+
+    def fit(
+        self, collected: Mapping[str, Tensor], size: int, anomalous: Mapping[str, AnomalousVectors] | None
+    ) -> Measured:
+        """Nothing is fitted."""
+        del size, anomalous
+        return Measured(collected["score"], collected["anomaly_map"], {})
 
 
 class CalibratedMeasurement(Measurement):
-    """Terms, each described on normal images and brought to a common scale there, then averaged.
+    """Score components, each compared with its distribution on normal images, standardised and averaged.
 
-        map(p)  = mean over terms t with a map of  (d_t(p) - mu_t(p)) / sigma_t(p)
-        score   = mean over terms t and fractions f of  (top_tf - mean(top_tf)) / std(top_tf)
+        map(p)  = mean over components c with a map of  (d_c(p) - mu_c(p)) / sigma_c(p)
+        score   = mean over components c and fractions f of  (top_cf - mean(top_cf)) / std(top_cf)
 
-    d_t is the term's distance, mu_t(p) and sigma_t(p) its mean and standard deviation at position p over normal
-    images, top_tf the mean of the highest part f of the standardised map. All statistics come from images left out
-    when the term was fitted (cross-fitting), since distances of images that a term was fitted on are too small.
+    d_c is the feature distance of the component, mu_c(p) and sigma_c(p) its mean and standard deviation at position p
+    over normal images, top_cf the mean of the highest fraction f of the standardised map. All statistics come from
+    images left out when the distance was fitted (cross-fitting), since distances of images that it was fitted on are
+    too small.
     """
+
+    weighted = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.config = config
-        self.vector_names = config.scoring.terms
-        self.terms = nn.ModuleDict(
-            {name: build_term(name, config.scoring, config.seed) for name in config.scoring.terms}
+        self.folds = config.calibration.folds
+        self.component_names = config.scoring.components
+        self.components = nn.ModuleDict(
+            {name: build_component(name, config.scoring, config.seed) for name in config.scoring.components}
         )
-        self.needed = images_of(config.scoring.terms)
-        self.scales = nn.ModuleDict({name: TermScale(config.scoring.top_fractions) for name in config.scoring.terms})
+        specs = [component.spec for component in self._components().values()]
+        self.compared = tuple(name for name in ALL_IMAGES if any(name in spec.images for spec in specs))
 
-    def prepare(self, restoration: Restoration) -> Restoration:
-        """In even light, unless that is switched off."""
-        return in_even_light(restoration) if self.config.scoring.even_light else restoration
+    def forward(self, features: Sequence[Images], size: int) -> Measured:
+        """Average of the standardised components."""
+        components = self._components()
+        maps = {name: component(features) for name, component in components.items()}
+        scores = [component.standardisation.of_score(maps[name]) for name, component in components.items()]
+        return self._average(maps, scores, size)
+
+    def collect(self, features: Sequence[Images], size: int) -> dict[str, Tensor]:
+        """The feature vectors of each component, `(N, C, g, g)`."""
+        del size
+        return {name: feature_vectors(component.spec, features) for name, component in self._components().items()}
 
     def fit(
-        self, vectors: Mapping[str, Tensor], size: int, corrupted: Mapping[str, CorruptedVectors] | None = None
+        self, collected: Mapping[str, Tensor], size: int, anomalous: Mapping[str, AnomalousVectors] | None
     ) -> Measured:
-        """Fits every term to normal images, and its scale by cross-fitting.
-
-        Args:
-            vectors: of each of `vector_names`, `(N, C, g, g)` of all normal images.
-            size: S, the side of the images.
-            corrupted: of each of `vector_names`, vectors of corrupted copies of these images, if there are any.
-
-        Returns:
-            Raw values of the same images, each measured by terms and scales that were fitted without it.
-        """
+        """Fits every component."""
         maps: dict[str, Tensor] = {}
         scores: list[Tensor] = []
-        for name in self.vector_names:
-            changed = corrupted[name] if corrupted is not None else None
-            term = self._term(name).fit(vectors[name], changed)
-            standardised = self._scale(name).fit(self._cross_fit(term, vectors[name], changed))
+        for name, component in self._components().items():
+            vectors = collected[name]
+            fold_of = fold_indices(len(vectors), self.folds).to(vectors.device)
+            standardised = component.fit(vectors, anomalous[name] if anomalous is not None else None, fold_of)
             maps[name] = standardised.maps
             scores.append(standardised.scores)
-        return _average(maps, scores, size)
+        return self._average(maps, scores, size)
 
-    def forward(self, features: Sequence[StageFeatures], size: int) -> Measured:
-        """Average of the standardised terms."""
-        maps = {
-            name: self._scale(name).of_map(self._term(name)(term_vectors(name, features))) for name in self.vector_names
-        }
-        return _average(maps, [self._scale(name).of_score(values) for name, values in maps.items()], size)
+    def _components(self) -> dict[str, ScoreComponent]:
+        return {name: cast("ScoreComponent", module) for name, module in self.components.items()}
 
-    def _term(self, name: str) -> GaussianTerm | NeighboursTerm:
-        term = self.terms[name]
-        assert isinstance(term, GaussianTerm | NeighboursTerm)
-        return term
-
-    def _scale(self, name: str) -> TermScale:
-        scale = self.scales[name]
-        assert isinstance(scale, TermScale)
-        return scale
-
-    def _cross_fit(
-        self, term: GaussianTerm | NeighboursTerm, vectors: Tensor, corrupted: CorruptedVectors | None
-    ) -> Tensor:
-        """Maps `(N, g, g)`, each of a term fitted on the other folds."""
-        fold_of = fold_indices(len(vectors), self.config.calibration.folds)
-        maps = vectors.new_empty(len(vectors), *vectors.shape[2:])
-        for fold in range(int(fold_of.max()) + 1):
-            left_out = fold_of == fold
-            others = corrupted.without(left_out) if corrupted is not None else None
-            maps[left_out] = term.fit_like(vectors[~left_out], others)(vectors[left_out])
-        return maps
-
-
-def _average(maps: Mapping[str, Tensor], scores: Sequence[Tensor], size: int) -> Measured:
-    # What says only whether has a map of one value; it would lift the whole image without saying where.
-    placed = [values for name, values in maps.items() if has_map(name)] or list(maps.values())
-    # Enlarging is linear: maps of the same size are added up while they are small.
-    sums: dict[int, Tensor] = {}
-    for values in placed:
-        side = values.shape[-1]
-        sums[side] = sums[side] + values if side in sums else values
-    enlarged = torch.stack([upsample(values, size) for values in sums.values()])
-    return Measured(
-        torch.stack(list(scores)).mean(dim=0),
-        enlarged.sum(dim=0) / len(placed),
-        {name: upsample(values, size) for name, values in maps.items()},
-    )
+    def _average(self, maps: Mapping[str, Tensor], scores: Sequence[Tensor], size: int) -> Measured:
+        # A component of the whole image says whether and not where; its one value would lift the map everywhere.
+        placed = [maps[name] for name, component in self._components().items() if component.spec.grid is not None]
+        placed = placed or list(maps.values())
+        # Enlarging is linear: maps of the same size are added up while they are small.
+        sums: dict[int, Tensor] = {}
+        for values in placed:
+            side = int(values.shape[-1])
+            sums[side] = sums[side] + values if side in sums else values
+        enlarged = torch.stack([upsample(values, size) for values in sums.values()])
+        return Measured(
+            torch.stack(list(scores)).mean(dim=0),
+            enlarged.sum(dim=0) / len(placed),
+            {name: upsample(values, size) for name, values in maps.items()},
+        )
 
 
 def fold_indices(count: int, folds: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The nearest-neighbour term: distance to a coreset of normal features (PatchCore, Roth et al., 2022)."""
+"""The nearest-neighbour feature distance: to a coreset of normal features (PatchCore, Roth et al., 2022)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from utad.scoring.contrast import CorruptedVectors
-from utad.scoring.state import FittedModule
-from utad.training.seeding import generator_for
+from utad.scoring.distance import FeatureDistance
+from utad.scoring.feature_weighting import AnomalousVectors
+from utad.seeding import generator_for
 
 CANDIDATES = 16_384
 """Patches that the coreset is chosen from: bounds memory and time, however many images there are."""
 
 _PROJECTION = 32
-_CHUNK = 16_384
 
 
-class NeighboursTerm(FittedModule):
+class NeighbourDistance(FeatureDistance):
     """Distances of patches, each averaged over its 3x3 neighbourhood, to the nearest normal one.
 
     Args:
@@ -33,8 +32,8 @@ class NeighboursTerm(FittedModule):
         self.size = size
         self.seed = seed
 
-    def fit(self, vectors: Tensor, corrupted: CorruptedVectors | None = None) -> NeighboursTerm:  # noqa: ARG002
-        """Fits to the features `(N, C, g, g)` of normal images; corrupted ones have no part in it."""
+    def fit(self, vectors: Tensor, anomalous: AnomalousVectors | None = None) -> NeighbourDistance:  # noqa: ARG002
+        """Fits to the features `(N, C, g, g)` of normal images; synthetic anomalies have no part in it."""
         patches = _patches(vectors)
         order = torch.randperm(len(patches), generator=generator_for(self.seed, "coreset/candidates"))
         candidates = patches[order[:CANDIDATES]]
@@ -43,9 +42,9 @@ class NeighboursTerm(FittedModule):
         self.bank = candidates[select_coreset(candidates, self.size, self.seed)]
         return self
 
-    def fit_like(self, vectors: Tensor, corrupted: CorruptedVectors | None = None) -> NeighboursTerm:
-        """A new term of the same size and seed, fitted to other features."""
-        return NeighboursTerm(self.size, self.seed).fit(vectors, corrupted)
+    def unfitted(self) -> NeighbourDistance:
+        """A new distance of the same settings."""
+        return NeighbourDistance(self.size, self.seed)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Features `(N, C, g, g)` to distances `(N, g, g)`, at least 0."""
@@ -74,7 +73,7 @@ def select_coreset(patches: Tensor, size: int, seed: int) -> Tensor:
     points = patches @ projection.to(patches)
     norms = points.square().sum(dim=1)
     chosen = torch.empty(size, dtype=torch.long)
-    distances = torch.full((len(points),), torch.inf)
+    distances = torch.full((len(points),), torch.inf, device=points.device)
     current = 0
     for index in range(size):
         chosen[index] = current
@@ -86,16 +85,10 @@ def select_coreset(patches: Tensor, size: int, seed: int) -> Tensor:
 
 
 def nearest_distance(patches: Tensor, bank: Tensor) -> Tensor:
-    """Euclidean distance of each patch `(P, C)` to the nearest of the bank `(B, C)`, `(P,)`.
-
-    One matrix product for each chunk of patches; B x chunk distances are in memory at a time.
-    """
-    bank_norms = bank.square().sum(dim=1)
-    nearest = [
-        torch.addmm(bank_norms, chunk, bank.T, alpha=-2.0).min(dim=1).values + chunk.square().sum(dim=1)
-        for chunk in ((patches,) if torch.compiler.is_exporting() else torch.split(patches, _CHUNK))
-    ]
-    return torch.cat(nearest).clamp_min(0.0).sqrt()
+    """Euclidean distance of each patch `(P, C)` to the nearest of the bank `(B, C)`, `(P,)`; P x B values in memory."""
+    to_bank = torch.addmm(bank.square().sum(dim=1), patches, bank.T, alpha=-2.0)  # (P, B), without the patches' norms
+    nearest = to_bank.min(dim=1).values + patches.square().sum(dim=1)
+    return nearest.clamp_min(0.0).sqrt()
 
 
 def _patches(vectors: Tensor) -> Tensor:

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from utad.errors import InputError
+from utad.scoring.fitted_module import FittedModule
 
 _TAIL = 0.2
+_MAP_SAMPLES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,41 @@ class Normalisation:
     def apply(self, raw: Tensor) -> Tensor:
         """Raw scores of any shape to normalised ones."""
         return 0.5 * (raw - self.location) / (self.limit - self.location)
+
+
+class ScoreNormalisation(FittedModule):
+    """The normalisations of image scores and of pixels, as buffers, so that they travel in the model file."""
+
+    image: Tensor
+    pixel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__(("image", "pixel"))
+
+    def fit(self, scores: Tensor, maps: Tensor, *, image_rate: float, pixel_rate: float) -> None:
+        """Fits to the raw scores `(N,)` and maps `(N, S, S)` of normal images; the rates are of what lies above 0.5."""
+        self.set_image(fit_normalisation(scores, image_rate))
+        self.pixel = _as_tensor(fit_normalisation(sampled_pixels(maps), pixel_rate))
+
+    def set_image(self, normalisation: Normalisation) -> None:
+        """Replaces the normalisation of image scores."""
+        self.image = _as_tensor(normalisation)
+
+    def of_image(self) -> Normalisation:
+        """The normalisation of image scores."""
+        self.require_fitted()
+        return Normalisation(float(self.image[0]), float(self.image[1]))
+
+    def of_pixel(self) -> Normalisation:
+        """The normalisation of maps."""
+        self.require_fitted()
+        return Normalisation(float(self.pixel[0]), float(self.pixel[1]))
+
+
+def sampled_pixels(maps: Tensor) -> Tensor:
+    """A strided sample of all pixels: the same ones whatever the order of batches, bounded in memory."""
+    pixels = maps.flatten()
+    return pixels[:: max(1, len(pixels) // _MAP_SAMPLES)]
 
 
 def fit_normalisation(raw: Tensor, rate: float) -> Normalisation:
@@ -73,3 +110,7 @@ def upper_limit(values: Tensor, rate: float) -> float:
     mean_excess = float((ordered[-tail:] - base).mean()) * tail / (tail - 1)
     exponential = base + mean_excess * math.log(tail / count / rate)
     return max(conformal, exponential)
+
+
+def _as_tensor(normalisation: Normalisation) -> Tensor:
+    return torch.tensor([normalisation.location, normalisation.limit], dtype=torch.float64)

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Literal
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from utad.scoring.features import StageFeatures
+from utad.models.two_stage import PAIRS, Images
 
-Pair = Literal["x - x_hat", "m - m_hat", "x - m", "x - m_hat"]
-
-PAIRS: Mapping[Pair, Callable[[StageFeatures], tuple[Tensor, Tensor]]] = MappingProxyType(
-    {
-        "x - x_hat": lambda stage: (stage.image, stage.reconstruction),
-        "m - m_hat": lambda stage: (stage.impression, stage.naive_impression),
-        "x - m": lambda stage: (stage.image, stage.impression),
-        "x - m_hat": lambda stage: (stage.image, stage.naive_impression),
-    }
-)
-"""What can be compared. Eq. 8 takes the first three; the last stands in Table 3 alone."""
-
-EQ_8: tuple[Pair, ...] = ("x - x_hat", "m - m_hat", "x - m")
+EQ_8 = ("x - x_hat", "m - m_hat", "x - m")
+"""The pairs that Eq. 8 compares."""
 
 
 def feature_distance(first: Tensor, second: Tensor) -> Tensor:
@@ -41,43 +28,37 @@ def feature_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 def perceptual_maps(
-    features: Sequence[StageFeatures], size: int, pairs: Sequence[Pair] = EQ_8
-) -> dict[Pair, list[Tensor]]:
-    """phi_l of each pair and stage, brought to the image's size bilinearly.
+    features: Sequence[Images], size: int, weights: Sequence[float] | None = None, pairs: Sequence[str] = EQ_8
+) -> dict[str, Tensor]:
+    """sum_l lambda_l phi_l(a, b) of each pair, brought to the image's size bilinearly.
 
     Args:
-        features: one entry a stage.
+        features: one entry per stage.
         size: S, the side of the images.
-        pairs: what is compared.
+        weights: lambda_l, one per stage; 1 each as in the paper if None.
+        pairs: what is compared, names of `PAIRS`.
 
     Returns:
-        For each of `pairs`, one `(N, S, S)` a stage.
+        For each of `pairs`, `(N, S, S)`, at least 0.
     """
-    return {pair: [upsample(feature_distance(*PAIRS[pair](stage)), size) for stage in features] for pair in pairs}
+    weights = [1.0] * len(features) if weights is None else weights
+    maps = {}
+    for pair in pairs:
+        first, second = PAIRS[pair]
+        distances = [upsample(feature_distance(stage[first], stage[second]), size) for stage in features]
+        maps[pair] = torch.stack([w * distance for w, distance in zip(weights, distances, strict=True)]).sum(dim=0)
+    return maps
 
 
 def perceptual_measurement(
-    features: Sequence[StageFeatures],
-    size: int,
-    weights: Sequence[float] | None = None,
-    pairs: Sequence[Pair] = EQ_8,
+    features: Sequence[Images], size: int, weights: Sequence[float] | None = None, pairs: Sequence[str] = EQ_8
 ) -> Tensor:
-    """E = sum_l lambda_l (phi_l(x, x_hat) + phi_l(m, m_hat) + phi_l(x, m)), Eq. 8.
-
-    Args:
-        features: one entry a stage.
-        size: S, the side of the images.
-        weights: lambda_l, one a stage; 1 each as in the paper if None.
-        pairs: what is compared; Eq. 8's three, or other ones for ablations.
+    """E = sum_l lambda_l (phi_l(x, x_hat) + phi_l(m, m_hat) + phi_l(x, m)), Eq. 8: the sum of `perceptual_maps`.
 
     Returns:
         The anomaly map e, `(N, S, S)`, at least 0.
     """
-    maps = perceptual_maps(features, size, pairs)
-    weights = [1.0] * len(features) if weights is None else weights
-    return torch.stack(
-        [weight * stage for pair in pairs for weight, stage in zip(weights, maps[pair], strict=True)]
-    ).sum(dim=0)
+    return torch.stack(list(perceptual_maps(features, size, weights, pairs).values())).sum(dim=0)
 
 
 def upsample(maps: Tensor, size: int | tuple[int, int]) -> Tensor:

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from utad.config import AugmentConfig
+from utad.seeding import generator_for
 from utad.training.augment import augment
-from utad.training.seeding import generator_for
 
 
 class StepBatches(Dataset[Tensor]):
@@ -19,7 +19,7 @@ class StepBatches(Dataset[Tensor]):
     Args:
         images: `(N, C, S, S)` float32 in [0, 1], N at least 2.
         augmentation: how each image is changed.
-        batch_size: images a step over all processes; lowered to N.
+        batch_size: images per step over all processes; lowered to N.
         seed: of the run.
         stage: `ie_net` or `expert_net`; the stages see different orders.
         first: first step.

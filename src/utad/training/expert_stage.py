@@ -11,7 +11,7 @@ from utad.config import AugmentConfig, ExpertTrainingConfig
 from utad.models.expert_net import ExpertNet
 from utad.models.ie_net import IENet
 from utad.objectives.reconstruction import expert_losses
-from utad.training.seeding import generator_for
+from utad.seeding import generator_for
 from utad.training.stage import Stage
 
 

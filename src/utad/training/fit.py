@@ -24,12 +24,12 @@ from utad.errors import TrainingError
 from utad.models.build import build_critics
 from utad.models.migration import FORMAT_VERSION
 from utad.models.two_stage import TwoStage
+from utad.seeding import derived_seed
 from utad.training.checkpoints import AtomicCheckpointIO, StageCheckpoint, check_identity, read_checkpoint
 from utad.training.expert_stage import ExpertStage
 from utad.training.ie_stage import IEStage
 from utad.training.precision import training_precision
 from utad.training.progress import MetricsFile
-from utad.training.seeding import derived_seed
 from utad.training.stage import Stage
 
 _LOGGER = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from utad.models.critics import GlobalCritic, LocalCritic
 from utad.models.ie_net import IENet
 from utad.objectives.mutual_information import jensen_shannon_loss, mismatch, prior_divergence, sample_latent
 from utad.objectives.reconstruction import impression_loss
-from utad.training.seeding import generator_for
+from utad.seeding import generator_for
 from utad.training.stage import Stage
 
 

@@ -119,7 +119,7 @@ def build_optimizer(
     Args:
         parameters: to train.
         config: name and settings.
-        fused: one pass over all parameters instead of one a parameter and operation.
+        fused: one pass over all parameters instead of one per parameter and operation.
     """
     rate, decay = config.learning_rate, config.weight_decay
     if config.name == "sgd":

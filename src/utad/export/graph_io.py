@@ -1,0 +1,27 @@
+"""What an exported graph takes and gives, by name."""
+
+from __future__ import annotations
+
+INPUT = "image"
+SCORES = ("pred_score", "raw_score", "anomaly_map", "pred_mask")
+PICTURES = ("impression", "naive_impression", "reconstruction")
+OUTPUTS = (*SCORES, *PICTURES)
+"""What every graph gives, in this order; after them come the maps of the score components."""
+
+CUTS: tuple[tuple[str, str], ...] = (("prepared", "f32"), ("restored", "bf16"), ("seen", "f32"), ("stage", "bf16"))
+"""A graph for bf16 is cut where networks and arithmetic meet: the tensors there, which it gives too, and the precision
+of the part that computes them. What comes last is f32."""
+
+
+def component_outputs(count: int) -> tuple[str, ...]:
+    """Names of the maps of `count` score components, in the order of the manifest's `components`."""
+    return tuple(f"component_map_{index}" for index in range(count))
+
+
+def boundary_outputs(count: int) -> tuple[str, ...]:
+    """Names of the `count` further outputs of a graph for bf16.
+
+    They are x, the restored images and, where there is a backbone, what it sees and its stages.
+    """
+    names = ("prepared", *(f"restored_{index}" for index in range(3)), "seen")
+    return (*names, *(f"stage_{index}" for index in range(count - len(names))))[:count]

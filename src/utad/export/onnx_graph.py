@@ -1,0 +1,70 @@
+"""ONNX Runtime on the CPU: an exported graph, cut down to what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utad.export.dependencies import require
+from utad.export.graph_io import INPUT, SCORES
+from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores
+
+
+class OnnxGraph:
+    """Makes a session when it is first needed, for one batch on all cores or for one batch per core.
+
+    A session computes every node of its graph, whichever outputs are asked for, so each set of outputs has its own.
+
+    Args:
+        graph: the `.onnx` file.
+        size: S, the side of the images that the networks see.
+        threads: cores to use; None for all.
+    """
+
+    def __init__(self, graph: bytes, *, size: int, threads: int | None = None) -> None:
+        self._runtime, self._onnx = require("onnxruntime", "onnx"), require("onnx", "onnx")
+        self._graph = graph
+        self._lock = Lock()
+        self._sessions: dict[tuple[tuple[str, ...], bool], Any] = {}
+        self.max_batch = best_batch(size)
+        self.streams = usable_cores(threads)
+        self._threads = threads
+        self._session(SCORES, concurrent=False)
+
+    def run(self, images: NDArray[np.uint8], names: Sequence[str], *, concurrent: bool = False) -> Arrays:
+        """Images `(N, H, W, 3)`, any number, to the named outputs; alone on all cores, or concurrently on one."""
+        return dict(
+            zip(names, self._session(names, concurrent=concurrent).run(list(names), {INPUT: images}), strict=True)
+        )
+
+    def _session(self, names: Sequence[str], *, concurrent: bool) -> Any:
+        key = (tuple(names), concurrent)
+        with self._lock:
+            if key not in self._sessions:
+                options = self._runtime.SessionOptions()
+                # 0: as many as there are cores.
+                options.intra_op_num_threads = 1 if concurrent else self._threads or 0
+                with runtime_errors("onnx"):
+                    self._sessions[key] = self._runtime.InferenceSession(
+                        self._giving(names), options, providers=["CPUExecutionProvider"]
+                    )
+            return self._sessions[key]
+
+    def _giving(self, names: Sequence[str]) -> bytes:
+        """The graph without what only other outputs need."""
+        model = self._onnx.load_from_string(self._graph)
+        graph, needed = model.graph, set(names)
+        for node in reversed(list(graph.node)):  # a node stands behind those whose values it takes
+            if needed.isdisjoint(node.output):
+                graph.node.remove(node)
+            else:
+                needed.update(node.input)
+        for values in (graph.output, graph.initializer):
+            for value in [value for value in values if value.name not in needed]:
+                values.remove(value)
+        content: bytes = model.SerializeToString()
+        return content

@@ -1,0 +1,122 @@
+"""MODEL, whatever it is: a model file, the folder of a run, or an exported folder; and what scores it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from utad.errors import ConfigError, MissingDependencyError, ModelFileError
+from utad.export.exported import ExportedDetector
+from utad.export.manifest import GRAPH_NAMES, MANIFEST_NAME, read_manifest
+from utad.files import file_digest
+from utad.predictor import Engine
+from utad.run_folder import GRAPH_FORMAT, find_model
+from utad.types import EngineResult, Image
+
+if TYPE_CHECKING:
+    from utad.detector import UTAD
+
+Runtime = Literal["auto", "torch", "openvino", "onnx"]
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def load_detector(
+    path: Path | str, *, runtime: Runtime = "auto", threads: int | None = None
+) -> UTAD | ExportedDetector:
+    """Reads a detector; torch is imported only where it is needed to compute it.
+
+    Args:
+        path: a model file, the folder of a run, or a folder that `utad export` wrote.
+        runtime: `auto` takes the graph beside a model where it belongs to that very file, and PyTorch otherwise;
+            `openvino` and `onnx` take the graph in the folder of that name and nothing else; `torch` takes none.
+        threads: that read images and, with a graph, compute; None for all cores.
+
+    Raises:
+        ConfigError: if the runtime does not go with what `path` is.
+        ModelFileError: if it is missing, damaged, not a model, or of a newer version; if the graph that was asked for
+            is not there or belongs to another model.
+        MissingDependencyError: if the runtime of an export is not installed.
+    """
+    path = Path(path)
+    if is_export(path):
+        exported = ExportedDetector.load(path, threads=threads)
+        if runtime not in ("auto", exported.manifest.format):
+            raise ConfigError(f"got --runtime {runtime} for {path}, which is an export for {exported.manifest.format}")
+        return exported
+    model = find_model(path)
+    reason = "asked for"
+    if runtime != "torch":
+        folder = model.parent / (GRAPH_FORMAT if runtime == "auto" else runtime)
+        try:
+            return _open_graph(folder, model, threads=threads)
+        except (ModelFileError, MissingDependencyError) as error:
+            if runtime != "auto":
+                raise
+            reason = str(error)
+    from utad.detector import UTAD
+
+    _LOGGER.info("scoring with PyTorch: %s", reason)
+    return UTAD.load(model, threads=threads)
+
+
+def is_export(path: Path) -> bool:
+    """Whether this is an exported folder, be it a damaged one."""
+    known = (MANIFEST_NAME, *(name for names in GRAPH_NAMES.values() for name in names))
+    return any((path / name).exists() for name in known)
+
+
+class SixteenBitEngine:
+    """The graph beside a model, which takes 8 bits; images of 16 bits are scored by the model itself, in PyTorch.
+
+    Args:
+        graph: the engine of the graph.
+        model: the model file that it belongs to.
+    """
+
+    same_size = True
+
+    def __init__(self, graph: Engine, model: Path) -> None:
+        self.max_batch = graph.max_batch
+        self.streams = graph.streams
+        self._graph = graph
+        self._model = model
+
+    def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
+        """One result per image `(H, W, 3)`, all of one size."""
+        shallow = [image for image in images if image.dtype == np.uint8]
+        deep = [image for image in images if image.dtype != np.uint8]
+        results = {
+            True: iter(self._graph.run(shallow, concurrent=concurrent) if shallow else ()),
+            False: iter(self._in_torch.run(deep) if deep else ()),
+        }
+        return [next(results[image.dtype == np.uint8]) for image in images]
+
+    @cached_property
+    def _in_torch(self) -> Engine:
+        from utad.detector import UTAD
+
+        _LOGGER.info("images of 16 bits are scored with PyTorch")
+        return UTAD.load(self._model).engine
+
+
+def _open_graph(folder: Path, model: Path, *, threads: int | None) -> ExportedDetector:
+    """The graph beside a model.
+
+    Raises:
+        ModelFileError: if there is none, or it is damaged or of another model.
+        MissingDependencyError: if its runtime is not installed.
+    """
+    if not is_export(folder):
+        again = f"utad export {model.parent} --format {folder.name} --output {folder}"
+        raise ModelFileError(f"there is no graph in {folder}: {again} writes one")
+    if read_manifest(folder).model != file_digest(model):
+        raise ModelFileError(f"the graph in {folder} belongs to another model, or to an earlier state of {model}")
+    exported = ExportedDetector.load(folder, threads=threads)
+    _LOGGER.info("scoring with the %s graph in %s", exported.manifest.format, folder)
+    return ExportedDetector(exported.manifest, SixteenBitEngine(exported.engine, model), threads=threads)

@@ -1,0 +1,159 @@
+"""The one way from images to predictions: reads, batches, scores with any engine, labels, and keeps the order.
+
+An engine gives arrays for a batch of images: the network in PyTorch, an exported graph, a compared method. Everything
+around it stands here once. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from utad.data.reading import DEFAULT_MAX_PIXELS
+from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
+from utad.errors import ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
+from utad.inputs import Input, is_single, iterate_samples
+from utad.scoring.segmentation import segment
+from utad.thresholds import Recalibration, recalibrate_labelled
+from utad.types import EngineResult, Image, Outcome, Prediction, Sample
+
+
+class Engine(Protocol):
+    """What scores a batch of images; it may be used by several threads at once.
+
+    Attributes:
+        max_batch: most images that it computes together.
+        same_size: whether the images of a batch must have one size.
+        streams: batches that it computes at the same time.
+    """
+
+    max_batch: int
+    same_size: bool
+    streams: int
+
+    def run(self, images: Sequence[Image], *, concurrent: bool = False) -> Sequence[EngineResult]:
+        """One result per image, at that image's own size.
+
+        Args:
+            images: `(H, W, 3)` each, uint8 or uint16.
+            concurrent: other batches are computed meanwhile, up to `streams` of them.
+        """
+
+
+class Predictor:
+    """Scores images with an engine.
+
+    Args:
+        engine: None until there is one.
+        threshold: on normalised scores.
+        max_pixels: of an image; larger ones are refused.
+        threads: that read images, and that compute batches side by side where the engine can; None for one per core.
+
+    Attributes:
+        threshold: on normalised scores; may be set.
+    """
+
+    def __init__(
+        self,
+        engine: Engine | None = None,
+        *,
+        threshold: float = 0.5,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        threads: int | None = None,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise InputError(f"got {threads} threads, expected at least 1")
+        self.threshold = threshold
+        self._engine = engine
+        self._max_pixels = max_pixels
+        self._threads = threads
+
+    @property
+    def engine(self) -> Engine:
+        """What computes.
+
+        Raises:
+            NotFittedError: if there is nothing yet.
+        """
+        if self._engine is None:
+            raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
+        return self._engine
+
+    def predict(self, inputs: Input | Iterable[Input], *, batch_size: int = 8) -> Any:
+        """Scores images: one gives a `Prediction`, several (a batch, a list, a folder) give a list of them.
+
+        Args:
+            inputs: paths, PIL images, arrays (HWC, uint8 or float in [0, 1]), tensors (NCHW or CHW, [0, 1]), samples.
+            batch_size: most images scored together; the engine may take fewer.
+
+        Raises:
+            ImageReadError: naming the file that cannot be read.
+            InputError: if an input is not an image, or `batch_size` is below 1.
+            ModelFileError: if a runtime does not accept an exported graph.
+            NonFiniteScoreError: if a score or map is not finite.
+            NotFittedError: before `fit`.
+        """
+        outcomes = self.predict_samples(iterate_samples(inputs), batch_size=batch_size)
+        predictions = [checked(outcome) for _, outcome in outcomes]
+        return predictions[0] if is_single(inputs) else predictions
+
+    def predict_samples(self, samples: Iterable[Sample], *, batch_size: int = 8) -> Iterator[Outcome]:
+        """Scores a stream of images in order and in bounded memory; an unreadable one gives its error in its place."""
+        if batch_size < 1:
+            raise InputError(f"got a batch_size of {batch_size}, expected at least 1")
+        engine, threads = self.engine, self._threads
+        size = min(batch_size, engine.max_batch)
+        streams = engine.streams if threads is None else min(engine.streams, threads)
+        batches = iterate_batches(
+            samples, size, max_pixels=self._max_pixels, same_size=engine.same_size, workers=threads
+        )
+        first = list(islice(batches, streams + 1))
+        batches = chain(first, batches)
+        # Fewer images than keep every stream busy are computed one batch after the other, on all cores.
+        busy = len(first) > streams or (len(first) == streams and len(first[-1]) == size)
+        if streams > 1 and size == engine.max_batch and busy:
+            score = partial(self._score, concurrent=True)
+            for _, outcomes in in_order(score, batches, workers=streams, pixels=pixels_of):
+                yield from outcomes
+            return
+        for batch in batches:
+            yield from self._score(batch, concurrent=False)
+
+    def calibrate_labelled(self, samples: Sequence[Sample], *, target: str = "f1") -> Recalibration:
+        """Sets the threshold from labelled images, to the best F1 or to a recall.
+
+        Args:
+            samples: normal and anomalous images; those without a label are left out.
+            target: `f1` or `recall=0.95`.
+
+        Raises:
+            DataError: unless both kinds are there.
+        """
+        outcome = recalibrate_labelled(self.predict_samples, samples, target)
+        self.threshold = outcome.threshold
+        return outcome
+
+    def _score(self, batch: Sequence[Read], *, concurrent: bool) -> list[Outcome]:
+        images = [image for _, image in batch if not isinstance(image, ImageReadError)]
+        results = iter(self.engine.run(images, concurrent=concurrent) if images else ())
+        outcomes: list[Outcome] = []
+        for sample, image in batch:
+            if isinstance(image, ImageReadError):
+                outcomes.append((sample, image))
+                continue
+            result = next(results)
+            if not result.is_finite():
+                raise NonFiniteScoreError(
+                    f"the score of {sample.name} is not finite, although every pixel of the image is: the model does "
+                    "not fit these images; retrain it with images like them"
+                )
+            prediction = Prediction(
+                **vars(result),
+                pred_label=result.pred_score > self.threshold,
+                threshold=self.threshold,
+                pred_mask=segment(result.anomaly_map),
+            )
+            outcomes.append((sample, prediction))
+        return outcomes

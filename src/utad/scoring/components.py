@@ -1,0 +1,155 @@
+"""The components of the calibrated measurement by name: which features each compares, at which positions, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from utad.config import ScoringConfig
+from utad.errors import ConfigError
+from utad.models.two_stage import PAIRS, ImageName, Images
+from utad.scoring.distance import FeatureDistance
+from utad.scoring.feature_weighting import AnomalousVectors
+from utad.scoring.gaussian import GaussianDistance
+from utad.scoring.neighbours import NeighbourDistance
+from utad.scoring.standardisation import Standardisation, Standardised
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """What a component compares.
+
+    Attributes:
+        images: one image, whose features are taken as they are, or two, whose difference is taken.
+        first: the first stage it uses, as an index into `backbone.stages`; clipped to those there are.
+        last: the last one.
+        grid: the stage whose resolution the map has; None for one vector per image, the mean over all positions.
+        windows: sides of the windows that features are averaged over, in positions of the grid; the averages of all
+            windows are concatenated. A defect that fills a window stands out from the noise of a busy surface; two
+            windows tell a position from its surroundings; 1 leaves features as they are.
+        neighbours: nearest-neighbour distance instead of the Gaussian one.
+    """
+
+    images: tuple[ImageName, ...]
+    first: int
+    last: int
+    grid: int | None
+    windows: tuple[int, ...] = (3,)
+    neighbours: bool = False
+
+
+_X: tuple[ImageName, ...] = ("image",)
+
+COMPONENTS: Mapping[str, ComponentSpec] = MappingProxyType(
+    {
+        "input": ComponentSpec(_X, 1, 3, 2),
+        "input-fine": ComponentSpec(_X, 0, 2, 2),
+        "input-near": ComponentSpec(_X, 0, 2, 2, windows=(1, 3)),
+        "input-wide": ComponentSpec(_X, 0, 1, 1, windows=(9,)),
+        "impression": ComponentSpec(PAIRS["x - m"], 1, 3, 2),
+        "impression-fine": ComponentSpec(PAIRS["x - m"], 0, 2, 2),
+        "residual": ComponentSpec(PAIRS["x - x_hat"], 1, 3, 2),
+        "residual-fine": ComponentSpec(PAIRS["x - x_hat"], 0, 2, 2),
+        "naive": ComponentSpec(PAIRS["m - m_hat"], 1, 3, 2),
+        "naive-fine": ComponentSpec(PAIRS["m - m_hat"], 0, 2, 2),
+        "whole": ComponentSpec(_X, 2, 3, None, windows=(1,)),
+        "naive-whole": ComponentSpec(PAIRS["m - m_hat"], 2, 3, None, windows=(1,)),
+        # The nearest-neighbour distance averages over 3x3 windows itself.
+        "neighbours": ComponentSpec(_X, 1, 2, 2, windows=(1,), neighbours=True),
+        "neighbours-fine": ComponentSpec(_X, 0, 1, 1, windows=(1,), neighbours=True),
+    }
+)
+
+
+class ScoreComponent(nn.Module):
+    """One component: feature vectors, their distance to the normal ones, and its standardisation.
+
+    Args:
+        spec: what is compared.
+        distance: unfitted, or to be loaded.
+        standardisation: likewise.
+    """
+
+    def __init__(self, spec: ComponentSpec, distance: FeatureDistance, standardisation: Standardisation) -> None:
+        super().__init__()
+        self.spec = spec
+        self.distance = distance
+        self.standardisation = standardisation
+
+    def forward(self, features: Sequence[Images]) -> Tensor:
+        """Features, one entry per stage, to the standardised map `(N, g, g)`; g is 1 without a grid."""
+        maps: Tensor = self.standardisation.of_map(self.distance(feature_vectors(self.spec, features)))
+        return maps
+
+    def fit(self, vectors: Tensor, anomalous: AnomalousVectors | None, fold_of: Tensor) -> Standardised:
+        """Fits the distance to normal vectors `(N, C, g, g)`, and its standardisation by cross-fitting.
+
+        Args:
+            vectors: of N normal images.
+            anomalous: vectors at synthetic anomalies put into these images, if there are any.
+            fold_of: the fold of each image, `(N,)` int64.
+
+        Returns:
+            The same images, each measured by a distance and a standardisation that were fitted without it.
+        """
+        self.distance.fit(vectors, anomalous)
+        maps = vectors.new_empty(len(vectors), *vectors.shape[2:])
+        for fold in range(int(fold_of.max()) + 1):
+            left_out = fold_of == fold
+            others = anomalous.without(left_out) if anomalous is not None else None
+            distance = self.distance.unfitted().fit(vectors[~left_out], others)
+            maps[left_out] = torch.cat([distance(batch) for batch in torch.split(vectors[left_out], _BATCH)])
+        return self.standardisation.fit(maps)
+
+
+def build_component(name: str, config: ScoringConfig, seed: int) -> ScoreComponent:
+    """An unfitted component.
+
+    Raises:
+        ConfigError: if there is none of that name.
+    """
+    if name not in COMPONENTS:
+        raise ConfigError(f"scoring.components: unknown component {name!r}, choose from {', '.join(COMPONENTS)}")
+    spec = COMPONENTS[name]
+    distance = NeighbourDistance(config.coreset_size, seed) if spec.neighbours else GaussianDistance()
+    return ScoreComponent(spec, distance, Standardisation(config.top_fractions))
+
+
+def feature_vectors(spec: ComponentSpec, features: Sequence[Images]) -> Tensor:
+    """The vectors of a component, `(N, C, g, g)`: stages concatenated at one resolution; g is 1 without a grid."""
+    last = len(features) - 1
+    chosen = [_compared(spec.images, stage) for stage in features[min(spec.first, last) : spec.last + 1]]
+    if spec.grid is None:
+        return torch.cat([maps.mean(dim=(2, 3), keepdim=True) for maps in chosen], dim=1)
+    side = int(features[min(spec.grid, last)][spec.images[0]].shape[-1])
+    joined = torch.cat([_at_side(maps, side) for maps in chosen], dim=1)
+    return torch.cat([average_over(joined, window) for window in spec.windows], dim=1)
+
+
+def _compared(names: Sequence[ImageName], stage: Images) -> Tensor:
+    """The features of one image, or the signed difference of those of a pair, `(N, C_l, H_l, W_l)`."""
+    first, *second = (stage[name] for name in names)
+    return first - second[0] if second else first
+
+
+def average_over(maps: Tensor, window: int) -> Tensor:
+    """Maps `(N, C, g, g)` averaged over the odd window around each position, as far as it lies inside."""
+    if window == 1:
+        return maps
+    return functional.avg_pool2d(maps, window, stride=1, padding=window // 2, count_include_pad=False)
+
+
+def _at_side(maps: Tensor, side: int) -> Tensor:
+    own = int(maps.shape[-1])
+    if own == side:
+        return maps
+    if own > side:
+        return functional.adaptive_avg_pool2d(maps, side)
+    return functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)

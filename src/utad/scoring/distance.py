@@ -1,0 +1,27 @@
+"""What a feature distance is: how far feature vectors are from the normal ones."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+from torch import Tensor
+
+from utad.scoring.feature_weighting import AnomalousVectors
+from utad.scoring.fitted_module import FittedModule
+
+
+class FeatureDistance(FittedModule, ABC):
+    """Fitted to the feature vectors of normal images, `(N, C, g, g)`; gives distances `(N, g, g)`, at least 0."""
+
+    @abstractmethod
+    def unfitted(self) -> Self:
+        """A new distance of the same settings, for another fold."""
+
+    @abstractmethod
+    def fit(self, vectors: Tensor, anomalous: AnomalousVectors | None = None) -> Self:
+        """Fits to the features `(N, C, g, g)` of normal images, N at least 2, and to those at synthetic anomalies."""
+
+    @abstractmethod
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Features `(N, C, g, g)` to distances `(N, g, g)`, at least 0."""

@@ -1,0 +1,95 @@
+"""Standardisation of score components: by their mean and standard deviation on normal images, at every position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from utad.scoring.fitted_module import FittedModule
+
+PRIOR_IMAGES = 8
+"""Weight of the average over all positions in the statistics of one position, in images."""
+
+_LEAST_DEVIATION = 1e-6
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Maps and scores of normal images, each by the statistics of the others.
+
+    Attributes:
+        maps: `(N, g, g)`.
+        scores: `(N,)`.
+    """
+
+    maps: Tensor
+    scores: Tensor
+
+
+class Standardisation(FittedModule):
+    """Mean and standard deviation of one component on normal images: of its map at every position, and of its score.
+
+    A network's features at the border of an image, where it pads, differ from those inside, and some positions of a
+    part vary more than others: a distance means something only beside the normal distances at its position.
+
+    Attributes:
+        mean: `(g, g)`, of the map at every position, shrunk towards the mean of all positions.
+        deviation: `(g, g)`, its standard deviation, likewise.
+        of_images: mean and standard deviation of the top-k mean of each fraction, `(2, F)`.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    of_images: Tensor
+
+    def __init__(self, top_fractions: Sequence[float]) -> None:
+        super().__init__(("mean", "deviation", "of_images"))
+        self.top_fractions = tuple(top_fractions)
+
+    def fit(self, maps: Tensor) -> Standardised:
+        """Fits to the maps `(N, g, g)` of normal images, N at least 2.
+
+        Returns:
+            The same images standardised, each map by the statistics of the other images: its own would make it
+            look more normal than it is.
+        """
+        values = maps.detach().double()
+        count, total = len(values), values.sum(dim=0)
+        centre = values.mean()
+        mean = (total + PRIOR_IMAGES * centre) / (count + PRIOR_IMAGES)
+        squares = (values - mean).square()
+        prior = squares.mean()
+        least = (_LEAST_DEVIATION * max(1.0, float(values.abs().max()))) ** 2
+        variance = ((squares.sum(dim=0) + PRIOR_IMAGES * prior) / (count + PRIOR_IMAGES)).clamp_min(least)
+        self.mean, self.deviation = mean.float(), variance.sqrt().float()
+        # Without image i: its part is taken out of the sums.
+        others = (total - values + PRIOR_IMAGES * centre) / (count - 1 + PRIOR_IMAGES)
+        moved = count * (mean - others).square()
+        other_squares = (squares.sum(dim=0) + moved - (values - others).square() + PRIOR_IMAGES * prior).clamp_min(0.0)
+        other_variance = (other_squares / (count - 1 + PRIOR_IMAGES)).clamp_min(least)
+        standardised = ((values - others) / other_variance.sqrt()).float()
+        tops = top_k_means(standardised, self.top_fractions).double()
+        least_top = _LEAST_DEVIATION * max(1.0, float(tops.abs().max()))
+        self.of_images = torch.stack([tops.mean(dim=0), tops.std(dim=0, correction=0).clamp_min(least_top)]).float()
+        return Standardised(standardised, self.of_score(standardised))
+
+    def of_map(self, maps: Tensor) -> Tensor:
+        """Maps `(N, g, g)`: 0 is the mean of normal images at that position, 1 one standard deviation above."""
+        self.require_fitted()
+        return (maps - self.mean) / self.deviation
+
+    def of_score(self, standardised: Tensor) -> Tensor:
+        """Scores of standardised maps, `(N, g, g)` to `(N,)`: 0 is the mean of normal images, 1 one deviation above."""
+        tops = top_k_means(standardised, self.top_fractions)
+        return ((tops - self.of_images[0]) / self.of_images[1]).mean(dim=1)
+
+
+def top_k_means(maps: Tensor, fractions: Sequence[float]) -> Tensor:
+    """Mean of the highest part of each map, at least one value, for each fraction: `(N, H, W)` to `(N, F)`."""
+    values = maps.flatten(1)
+    counts = [max(1, round(fraction * int(values.shape[1]))) for fraction in fractions]
+    highest = values.topk(max(counts), dim=1).values  # descending
+    return torch.stack([highest[:, :count].mean(dim=1) for count in counts], dim=1)

@@ -1,0 +1,84 @@
+"""The network in PyTorch as an engine: the readable form, which every exported graph is compared with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from utad.data.tensors import to_tensor, to_uint8
+from utad.models.two_stage import RESTORED, ImageName, Images, TwoStage
+from utad.scoring.network import Detection, DetectorNetwork
+from utad.scoring.perceptual import upsample
+from utad.types import EngineResult, FloatMap, Image, LazyArrays
+
+MAX_BATCH = 4
+"""Images in the networks at a time: more of them leave a CPU's caches, which costs more than it saves."""
+
+if hasattr(os, "register_at_fork"):
+    # OpenMP's threads do not survive a fork, and a child that counts on them waits for ever: it computes with one.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+class TorchEngine:
+    """Scores with a fitted network, on the device that it is on.
+
+    Args:
+        network: fitted; a change of it shows in the next score.
+    """
+
+    max_batch = MAX_BATCH
+    same_size = False
+    streams = 1
+
+    def __init__(self, network: DetectorNetwork) -> None:
+        self.network = network
+
+    @torch.inference_mode()
+    def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
+        """One result per image `(H, W, 3)`, uint8 or uint16; torch's own threads compute.
+
+        Raises:
+            NonFiniteScoreError: if a score or map is not finite.
+        """
+        del concurrent
+        network = self.network
+        tensors = [to_tensor(image, network.size, network.channels) for image in images]
+        detection = network(torch.stack(tensors).to(next(network.parameters()).device))
+        return [
+            _result(detection, network.two_stage, index, (image.shape[0], image.shape[1]))
+            for index, image in enumerate(images)
+        ]
+
+
+def _result(detection: Detection, two_stage: TwoStage, index: int, size: tuple[int, int]) -> EngineResult:
+    """The result of one image of a batch, at its own size `(H, W)`."""
+    # Copies, off the device: a view of a batch keeps the whole batch in memory.
+    images = {name: batch[index : index + 1].cpu().clone() for name, batch in detection.images.items()}
+    maps = {name: batch[index].cpu().clone() for name, batch in detection.component_maps.items()}
+    return EngineResult(
+        raw_score=float(detection.raw_score[index]),
+        pred_score=float(detection.score[index]),
+        anomaly_map=_at_size(detection.anomaly_map[index], size),
+        pictures=LazyArrays({name: partial(_picture, name, images, two_stage, size) for name in RESTORED}),
+        component_maps=LazyArrays({name: partial(_at_size, values, size) for name, values in maps.items()}),
+    )
+
+
+@torch.inference_mode()
+def _picture(name: ImageName, images: Images, two_stage: TwoStage, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A restored image `(H, W, 3)` uint8; restored here if the measurement did not need it."""
+    if name not in images:
+        device = next(two_stage.parameters()).device
+        images = two_stage.restored(images["image"].to(device), images["impression"].to(device), (name,))
+    return to_uint8(images[name][0], size)
+
+
+def _at_size(values: Tensor, size: tuple[int, int]) -> FloatMap:
+    found: FloatMap = upsample(values[None].float().cpu(), size)[0].numpy()
+    return found

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from tests.conftest import TINY
+from tests.scoring.calibrated import calibrated, images
+from utad.config import Config, load_config
+from utad.models.two_stage import Images
+from utad.scoring.calibration import calibrate, evenly
+from utad.scoring.gaussian import GaussianDistance
+from utad.scoring.measurement import Measured, Measurement
+from utad.scoring.network import DetectorNetwork, build_network
+from utad.scoring.normalisation import fit_normalisation
+
+
+class Brightness(Measurement):
+    """The mean of an image is its score, and the image its map: nothing is fitted, and all can be foreseen."""
+
+    compared = ("image",)
+    component_names = ()
+
+    def forward(self, features: Sequence[Images], size: int) -> Measured:
+        (stage,) = features
+        return Measured(stage["image"].mean(dim=(1, 2, 3)), stage["image"][:, 0], {})
+
+    def collect(self, features: Sequence[Images], size: int) -> dict[str, torch.Tensor]:
+        measured = self(features, size)
+        return {"score": measured.score, "anomaly_map": measured.anomaly_map}
+
+    def fit(self, collected, size, anomalous) -> Measured:
+        assert anomalous is None
+        return Measured(collected["score"], collected["anomaly_map"], {})
+
+
+def by_brightness(*overrides: str) -> tuple[DetectorNetwork, Config]:
+    config = load_config(overrides=[*TINY, "scoring.method=paper", "scoring.space=pixels", *overrides])
+    network = build_network(config, 1)
+    network.measurement = Brightness()
+    return network, config
+
+
+def whitening(network: DetectorNetwork, name: str) -> torch.Tensor:
+    distance = network.measurement.get_submodule(f"components.{name}.distance")
+    assert isinstance(distance, GaussianDistance)
+    return distance.whitening
+
+
+@pytest.mark.parametrize("name", ["input-near", "whole"])
+def test_synthetic_anomalies_take_directions_out(name):
+    knowing, plain = (whitening(calibrated(f"calibration.synthetic_anomalies={n}"), name) for n in (60, 0))
+    # A direction counts at most as it did without them.
+    assert float(knowing.square().sum()) < float(plain.square().sum())
+
+
+def test_synthetic_anomalies_depend_on_the_seed_alone():
+    one, same, other = (calibrated(f"seed={seed}") for seed in (0, 0, 1))
+    assert torch.equal(whitening(one, "input-near"), whitening(same, "input-near"))
+    assert not torch.equal(whitening(one, "input-near"), whitening(other, "input-near"))
+
+
+@pytest.mark.parametrize("anomalies", [1, 7, 50])
+def test_any_number_of_synthetic_anomalies_gives_a_threshold_and_finite_scores(anomalies):
+    network = calibrated(f"calibration.synthetic_anomalies={anomalies}", count=12)
+    detection = network(images(3, seed=1))
+    assert torch.isfinite(detection.score).all()
+    assert torch.isfinite(detection.anomaly_map).all()
+
+
+def test_the_threshold_keeps_its_rate_on_normals_that_were_not_seen():
+    network = calibrated("calibration.synthetic_anomalies=100", "calibration.image_fpr=0.05", count=80)
+    alarms = (network(images(200, seed=5)).score > 0.5).float().mean()
+    assert 0.0 < float(alarms) < 0.15
+
+
+def test_each_rate_sets_the_limit_of_its_own():
+    network, config = by_brightness("calibration.image_fpr=0.3", "calibration.pixel_fpr=0.05")
+    normals = images(20)
+    calibrate(network, normals, torch.ones(20, dtype=torch.bool), config)
+    scores = normals.mean(dim=(1, 2, 3))
+    assert network.normalisation.of_image() == fit_normalisation(scores, 0.3)
+    assert network.normalisation.of_pixel() == fit_normalisation(normals.flatten(), 0.05)
+    detection = network(normals)
+    # The conformal rank of 20 scores at 30 % is ceil(21 * 0.7) = 15: five lie above.
+    assert int((detection.score > 0.5 + 1e-6).sum()) == 5
+    assert float((detection.anomaly_map > 0.5).float().mean()) == pytest.approx(0.05, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "gap"),
+    [([0.7, 0.65, 0.75], 0.2), ([0.5, 0.45, 0.55], 0.0), ([0.2, 0.3, 0.4], 0.0)],
+    ids=["worse than trained", "alike", "better than trained"],
+)
+def test_the_gap_to_held_out_images_is_added_where_those_score_higher(held_out, gap):
+    network, config = by_brightness()
+    trained = [0.5, 0.4, 0.6, 0.45, 0.55]
+    scores = torch.tensor([*trained[:2], *held_out, *trained[2:]])
+    trained_on = torch.tensor([True] * 2 + [False] * 3 + [True] * 3)
+    calibrate(network, scores.view(8, 1, 1, 1).expand(-1, -1, 64, 64), trained_on, config)
+    expected = fit_normalisation(torch.tensor([*(score + gap for score in trained), *held_out]), 0.01)
+    found = network.normalisation.of_image()
+    assert found.location == pytest.approx(expected.location, abs=1e-5)
+    assert found.limit == pytest.approx(expected.limit, abs=1e-5)
+    # Only scores are moved, not maps.
+    pixels = fit_normalisation(scores.repeat_interleave(64 * 64), 0.01)
+    assert network.normalisation.of_pixel() == pixels
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_without_images_of_both_kinds_there_is_no_gap(trained):
+    network, config = by_brightness()
+    normals = images(12)
+    calibrate(network, normals, torch.full((12,), trained), config)
+    assert network.normalisation.of_image() == fit_normalisation(normals.mean(dim=(1, 2, 3)), 0.01)
+
+
+def test_at_most_so_many_images_are_taken_evenly():
+    network, config = by_brightness("calibration.max_images=5")
+    normals = images(23)
+    trained_on = torch.ones(23, dtype=torch.bool)
+    # None of the images between those that are taken counts, whatever it is like.
+    chosen = torch.zeros(23, dtype=torch.bool)
+    chosen[evenly(23, 5)] = True
+    normals[~chosen] = 1.0
+    trained_on[~chosen] = False
+    calibrate(network, normals, trained_on, config)
+    assert network.normalisation.of_image() == fit_normalisation(normals[chosen].mean(dim=(1, 2, 3)), 0.01)
+
+
+def test_evenly_spaced_indices():
+    assert evenly(5, 10).tolist() == evenly(5, 5).tolist() == [0, 1, 2, 3, 4]
+    assert evenly(10, 5).tolist() == [0, 2, 4, 6, 8]
+    assert evenly(7, 3).tolist() == [0, 2, 4]
+    steps = evenly(1234, 100).diff()
+    assert set(steps.tolist()) == {12, 13}
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_the_batch_size_does_not_matter(batch_size):
+    network, config = by_brightness()
+    normals = images(12)
+    calibrate(network, normals, torch.arange(12) > 3, config, batch_size=batch_size)
+    other, _ = by_brightness()
+    calibrate(other, normals, torch.arange(12) > 3, config)
+    assert network.normalisation.of_image() == other.normalisation.of_image()
+    assert network.normalisation.of_pixel() == other.normalisation.of_pixel()
+
+
+def test_calibration_leaves_the_networks_as_they_were():
+    config = load_config(overrides=[*TINY, "scoring.components=[input,residual,naive-fine]"])
+    network = build_network(config, 1)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    calibrate(network, images(12), torch.ones(12, dtype=torch.bool), config)
+    after = network.state_dict()
+    assert after.keys() == before.keys()
+    unchanged = [name for name in before if name.startswith(("two_stage.", "backbone."))]
+    assert all(torch.equal(after[name], before[name]) for name in unchanged)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from utad.config import ScoringConfig
+from utad.errors import ConfigError
+from utad.models.two_stage import ALL_IMAGES, Images
+from utad.scoring.components import COMPONENTS, average_over, build_component, feature_vectors
+from utad.scoring.gaussian import GaussianDistance
+from utad.scoring.neighbours import NeighbourDistance
+
+
+def pyramid(stages: int = 4) -> list[Images]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        {name: torch.rand(2, 3 + level, 32 >> level, 32 >> level, generator=generator) for name in ALL_IMAGES}
+        for level in range(stages)
+    ]
+
+
+def vectors_of(name: str, features: list[Images]) -> torch.Tensor:
+    return feature_vectors(COMPONENTS[name], features)
+
+
+def test_every_component_can_be_built_and_unknown_ones_are_named():
+    kinds = {name: type(build_component(name, ScoringConfig(), 0).distance) for name in COMPONENTS}
+    assert kinds["residual"] is GaussianDistance
+    assert kinds["neighbours"] is NeighbourDistance
+    with pytest.raises(ConfigError, match="unknown component 'gradient', choose from input, "):
+        build_component("gradient", ScoringConfig(), 0)
+
+
+def test_stages_are_joined_at_the_resolution_of_the_grid():
+    features = pyramid()
+    vectors = vectors_of("input", features)
+    assert tuple(vectors.shape) == (2, 4 + 5 + 6, 8, 8)
+    # The grid's own stage averaged over 3x3 positions; the finer one first brought to the grid.
+    torch.testing.assert_close(vectors[:, 4:9], average_over(features[2]["image"], 3))
+    torch.testing.assert_close(vectors[0, 0, 1, 1], features[1]["image"][0, 0, :6, :6].mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("residual", "image", "reconstruction"),
+        ("naive", "impression", "naive_impression"),
+        ("impression", "image", "impression"),
+    ],
+)
+def test_residuals_are_signed_differences_of_their_pair(name, first, second):
+    features = pyramid()
+    expected = features[2][first] - features[2][second]
+    torch.testing.assert_close(vectors_of(name, features)[:, 4:9], average_over(expected, 3))
+
+
+def test_a_window_is_averaged_as_far_as_it_lies_inside():
+    maps = torch.arange(16.0).reshape(1, 1, 4, 4)
+    averaged = average_over(maps, 3)
+    assert float(averaged[0, 0, 0, 0]) == (0 + 1 + 4 + 5) / 4
+    assert float(averaged[0, 0, 1, 2]) == maps[0, 0, 0:3, 1:4].mean()
+    assert average_over(maps, 1) is maps
+
+
+def test_whole_is_one_vector_per_image():
+    features = pyramid()
+    vectors = vectors_of("whole", features)
+    assert tuple(vectors.shape) == (2, 5 + 6, 1, 1)
+    torch.testing.assert_close(vectors[1, 7, 0, 0], features[3]["image"][1, 2].mean())
+    assert COMPONENTS["whole"].grid is None
+    assert COMPONENTS["input"].grid is not None
+
+
+def test_a_short_backbone_gives_the_stages_that_there_are():
+    assert tuple(vectors_of("residual", pyramid(1)).shape) == (2, 3, 32, 32)
+    assert tuple(vectors_of("input", pyramid(2)).shape) == (2, 4, 16, 16)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from utad.errors import NotFittedError
+from utad.scoring import standardisation
+from utad.scoring.standardisation import Standardisation, top_k_means
+
+
+def maps(count: int = 30, side: int = 4, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    # Every position has a mean and a standard deviation of its own.
+    centre = torch.arange(float(side * side)).reshape(side, side)
+    return centre + (1 + centre / 4) * torch.randn(count, side, side, generator=generator)
+
+
+def test_top_k_means_by_hand():
+    values = torch.arange(100.0).reshape(1, 10, 10)
+    assert top_k_means(values, (0.05, 1e-6, 1.0)).tolist() == [[97.0, 99.0, 49.5]]
+
+
+def test_positions_are_standardised_by_their_own_mean_and_deviation(monkeypatch):
+    monkeypatch.setattr(standardisation, "PRIOR_IMAGES", 0)
+    values = maps()
+    fitted = Standardisation((0.05, 0.5))
+    fitted.fit(values)
+    torch.testing.assert_close(fitted.mean, values.mean(dim=0))
+    torch.testing.assert_close(fitted.deviation, values.std(dim=0, correction=0))
+    standardised = fitted.of_map(values)
+    torch.testing.assert_close(standardised.mean(dim=0), torch.zeros(4, 4), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("prior", [0, 8])
+def test_each_normal_image_is_standardised_by_the_others(monkeypatch, prior):
+    monkeypatch.setattr(standardisation, "PRIOR_IMAGES", prior)
+    values = maps(12)
+    standardised = Standardisation((0.05, 0.5)).fit(values).maps
+    numbers = values.double().numpy()
+    centre = numbers.mean()
+    of_all = (numbers.sum(axis=0) + prior * centre) / (12 + prior)
+    shared = ((numbers - of_all) ** 2).mean()
+    for index in (0, 7):
+        others = np.delete(numbers, index, axis=0)
+        mean = (others.sum(axis=0) + prior * centre) / (11 + prior)
+        # The prior's centre and variance are those of all images.
+        about = ((others - mean) ** 2).sum(axis=0)
+        if prior:
+            moved = 12 * (of_all - mean) ** 2
+            about = ((numbers - of_all) ** 2).sum(axis=0) + moved - (numbers[index] - mean) ** 2
+        variance = (about + prior * shared) / (11 + prior)
+        np.testing.assert_allclose(standardised[index], (numbers[index] - mean) / np.sqrt(variance), rtol=1e-4)
+
+
+def test_scores_of_normal_images_have_mean_zero_and_deviation_one():
+    scores = Standardisation((0.1,)).fit(maps(50)).scores
+    assert float(scores.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(scores.std(correction=0)) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_score_is_the_mean_over_fractions():
+    values = maps(50)
+    alone = [Standardisation((fraction,)).fit(values).scores for fraction in (0.05, 0.5)]
+    together = Standardisation((0.05, 0.5)).fit(values).scores
+    torch.testing.assert_close(together, torch.stack(alone).mean(dim=0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_position_that_varies_much_needs_more_to_stand_out():
+    fitted = Standardisation((0.05, 0.5))
+    fitted.fit(maps(200))
+    raised = fitted.mean + 3.0
+    standardised = fitted.of_map(raised[None])[0]
+    assert float(standardised[0, 0]) > 2 * float(standardised[3, 3])
+
+
+def test_constant_maps_give_finite_values():
+    fitted = Standardisation((0.05, 0.5))
+    standardised = fitted.fit(torch.zeros(5, 4, 4))
+    assert torch.equal(standardised.maps, torch.zeros(5, 4, 4))
+    assert torch.isfinite(fitted.of_score(fitted.of_map(torch.ones(2, 4, 4)))).all()
+
+
+def test_a_standardisation_that_was_not_fitted_says_so():
+    with pytest.raises(NotFittedError):
+        Standardisation((0.05, 0.5)).of_map(torch.zeros(1, 4, 4))
