@@ -18,7 +18,7 @@ from utad.evaluation.tables import comparison_table
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from measuring.tables import busy, other_libraries, parity, speed_parts, speed_whole, table, targets  # noqa: E402
+from measuring.tables import busy, other_libraries, parity, speed_parts, speed_whole, table, targets, upsampled_conv  # noqa: E402
 
 TEXTURES = ("brick", "grass", "gravel")
 RIVALS = ("padim", "patchcore")
@@ -142,6 +142,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "speed-whole": (_PERFORMANCE, "speed", speed_whole),
     "speed-parts": (_PERFORMANCE, "speed", speed_parts),
     "busy": (_PERFORMANCE, "busy", busy),
+    "upsampled_conv": (_PERFORMANCE, "upsampled_conv", upsampled_conv),
     "parity": (_PERFORMANCE, "parity", parity),
     "other-libraries": (_PERFORMANCE, "other_libraries", other_libraries),
 }

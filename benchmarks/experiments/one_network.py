@@ -57,21 +57,20 @@ def train(output: Path, real: Path | None) -> None:
         print(time.strftime("%H:%M:%S"), name, round(seconds), result["image"], flush=True)
 
 
-def compare(before: Path, output: Path, real: Path | None) -> None:
+def compare(before: Path, output: Path, real: Path | None, only: str | None) -> None:
     """Evaluates the trained networks in `before` with the present code and writes the table."""
-    document = _stored(output)
     for name, images, _ in categories(real):
         run, measured = before / "runs" / name, before / f"{name}.json"
-        if name in document["categories"] or not measured.exists():
+        chosen = only is None or name in only.split(",")
+        if not chosen or name in _stored(output)["categories"] or not measured.exists():
             continue
-        document["categories"][name] = {
-            "before": json.loads(measured.read_text(encoding="utf-8")),
-            **_with_present_code(run, images),
-        }
+        found = {"before": json.loads(measured.read_text(encoding="utf-8")), **_with_present_code(run, images)}
+        document = _stored(output)  # read again: another process may have written to it
+        document["categories"][name] = found
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         print(time.strftime("%H:%M:%S"), _row(name, document["categories"][name]), flush=True)
-    print(_table(document))
+    print(_table(_stored(output)))
 
 
 def _with_present_code(run: Path, images: Category) -> dict[str, Any]:
@@ -131,12 +130,13 @@ def main() -> None:
     parser.add_argument("step", choices=("train", "compare"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--real", type=Path, help="folder of real categories")
+    parser.add_argument("--only", help="comma-separated names of categories")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/one_network.json"))
     arguments = parser.parse_args()
     if arguments.step == "train":
         train(arguments.folder, arguments.real)
     else:
-        compare(arguments.folder, arguments.output, arguments.real)
+        compare(arguments.folder, arguments.output, arguments.real, arguments.only)
 
 
 if __name__ == "__main__":

@@ -135,6 +135,21 @@ def busy(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", provenance(document)])
 
 
+def upsampled_conv(document: dict[str, Any]) -> str:
+    """What one transposed convolution saves in training, of `benchmarks/experiments/upsampled_conv.py`."""
+    steps, stages = document["steps"], document["stages"]
+    rows = [
+        [stage, str(steps[stage]), *(f"{timed[form]:.1f}" for form in ("joined", "apart"))]
+        for stage, timed in stages.items()
+    ]
+    joined, apart = (sum(steps[stage] * stages[stage][form] for stage in stages) for form in ("joined", "apart"))
+    lines = table(
+        ["stage", "steps:", "one transposed convolution, ms per image:", "enlarged first, ms per image:"], rows
+    )
+    lines += ["", f"Enlarging first, all training steps together take {100 * (apart / joined - 1):.0f} % longer."]
+    return "\n".join([*lines, "", f"Grey images, batch {document['batch']}. {provenance(document)}"])
+
+
 def other_libraries(document: dict[str, Any]) -> str:
     """The methods of `benchmarks/other_libraries.py`, the fastest first."""
     rows = []

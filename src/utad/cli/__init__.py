@@ -6,11 +6,17 @@ run, so that `utad --help` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
+
+SPIN_COUNT = "1000"
+"""How often a waiting OpenMP thread looks before it sleeps. GNU OpenMP's own 300,000 keep a core from the thread that is
+waited for, where other processes are busy too (docs/performance.md)."""
 
 
 def main() -> None:
     """Entry point of the command `utad`."""
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is imported
     from utad.cli.app import app
     from utad.errors import UTADError
 
