@@ -65,9 +65,9 @@ def train_seconds(variant: Mapping[str, str]) -> float:
         return run_utad(*TRAINING, "--output", f"{folder}/run", environment=environment)[1]
 
 
-def measure(variants: Mapping[str, Mapping[str, str]], repetitions: int) -> dict[str, Any]:
+def measure(variants: Mapping[str, Mapping[str, str]], cases: Sequence[str], repetitions: int) -> dict[str, Any]:
     """Every variant in every case, all of them taking turns."""
-    seconds: dict[tuple[str, str], list[float]] = {(name, case): [] for name in variants for case in CASES}
+    seconds: dict[tuple[str, str], list[float]] = {(name, case): [] for name in variants for case in cases}
     for _ in range(repetitions):
         for (name, case), values in seconds.items():
             count, pinned = CASES[case]
@@ -88,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--variant", type=variant_of, action="append", default=[], metavar="NAME=VALUE,...", help="repeatable"
     )
+    parser.add_argument("--cases", type=int, default=len(CASES), help="how many of the cases, from the first on")
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/busy.json"))
     arguments = parser.parse_args(argv)
@@ -100,9 +101,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "commit": commit(),
         "seed": SEED,
         "threads": THREADS,
-        "short": arguments.repetitions < REPETITIONS,
+        "short": arguments.repetitions < REPETITIONS or arguments.cases < len(CASES),
         "command": f"utad {' '.join(TRAINING)}",
-        "variants": measure({"default": {}, **named}, arguments.repetitions),
+        "variants": measure({"default": {}, **named}, list(CASES)[: arguments.cases], arguments.repetitions),
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -182,7 +182,11 @@ def parity(document: dict[str, Any]) -> str:
 def provenance(document: dict[str, Any]) -> str:
     """The machine, the threads, the version and the commit, and whether the run was too short to count."""
     machine = document["machine"]
-    short = "**A short run on a busy machine, to try the script: no figures to go by.** " if document["short"] else ""
+    short = (
+        "**A short run, with fewer repetitions or images than the script takes by default.** "
+        if document["short"]
+        else ""
+    )
     instructions = f" ({machine['instructions']})" if "instructions" in machine else ""
     return (
         f"{short}Threads: {document['threads']}; {machine['cores']} cores of an {machine['processor']}{instructions}, "

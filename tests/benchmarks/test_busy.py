@@ -34,7 +34,7 @@ def test_variants_and_cases_take_turns_and_are_compared_with_the_same_variant_al
 
     monkeypatch.setattr(busy, "busy_processes", pretended)
     monkeypatch.setattr(busy, "train_seconds", seconds)
-    found = busy.measure({"default": {}, "A=1": {"A": "1"}}, 2)
+    found = busy.measure({"default": {}, "A=1": {"A": "1"}}, list(busy.CASES), 2)
     assert calls[:6] == calls[6:] == [((), 0), ((), 1), ((), 3), (("A",), 0), (("A",), 1), (("A",), 3)]
     assert [case["ratio"] for case in found["default"].values()] == [1.0, 2.0, 4.0]
     assert found["A=1"]["3, not pinned"] == {"median_s": 40.0, "range_s": [40.0, 40.0], "n": 2, "ratio": 4.0}
