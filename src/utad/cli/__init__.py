@@ -10,8 +10,8 @@ import os
 import sys
 
 SPIN_COUNT = "1000"
-"""How often a waiting OpenMP thread looks before it sleeps. GNU OpenMP's own 300,000 keep a core from the thread that is
-waited for, where other processes are busy too (docs/performance.md)."""
+"""How often a waiting OpenMP thread looks before it sleeps. With GNU OpenMP's own 300,000 it keeps a core busy that the
+others need, where further processes compute (docs/experiments/speed.md)."""
 
 
 def main() -> None:
