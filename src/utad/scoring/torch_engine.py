@@ -58,6 +58,7 @@ class TorchEngine:
 
 def _result(detection: Detection, two_stage: TwoStage, index: int, size: tuple[int, int]) -> EngineResult:
     """The result of one image of a batch, at its own size `(H, W)`."""
+    device = detection.raw_score.device
     # Copies, off the device: a view of a batch keeps the whole batch in memory.
     images = {name: batch[index : index + 1].cpu().clone() for name, batch in detection.images.items()}
     maps = {name: batch[index].cpu().clone() for name, batch in detection.component_maps.items()}
@@ -65,16 +66,17 @@ def _result(detection: Detection, two_stage: TwoStage, index: int, size: tuple[i
         raw_score=float(detection.raw_score[index]),
         pred_score=float(detection.score[index]),
         anomaly_map=_at_size(detection.anomaly_map[index], size),
-        pictures=LazyArrays({name: partial(_picture, name, images, two_stage, size) for name in RESTORED}),
+        pictures=LazyArrays({name: partial(_picture, name, images, two_stage, size, device) for name in RESTORED}),
         component_maps=LazyArrays({name: partial(_at_size, values, size) for name, values in maps.items()}),
     )
 
 
 @torch.inference_mode()
-def _picture(name: ImageName, images: Images, two_stage: TwoStage, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _picture(
+    name: ImageName, images: Images, two_stage: TwoStage, size: tuple[int, int], device: torch.device
+) -> NDArray[np.uint8]:
     """A restored image `(H, W, 3)` uint8; restored here if the measurement did not need it."""
     if name not in images:
-        device = next(two_stage.parameters()).device
         images = two_stage.restored(images["image"].to(device), images["impression"].to(device), (name,))
     return to_uint8(images[name][0], size)
 
