@@ -63,7 +63,9 @@ def test_many_images_score_as_each_alone_does(graph_format, precision, load):
     exported = load("colour", graph_format, precision)
     engine, calls = exported.engine, []
     graph = engine._graph
-    run, engine.streams, graph.streams = graph.run, 2, 2
+    run, concurrent = graph.run, graph_format == "onnx"  # OpenVINO computes one batch at a time
+    if concurrent:
+        engine.streams = graph.streams = 2
 
     def watched(images, names, *, concurrent=False):
         calls.append((len(images), concurrent))
@@ -77,7 +79,7 @@ def test_many_images_score_as_each_alone_does(graph_format, precision, load):
     assert {with_others for _, with_others in calls} == {False}
     calls.clear()
     found = exported.predict(images)
-    assert {with_others for _, with_others in calls} == {True}
+    assert {with_others for _, with_others in calls} == {concurrent}
     assert {engine.max_batch, 37 % engine.max_batch} <= {count for count, _ in calls}
     rel = 1e-4 if precision == "fp32" else 0.05
     for one, other in zip(alone, found, strict=True):
