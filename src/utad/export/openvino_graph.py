@@ -53,8 +53,8 @@ class OpenVinoGraph:
         self._padded = 0
         self._first_size: tuple[int, int] | None = None
         self.max_batch = best_batch(size)
-        # One batch at a time, on all cores: a graph of several streams, compiled beside other threads, gave wrong scores
-        # in some processes (OpenVINO 2026.4). Computing and compiling take turns.
+        # One batch at a time, on all cores: a graph of several streams, compiled beside other threads, gave wrong
+        # scores in some processes (OpenVINO 2026.4). Computing and compiling take turns.
         self.streams = 1
         self._threads = threads
 
