@@ -63,9 +63,7 @@ def test_many_images_score_as_each_alone_does(graph_format, precision, load):
     exported = load("colour", graph_format, precision)
     engine, calls = exported.engine, []
     graph = engine._graph
-    run, concurrent = graph.run, graph_format == "onnx"  # OpenVINO computes one batch at a time
-    if concurrent:
-        engine.streams = graph.streams = 2
+    run, engine.streams, graph.streams = graph.run, 2, 2
 
     def watched(images, names, *, concurrent=False):
         calls.append((len(images), concurrent))
@@ -79,7 +77,7 @@ def test_many_images_score_as_each_alone_does(graph_format, precision, load):
     assert {with_others for _, with_others in calls} == {False}
     calls.clear()
     found = exported.predict(images)
-    assert {with_others for _, with_others in calls} == {concurrent}
+    assert {with_others for _, with_others in calls} == {True}
     assert {engine.max_batch, 37 % engine.max_batch} <= {count for count, _ in calls}
     rel = 1e-4 if precision == "fp32" else 0.05
     for one, other in zip(alone, found, strict=True):
@@ -101,6 +99,22 @@ def test_batches_are_filled_up_a_few_times_and_never_with_large_images(export, m
         graph.run(small, SCORES, concurrent=True)
     graph.run(np.zeros((graph.max_batch, 40, 48, 3), np.uint8), SCORES, concurrent=True)
     assert compiled == [1, *[graph.max_batch] * 8, 1, 1, graph.max_batch]
+
+
+def test_the_runtime_has_no_constant_left_to_compute(export):
+    # Compiled for several streams, OpenVINO 2026.4 computes some of those wrongly, in one process of many.
+    openvino, passes = require("openvino", "openvino"), require("openvino.passes", "openvino")
+    model = openvino.Core().read_model(export("colour", "openvino") / "detector.xml")
+    model.reshape([4, 40, 48, 3])
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(model)
+    constant = {}
+    for node in model.get_ordered_ops():
+        inputs = [constant[value.get_node().get_friendly_name()] for value in node.input_values()]
+        is_constant = node.get_type_name() == "Constant"
+        assert is_constant or not inputs or not all(inputs), node.get_friendly_name()
+        constant[node.get_friendly_name()] = is_constant
 
 
 class Giving:

@@ -28,3 +28,10 @@ def test_gradients_are_those_of_the_two_steps():
         functional.interpolate(features, scale_factor=2), layer.weight, layer.bias, padding=1
     ).square().sum().backward()
     torch.testing.assert_close(own, (features.grad, layer.weight.grad))
+
+
+@pytest.mark.parametrize(("kernel", "scale", "bias"), [(3, 2, True), (5, 4, False), (3, 1, True)])
+def test_the_layer_for_inference_gives_the_same(kernel, scale, bias):
+    layer = UpsampledConv(6, 4, kernel, scale=scale, bias=bias)
+    features = torch.rand(2, 6, 5, 8)
+    torch.testing.assert_close(layer.for_inference()(features), layer(features))

@@ -13,6 +13,7 @@ import torch
 from utad.export.dependencies import require
 from utad.export.graph import ExportGraph
 from utad.export.graph_io import INPUT, OUTPUTS, boundary_outputs, component_outputs
+from utad.models.upsampling import UpsampledConv
 from utad.scoring.network import DetectorNetwork
 
 _MOST = 65_535
@@ -88,4 +89,10 @@ def _name(model: Any, network: DetectorNetwork, *, boundaries: bool) -> None:
 
 
 def _on_cpu(network: DetectorNetwork) -> DetectorNetwork:
-    return copy.deepcopy(network).cpu().eval().requires_grad_(requires_grad=False)
+    """A copy whose kernels are constants: OpenVINO would compute them when it compiles, and wrongly at times."""
+    plain = copy.deepcopy(network).cpu().eval()
+    for parent in list(plain.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, UpsampledConv):
+                setattr(parent, name, child.for_inference())
+    return plain.requires_grad_(requires_grad=False)

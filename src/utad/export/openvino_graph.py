@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import RLock
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from utad.data.streaming import BATCH_PIXELS
 from utad.export.dependencies import require
 from utad.export.graph_io import CUTS, INPUT
 from utad.export.manifest import Precision
-from utad.export.runtime import Arrays, best_batch, runtime_errors
+from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores
 
 MOST_PADDED = 8
 """Batches that are filled up before single images get a graph of their own: compiling it takes as long."""
@@ -44,31 +44,26 @@ class OpenVinoGraph:
         # Its binding to NumPy is set up at the first use, and two threads that do so at once wait for each other
         # for ever.
         _ = self._openvino.Tensor(np.zeros(1, np.uint8)).data
-        # The model reads its constants from this very memory, whenever it is compiled.
-        self._weights = weights
         self._model = self._core.read_model(model=graph, weights=weights)
         self._precision = precision
-        self._lock = RLock()
+        self._lock = Lock()
         self._compiled: dict[tuple[Any, ...], CompiledGraph] = {}
         self._padded = 0
         self._first_size: tuple[int, int] | None = None
         self.max_batch = best_batch(size)
-        # One batch at a time, on all cores: a graph of several streams, compiled beside other threads, gave wrong
-        # scores in some processes (OpenVINO 2026.4). Computing and compiling take turns.
-        self.streams = 1
+        self.streams = usable_cores(threads)
         self._threads = threads
 
     def run(self, images: NDArray[np.uint8], names: Sequence[str], *, concurrent: bool = False) -> Arrays:
         """Images `(N, H, W, 3)` to the named outputs; one by one on all cores, or concurrently, at most `max_batch`."""
-        with self._lock:
-            given = len(images)
-            if not concurrent or not self._worth_filling(images):
-                graph = self._graph((1, *images.shape[1:3]), names, concurrent=concurrent)
-                results = [graph.run(image[None]) for image in images]
-                return {name: np.concatenate([arrays[name] for arrays in results]) for name in names}
-            filled = np.concatenate([images, np.repeat(images[-1:], self.max_batch - given, axis=0)])
-            arrays = self._graph(filled.shape[:3], names, concurrent=True).run(filled)
-            return {name: arrays[name][:given] for name in names}
+        given = len(images)
+        if not concurrent or not self._worth_filling(images):
+            graph = self._graph((1, *images.shape[1:3]), names, concurrent=concurrent)
+            results = [graph.run(image[None]) for image in images]
+            return {name: np.concatenate([arrays[name] for arrays in results]) for name in names}
+        filled = np.concatenate([images, np.repeat(images[-1:], self.max_batch - given, axis=0)])
+        arrays = self._graph(filled.shape[:3], names, concurrent=True).run(filled)
+        return {name: arrays[name][:given] for name in names}
 
     def _worth_filling(self, images: NDArray[np.uint8]) -> bool:
         count, height, width, _ = images.shape
@@ -96,7 +91,7 @@ class OpenVinoGraph:
         model = self._model.clone()
         # What the compiler knows of the shape it need not work out for every image.
         model.reshape(shape)
-        _keep(model, names)
+        model = _giving(self._openvino, model, names)
         parts = []
         for prefix, precision in CUTS if self._precision == "bf16" else ():
             inner = [name for name in tensor_names(model.outputs) if name.startswith(prefix)]
@@ -164,27 +159,17 @@ def tensor_names(ports: Sequence[Any]) -> list[str]:
     return [str(port.get_any_name()) for port in ports]
 
 
-def _keep(model: Any, names: Sequence[str]) -> None:
-    """Takes the other outputs out of the graph, except those for a cut that the named ones are computed from."""
+def _giving(openvino: Any, model: Any, names: Sequence[str]) -> Any:
+    """The graph of the named outputs alone, and of those for a cut that their computation passes through."""
     wanted = [result for result in model.get_results() if _name_of(result) in names]
-    needed = {node.get_friendly_name() for node in _behind(wanted)}
+    needed = {node.get_friendly_name() for node in openvino.Model(wanted, model.get_parameters(), "wanted").get_ops()}
     inner = tuple(prefix for prefix, _ in CUTS)
-    for result in model.get_results():
-        source = result.input_value(0).get_node().get_friendly_name()
-        passed = _name_of(result).startswith(inner) and source in needed
-        if _name_of(result) not in names and not passed:
-            model.remove_result(result)
-
-
-def _behind(results: Sequence[Any]) -> list[Any]:
-    """Every node that the results are computed from."""
-    found, waiting = {}, list(results)
-    while waiting:
-        node = waiting.pop()
-        if node.get_friendly_name() not in found:
-            found[node.get_friendly_name()] = node
-            waiting += [value.get_node() for value in node.input_values()]
-    return list(found.values())
+    passed = [
+        result
+        for result in model.get_results()
+        if _name_of(result).startswith(inner) and result.input_value(0).get_node().get_friendly_name() in needed
+    ]
+    return openvino.Model([*wanted, *passed], model.get_parameters(), "detector")
 
 
 def _name_of(result: Any) -> str:

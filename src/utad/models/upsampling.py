@@ -33,6 +33,20 @@ class UpsampledConv(nn.Conv2d):
             features, summed_kernel(self.weight, scale), self.bias, stride=scale, padding=kernel // 2
         )
 
+    def for_inference(self) -> nn.Conv2d | nn.ConvTranspose2d:
+        """A layer that gives the same, with its kernel added up once and for all."""
+        if self.scale == 1:
+            return self
+        size = self.kernel_size[0]
+        bias = self.bias is not None
+        layer = nn.ConvTranspose2d(
+            self.in_channels, self.out_channels, size + self.scale - 1, stride=self.scale, padding=size // 2, bias=bias
+        )
+        layer.weight.data = summed_kernel(self.weight.detach(), self.scale)
+        if self.bias is not None:
+            layer.bias = nn.Parameter(self.bias.detach())
+        return layer
+
 
 def summed_kernel(weight: Tensor, scale: int) -> Tensor:
     """Weights of a transposed convolution of stride `scale`: those that meet the same value, added up.
