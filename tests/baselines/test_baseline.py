@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.fitting import TrainedBaseline
+from utad.data.held_out import fold_indices
 from utad.errors import DatasetError, ImageReadError, NotFittedError
 from utad.evaluation.methods import BASELINES
 from utad.predictor import Predictor
+from utad.scoring.normalisation import without_gap
 from utad.types import Category, Prediction, Sample
 
 
@@ -28,6 +31,20 @@ class Brightness(Baseline):
     def score(self, images: Tensor) -> Scores:
         maps = (images - self.mean_).abs().mean(dim=1)
         return Scores(maps.mean(dim=(1, 2)), maps)
+
+
+class TrainedBrightness(Brightness, TrainedBaseline):
+    """The same as if it had been trained."""
+
+    name = "trained-brightness"
+
+
+def levels_learnt(method: Brightness) -> list[int]:
+    return (255 * method.learnt_[:, 0, 0, 0]).round().int().tolist()
+
+
+def noise_of(method: Brightness, levels: Tensor) -> float:
+    return float(method.mean_.mean() - levels.mean() / 255)
 
 
 class Raises(Sequence[Sample]):
@@ -73,24 +90,39 @@ def test_test_images_do_not_reach_the_fit(test):
     assert state(poisoned) == state(clean)
 
 
-def test_the_held_out_block_is_in_the_middle_and_not_learnt_from():
-    train = tuple(sample(f"{level}.png", level) for level in range(20))
-    method = Brightness(size=32, held_out=0.2).fit(Category("parts", train))
-    levels = (255 * method.learnt_[:, 0, 0, 0]).round().int().tolist()
-    assert levels == [*range(8), *range(12, 20)]
-    # The thresholds come from the four held-out images: their median distance from the mean of the others.
-    expected = (torch.arange(8.0, 12.0) / 255 - method.mean_.mean()).abs().median()
+def test_statistics_are_of_all_normal_images_and_the_threshold_is_cross_fitted():
+    levels = torch.arange(20.0)
+    train = tuple(sample(f"{int(level)}.png", float(level)) for level in levels)
+    method = Brightness(size=32, folds=4).fit(Category("parts", train))
+    assert levels_learnt(method) == [*range(20)]
+    fold_of = fold_indices(20, 4)
+    means = torch.stack([levels[fold_of != fold].mean() for fold in range(4)])
+    # Each image by the mean of the other folds; the noise of the seed is the same in all of them.
+    expected = (levels / 255 - means[fold_of] / 255 - noise_of(method, levels)).abs().median()
+    assert method.image_normalisation_.location == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_networks_are_trained_without_the_held_out_block_and_all_images_set_the_threshold():
+    levels = torch.arange(20.0)
+    train = tuple(sample(f"{int(level)}.png", float(level)) for level in levels)
+    method = TrainedBrightness(size=32, held_out=0.2).fit(Category("parts", train))
+    learnt = [*range(8), *range(12, 20)]
+    assert levels_learnt(method) == learnt
+    trained_on = torch.zeros(20, dtype=torch.bool)
+    trained_on[learnt] = True
+    scores = (levels / 255 - levels[trained_on].mean() / 255 - noise_of(method, levels[trained_on])).abs()
+    expected = without_gap(scores, trained_on).median()
     assert method.image_normalisation_.location == pytest.approx(float(expected), rel=1e-3)
 
 
 def test_one_image_is_always_held_out():
-    method = Brightness(size=32, held_out=0.01).fit(Category("parts", normals(5)))
+    method = TrainedBrightness(size=32, held_out=0.01).fit(Category("parts", normals(5)))
     assert len(method.learnt_) == 4
 
 
 @pytest.mark.parametrize(("rate", "low", "high"), [(0.01, 0, 0.03), (0.2, 0.1, 0.3)])
 def test_the_rates_of_normal_images_and_pixels_above_the_threshold(rate, low, high):
-    method = Brightness(size=32, held_out=0.5, image_fpr=rate, pixel_fpr=rate).fit(Category("parts", normals(400)))
+    method = Brightness(size=32, image_fpr=rate, pixel_fpr=rate).fit(Category("parts", normals(400)))
     assert method.image_normalisation_ is not None
     predictions = [prediction for _, prediction in Predictor(method).predict_samples(normals(400, first=5000))]
     assert low <= np.mean([prediction.pred_label for prediction in predictions]) <= high

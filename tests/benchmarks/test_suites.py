@@ -1,41 +1,56 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+
+import pytest
 
 import suites
-from suites import Comparison, Part
 from utad.evaluation.benchmark import Benchmark, BenchmarkReport
 
 
-def cell(method: str, commit: str, *, category: str = "brick", seed: int = 0) -> dict:
-    return {"cell": {"method": method, "category": category, "seed": seed}, "commit": commit}
+@pytest.fixture
+def plans(monkeypatch):
+    """What would have been run, and where."""
+    found: list[tuple[Benchmark, str]] = []
 
-
-def test_methods_that_do_not_run_keep_their_committed_cells(monkeypatch, tmp_path):
-    def run(plan: Benchmark, work, report):
-        planned = replace(plan, categories=plan.categories or ("brick", "grass", "gravel")).cells()
-        cells = [cell(one.method, "new", category=one.category, seed=one.seed) for one in planned]
-        return BenchmarkReport({"suite": "textures", "cells": cells, "failures": [], "seeds": [*plan.seeds]}, "")
+    def run(plan, work, report):
+        found.append((plan, work.relative_to(work.parents[1]).as_posix()))
+        return BenchmarkReport({"suite": plan.suite.name}, "")
 
     monkeypatch.setattr(suites, "run_benchmark", run)
-    brick, both = ("brick",), ("brick", "grass")
-    comparison = Comparison(
-        "textures", (Part(("utad",), categories=brick), Part(("padim",), (0, 1), brick), Part(("ae-l2",), (0,), both))
-    )
-    earlier = {"cells": [cell("utad", "old"), cell("padim", "old"), cell("padim", "old", seed=1), cell("ae-l2", "old")]}
+    monkeypatch.setattr(suites, "commit", lambda: 40 * "a")
+    return found
 
-    def found(again: list[str] | None) -> dict[tuple, str]:
-        document = comparison.run(tmp_path, earlier, again)
-        assert document["seeds"] == [0, 1]
-        assert len(document["cells"]) == 5
-        return {suites._key(item): item["commit"] for item in document["cells"]}
 
-    # What is not committed yet runs, whatever is asked for.
-    assert found(["utad"]) == {
-        ("brick", "utad", 0): "new",
-        ("brick", "padim", 0): "old",
-        ("brick", "padim", 1): "old",
-        ("brick", "ae-l2", 0): "old",
-        ("grass", "ae-l2", 0): "new",
-    }
-    assert set(found(None).values()) == {"new"}
+def test_every_method_has_the_same_seeds_and_images(plans, tmp_path):
+    arguments = ["--real-root", str(tmp_path / "data"), "--work", str(tmp_path), "--output", str(tmp_path)]
+    assert suites.main(arguments) == 0
+    assert {tuple(plan.seeds) for plan, _ in plans} == {(0, 1, 2)}
+    assert [place for _, place in plans] == [f"aaaaaaaaaa/{name}" for name in suites.COMPARISONS]
+    roots = {plan.suite.name: plan.root for plan, _ in plans}
+    assert roots == {"real": tmp_path / "data", "elpv": None, "mnist-5k": None, "textures": None}
+    for name in suites.COMPARISONS:
+        assert json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_ablation_has_the_rows_that_may_never_be_missing():
+    for name in ("restoration-real", "restoration-elpv", "restoration-mnist-5k", "measurement-textures"):
+        variants = {variant.name for variant in suites.COMPARISONS[name].variants}
+        assert variants >= {"features of x alone", "restoration alone", "networks never trained"}
+
+
+@pytest.mark.parametrize(("at", "words"), [(40 * "a" + "-dirty", "commit your changes"), (None, "name one commit")])
+def test_tables_of_changed_code_are_refused(plans, monkeypatch, capsys, at, words):
+    monkeypatch.setattr(suites, "commit", lambda: at)
+    with pytest.raises(SystemExit):
+        suites.main(["textures"])
+    assert words in capsys.readouterr().err
+    assert plans == []
+
+
+@pytest.mark.parametrize(("names", "words"), [(["bricks"], "unknown comparison bricks"), (["real"], "--real-root")])
+def test_refuses(plans, capsys, names, words):
+    with pytest.raises(SystemExit):
+        suites.main(names)
+    assert words in capsys.readouterr().err
+    assert plans == []

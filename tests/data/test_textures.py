@@ -27,24 +27,27 @@ def test_counts_and_forms(name):
 
 def test_defaults():
     category = open_texture("brick", seed=0)
-    assert (len(category.train), len(category.test)) == (240, 150)
+    assert (len(category.train), len(category.test)) == (240, 100)
     assert category.train[0].image.shape == (128, 128, 3)
 
 
-def test_no_pixel_is_in_training_and_in_test(monkeypatch):
-    # A photograph that is 0 but for its lower right quarter, which is 255.
+@pytest.mark.parametrize(("seed", "top", "left"), [(0, 256, 256), (1, 0, 0), (2, 256, 0), (3, 0, 256), (4, 256, 256)])
+def test_no_pixel_is_in_training_and_in_test(monkeypatch, seed, top, left):
+    # A photograph that is 0 but for one quarter, which is 255.
     quarters = np.zeros((512, 512, 3), np.uint8)
-    quarters[256:, 256:] = 255
+    quarters[top : top + 256, left : left + 256] = 255
     monkeypatch.setattr(textures, "_photograph", lambda name: quarters)
-    category = open_texture("brick", seed=1, n_train=300, n_normal=300, n_anomalous=0, size=200)
+    category = open_texture("brick", seed=seed, n_train=300, n_normal=300, n_anomalous=0, size=200)
     assert all((sample.image == 0).all() for sample in category.train)
     assert all((sample.image == 255).all() for sample in category.test)
 
 
-def test_crops_are_pieces_of_the_photograph_in_spatial_order(photographs):
+@pytest.mark.parametrize(("seed", "turned"), [(2, 1), (0, -1)])
+def test_crops_are_pieces_of_the_photograph_in_spatial_order(photographs, seed, turned):
     whole = photographs["gravel"]
+    lower, right = textures._QUARTERS[seed]
     positions = []
-    for sample in open_texture("gravel", seed=2, n_train=12, n_normal=0, n_anomalous=0).train:
+    for sample in open_texture("gravel", seed=seed, n_train=12, n_normal=0, n_anomalous=0).train:
         corner = np.argwhere((whole[:385, :385] == sample.image[0, 0]).all(axis=2))
         matches = [
             (top, left)
@@ -53,9 +56,21 @@ def test_crops_are_pieces_of_the_photograph_in_spatial_order(photographs):
         ]
         assert len(matches) == 1
         top, left = matches[0]
-        assert top + 128 <= 256 or left + 128 <= 256
-        positions.append(left - top)
+        above = top + 128 <= 256 if lower else top >= 256
+        beside = left + 128 <= 256 if right else left >= 256
+        assert above or beside
+        positions.append(left + turned * top)
     assert positions == sorted(positions)
+
+
+def test_test_crops_share_three_quarters_at_the_most(monkeypatch):
+    rows, columns = np.mgrid[:512, :512]
+    places = np.stack([rows % 256, columns % 256, rows // 256 * 2 + columns // 256], axis=-1).astype(np.uint8)
+    monkeypatch.setattr(textures, "_photograph", lambda name: places)
+    normal = open_texture("brick", seed=0, n_anomalous=0).test
+    corners = sorted(tuple(sample.image[0, 0]) for sample in normal)
+    steps = (0, 32, 64, 96, 128)
+    assert corners == [(top, left, 3) for top in steps for left in steps]
 
 
 def test_masks_are_where_the_defect_is(photographs):

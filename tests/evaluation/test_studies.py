@@ -12,6 +12,7 @@ from utad.evaluation.methods import with_settings
 from utad.evaluation.studies import STUDIES, study_named
 from utad.evaluation.suites import SUITES, suite_named
 from utad.evaluation.tables import Row
+from utad.scoring.components import COMPONENTS
 
 SHORT = ("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "calibration.synthetic_anomalies=20")
 
@@ -59,7 +60,10 @@ def test_a_study_trains_once_for_all_measurements_and_stands_beside_the_paper(tm
     )
     report = run_benchmark(benchmark, output, jobs=0)
     assert report.document["failures"] == []
-    assert len(list((output / "training").iterdir())) == 1
+    trainings = {cell["cell"]["method"]: cell["cell"]["training"] for cell in report.document["cells"]}
+    assert len(list((output / "training").iterdir())) == 2
+    untrained = trainings.pop("networks never trained")
+    assert set(trainings.values()) == {trainings["PM"]} != {untrained}
     assert len({cell["evaluation"]["pixel"]["auroc"] for cell in report.document["cells"]}) > 5
     assert {cell["parameters"] for cell in report.document["cells"]} == {report.document["cells"][0]["parameters"]}
 
@@ -73,6 +77,25 @@ def test_a_study_trains_once_for_all_measurements_and_stands_beside_the_paper(tm
     assert f"{measured['evaluation']['pixel']['iou']:.3f}" in pm
     assert "Table 3, on other data" in lines[-1]
     json.dumps(report.document)
+
+
+def test_the_ablation_of_restoration_has_the_rows_that_may_never_be_missing():
+    variants = STUDIES["ablation-restoration"].variants("fast")
+    configs = {variant.name: load_config("fast", overrides=variant.overrides) for variant in variants}
+    whole = configs["default"].scoring.components
+    of_x, restored = (configs[name].scoring.components for name in ("features of x alone", "restoration alone"))
+    assert sorted((*of_x, *restored)) == sorted(whole) == sorted(load_config("fast").scoring.components)
+    assert all(COMPONENTS[name].images == ("image",) for name in of_x)
+    assert all(COMPONENTS[name].images != ("image",) for name in restored)
+    untrained = configs["networks never trained"]
+    assert untrained.scoring.components == whole
+    assert (untrained.ie_training.steps, untrained.expert_training.steps) == (0, 0)
+    assert {variant.name for variant in STUDIES["ablation-measurement"].variants("paper")} >= set(configs) - {"default"}
+
+
+def test_a_study_of_our_own_does_not_speak_of_the_paper():
+    rows = [Row("a", "default", {"image.auroc": [0.5]})]
+    assert "paper" not in STUDIES["ablation-restoration"].table(rows)
 
 
 def test_the_table_of_a_study_shows_the_mean_where_there_is_one():

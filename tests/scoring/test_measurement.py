@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from utad.config import ScoringConfig, load_config
+from utad.data.held_out import fold_indices
 from utad.errors import ConfigError
 from utad.models.two_stage import ALL_IMAGES, Images
 from utad.scoring.measurement import (
@@ -11,7 +12,6 @@ from utad.scoring.measurement import (
     Measured,
     PaperMeasurement,
     build_measurement,
-    fold_indices,
 )
 from utad.scoring.perceptual import EQ_8, perceptual_measurement
 

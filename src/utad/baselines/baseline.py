@@ -1,4 +1,4 @@
-"""What the compared methods have in common: loading, held-out normals for the threshold, and being an engine."""
+"""What the compared methods have in common: loading, a threshold from normal images, and being an engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from utad.baselines.features import FrozenFeatures
-from utad.data.held_out import held_out_block
+from utad.data.held_out import fold_indices
 from utad.data.loading import load_images
 from utad.data.tensors import to_tensor
 from utad.errors import NotFittedError
@@ -47,13 +47,17 @@ class Baseline(ABC):
     Args:
         size: S, a multiple of 32.
         seed: of everything random; 0 is a seed like any other.
-        held_out: share of the normal images that set the threshold and train nothing, as for UTAD.
+        held_out: share of the normal images that train no network, as for UTAD.
+        folds: of the cross-fitting that sets the threshold, as for UTAD.
         image_fpr: rate of normal images above the threshold.
         pixel_fpr: the same for pixels.
     """
 
     name: ClassVar[str]
     """As the benchmark names it."""
+
+    learns_from: ClassVar[str] = "all normal images; threshold cross-fitted"
+    """What of the normal images it learns from, and how they set its threshold."""
 
     max_batch = 8
     same_size = False
@@ -62,6 +66,7 @@ class Baseline(ABC):
     size: int = 128
     seed: int = 0
     held_out: float = 0.15
+    folds: int = 5
     image_fpr: float = 0.01
     pixel_fpr: float = 0.01
     channels_: int | None = field(default=None, init=False, repr=False)
@@ -95,18 +100,15 @@ class Baseline(ABC):
         return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
     def fit(self, data: Category) -> Self:
-        """Learns from the normal images of a category; its test images are not touched.
+        """Learns from the normal images of a category and sets the threshold on them; its test images are not touched.
 
         Raises:
             DatasetError: naming every damaged image, or if there are none.
         """
         loaded = load_images(data.train, size=self.size, channels=None, max_pixels=MAX_PIXELS, skip_bad=False)
         self.channels_ = loaded.channels
-        held_out = held_out_block(len(loaded.images), self.held_out)
         with torch.random.fork_rng():
-            torch.manual_seed(derived_seed(self.seed, f"baseline/{self.name}"))
-            self.learn(loaded.images[~held_out])
-            scores = self._score_all(loaded.images[held_out])
+            scores = self._fit(loaded.images)
         self.image_normalisation_ = fit_normalisation(scores.image, self.image_fpr)
         self.pixel_normalisation_ = fit_normalisation(sampled_pixels(scores.maps), self.pixel_fpr)
         return self
@@ -131,6 +133,21 @@ class Baseline(ABC):
             )
             for index, image in enumerate(images)
         ]
+
+    def _fit(self, images: Tensor) -> Scores:
+        """Learns from all images, and gives the scores of each after learning from the others without its fold."""
+        fold_of = fold_indices(len(images), self.folds)
+        scores = Scores(images.new_empty(len(images)), images.new_empty(len(images), *images.shape[2:]))
+        for fold in range(int(fold_of.max()) + 1):
+            left_out = fold_of == fold
+            self._learn(images[~left_out])
+            scores.image[left_out], scores.maps[left_out] = self._score_all(images[left_out])
+        self._learn(images)
+        return scores
+
+    def _learn(self, images: Tensor) -> None:
+        torch.manual_seed(derived_seed(self.seed, f"baseline/{self.name}"))
+        self.learn(images)
 
     def _score_all(self, images: Tensor) -> Scores:
         return Scores(*(part.float() for part in in_batches(self.score, images)))

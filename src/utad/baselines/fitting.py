@@ -9,13 +9,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from utad.baselines.baseline import Baseline
+from utad.baselines.baseline import Baseline, Scores
+from utad.data.held_out import held_out_block
 from utad.errors import NonFiniteLossError
+from utad.scoring.normalisation import without_gap
 
 
 @dataclass(kw_only=True, eq=False)
 class TrainedBaseline(Baseline):
-    """A method whose networks are trained by gradient descent.
+    """A method whose networks are trained by gradient descent, once and not per fold: that would take too long.
+
+    As UTAD's, they are trained without the held-out images. All normal images set the threshold, those that were
+    trained on with the gap between the medians of the two groups added to their scores.
 
     Args:
         steps: of training, one batch each.
@@ -26,6 +31,7 @@ class TrainedBaseline(Baseline):
         losses_: the loss of every step, from `fit` on.
     """
 
+    learns_from = "normal images without the held-out share, as UTAD's networks; threshold as UTAD's"
     betas = (0.9, 0.999)
     """Of Adam."""
     weight_decay = 0.0
@@ -71,6 +77,12 @@ class TrainedBaseline(Baseline):
                 losses.append(self._update(optimizer, loss(batch), step))
         _freeze(*networks)
         return losses
+
+    def _fit(self, images: Tensor) -> Scores:
+        trained_on = ~held_out_block(len(images), self.held_out)
+        self._learn(images[trained_on])
+        scores = self._score_all(images)
+        return Scores(without_gap(scores.image, trained_on), scores.maps)
 
     def _adam(self, *networks: nn.Module) -> torch.optim.Adam:
         parameters = [parameter for network in networks for parameter in network.parameters()]

@@ -122,8 +122,10 @@ class ExpertWeights(_Section):
 
 
 class _StageConfig(_Section):
+    """The training of one stage; `steps: 0` leaves its networks as they were initialised, for ablations."""
+
     batch_size: Positive = 8
-    steps: Positive | None = None
+    steps: Annotated[int, Field(ge=0)] | None = None
     epochs: Positive | None = None
     checkpoint_every: Positive = 50
     gradient_clip: NonNegative = 0.0

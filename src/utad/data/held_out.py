@@ -1,8 +1,10 @@
-"""Which normal images are left out of the training and set the threshold."""
+"""Which normal images are left out when something learns from the others: of networks, and of statistics."""
 
 from __future__ import annotations
 
 import torch
+
+RUNS_PER_FOLD = 4
 
 
 def held_out_block(count: int, share: float) -> torch.Tensor:
@@ -16,3 +18,14 @@ def held_out_block(count: int, share: float) -> torch.Tensor:
     held_out = torch.zeros(count, dtype=torch.bool)
     held_out[start : start + size] = True
     return held_out
+
+
+def fold_indices(count: int, folds: int) -> torch.Tensor:
+    """The fold of each of `count` images, `(count,)` int64: short runs of neighbours take turns.
+
+    Neighbours in time or space resemble each other: single images drawn at random would be measured by their
+    twins, and a whole fifth left out at once may be the only one of its kind. Runs lie between the two.
+    """
+    folds = min(folds, count)
+    runs = min(count, folds * RUNS_PER_FOLD)
+    return (torch.arange(count) * runs // count) % folds

@@ -17,8 +17,11 @@ from utad.types import Category, Image, Sample
 
 TEXTURES: tuple[str, ...] = ("brick", "grass", "gravel")
 
-_TEST_SHARE = 0.5
-"""Height and width of the lower right corner, as parts of the picture's, that test crops are cut from."""
+_QUARTERS = ((1, 1), (0, 0), (1, 0), (0, 1))
+"""The quarters that test crops are cut from, seed by seed: whether it is a lower one, and one on the right."""
+
+_STEPS = 4
+"""Steps of the lattice of test crops to the side of a crop: two of them share three quarters at the most."""
 
 
 def open_texture(
@@ -27,20 +30,20 @@ def open_texture(
     seed: int,
     size: int = 128,
     n_train: int = 240,
-    n_normal: int = 60,
-    n_anomalous: int = 90,
+    n_normal: int = 25,
+    n_anomalous: int = 75,
 ) -> Category:
     """Cuts one photograph into square crops.
 
-    Test crops come from the lower right quarter of the picture, training crops from all the rest: no pixel is
-    in both, and illumination and scale, which change from top to bottom and from left to right, are the same in both.
-    Within a part crops overlap and are sorted by position, so that neighbours in the sequence are neighbours in the
-    picture. The kinds of defects take turns, with strengths in [0.8, 1]; foreign texture comes from the lower
-    right quarter of one of the other two pictures.
+    Test crops come from one quarter of the picture, another one with each of four seeds, training crops from all the
+    rest: no pixel is in both. Test crops lie on a lattice, each position taken once before any is taken again; training
+    crops lie at random and are sorted by position, so that neighbours in the sequence are neighbours in the picture.
+    The kinds of defects take turns, with strengths in [0.8, 1]; foreign texture comes from the same quarter of one of
+    the other two pictures.
 
     Args:
         name: `brick`, `grass` or `gravel`.
-        seed: draws positions and defects.
+        seed: chooses the quarter, and draws positions and defects.
         size: side of a crop in pixels, 32 to 256.
         n_train: number of normal training crops.
         n_normal: number of normal test crops.
@@ -60,30 +63,45 @@ def open_texture(
             f"got {n_train} training, {n_normal} normal and {n_anomalous} anomalous crops; expected at least 1, 0 and 0"
         )
     picture = _photograph(name)
-    cut = round((1 - _TEST_SHARE) * min(picture.shape[:2]))
-    corner = picture[cut:, cut:]
-    largest = min(cut, *corner.shape[:2])
-    if not MIN_SIDE <= size <= largest:
-        raise InputError(f"got crops of {size} pixels, expected {MIN_SIDE} to {largest}")
+    half = min(picture.shape[:2]) // 2
+    if not MIN_SIDE <= size <= half:
+        raise InputError(f"got crops of {size} pixels, expected {MIN_SIDE} to {half}")
+    lower, right = _QUARTERS[seed % len(_QUARTERS)]
+    top, left = lower * half, right * half
+    quarter = (slice(top, top + half), slice(left, left + half))
     # One source of randomness for each part: the number of training crops does not change the test.
     for_train, for_normal, for_anomalous = np.random.default_rng(seed).spawn(3)
-    train = _normal(_crops(picture, size, n_train, for_train, spared=cut), "train/good")
-    normal = _normal(_crops(corner, size, n_normal, for_normal), "test/good")
-    foreign = [_photograph(other)[cut:, cut:] for other in TEXTURES if other != name]
-    anomalous = _anomalous(_crops(corner, size, n_anomalous, for_anomalous), foreign, for_anomalous)
+    train = _normal(_around(picture, half, (top, left), size, n_train, for_train), "train/good")
+    normal = _normal(_on_lattice(picture[quarter], size, n_normal, for_normal), "test/good")
+    foreign = [_photograph(other)[quarter] for other in TEXTURES if other != name]
+    anomalous = _anomalous(_on_lattice(picture[quarter], size, n_anomalous, for_anomalous), foreign, for_anomalous)
     return Category(name, train, (*normal, *anomalous))
 
 
-def _crops(part: Image, size: int, count: int, rng: np.random.Generator, *, spared: int | None = None) -> list[Image]:
-    """Square crops at random; none reaches both below and to the right of `spared`."""
-    tops, lefts = np.mgrid[: part.shape[0] - size + 1, : part.shape[1] - size + 1].reshape(2, -1)
-    if spared is not None:
-        outside = (tops + size <= spared) | (lefts + size <= spared)
-        tops, lefts = tops[outside], lefts[outside]
+def _around(
+    picture: Image, half: int, quarter: tuple[int, int], size: int, count: int, rng: np.random.Generator
+) -> list[Image]:
+    """Square crops at random that do not reach into the quarter, whose upper left corner is given."""
+    tops, lefts = np.mgrid[: 2 * half - size + 1, : 2 * half - size + 1].reshape(2, -1)
+    above, beside = (
+        (starts + size <= first) | (starts >= first + half)
+        for starts, first in zip((tops, lefts), quarter, strict=True)
+    )
+    tops, lefts = tops[above | beside], lefts[above | beside]
     chosen = rng.integers(len(tops), size=count)
-    # From the lower left by the upper left to the upper right, which is the way round the spared corner.
-    chosen = chosen[np.argsort(lefts[chosen] - tops[chosen], kind="stable")]
-    return [part[tops[i] : tops[i] + size, lefts[i] : lefts[i] + size].copy() for i in chosen]
+    # All the way round the quarter, from one of its neighbours to the other.
+    diagonal = (quarter[0] > 0) == (quarter[1] > 0)
+    along = lefts[chosen] - tops[chosen] if diagonal else lefts[chosen] + tops[chosen]
+    chosen = chosen[np.argsort(along, kind="stable")]
+    return [picture[tops[i] : tops[i] + size, lefts[i] : lefts[i] + size].copy() for i in chosen]
+
+
+def _on_lattice(part: Image, size: int, count: int, rng: np.random.Generator) -> list[Image]:
+    """Square crops on a lattice, its positions in a random order and all of them again if there are too few."""
+    starts = np.arange(0, part.shape[0] - size + 1, max(1, size // _STEPS))
+    positions = rng.permutation(np.stack(np.meshgrid(starts, starts), axis=-1).reshape(-1, 2))
+    repeated = np.resize(positions, (count, 2))
+    return [part[top : top + size, left : left + size].copy() for top, left in repeated]
 
 
 def _normal(crops: list[Image], folder: str) -> tuple[Sample, ...]:

@@ -115,6 +115,7 @@ def run_benchmark(
     document = {
         "suite": benchmark.suite.name,
         "protocol": benchmark.suite.protocol,
+        "anomalies": benchmark.suite.anomalies,
         "licence": benchmark.suite.licence,
         "preset": benchmark.preset,
         "seeds": list(benchmark.seeds),

@@ -17,7 +17,7 @@ from typing import Any
 from utad.detector import UTAD
 from utad.errors import UTADError
 from utad.evaluation.evaluate import evaluate_method
-from utad.evaluation.methods import build_method, learnt_parameters, predictor_of
+from utad.evaluation.methods import build_method, learns_from, learnt_parameters, predictor_of
 from utad.evaluation.provenance import commit
 from utad.evaluation.suites import suite_named
 from utad.files import write_atomically
@@ -108,6 +108,7 @@ def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
         "fit_seconds": round(fit_seconds, 2),
         "fit_peak_memory_mb": round(fit_memory),
         "peak_memory_mb": round(_peak_memory_mb()),
+        "learns_from": learns_from(method),
         "parameters": learnt_parameters(method),
         "evaluation": evaluation.as_dict(),
     }

@@ -105,6 +105,7 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         "size": config.image.size,
         "seed": seed,
         "held_out": config.calibration.held_out,
+        "folds": config.calibration.folds,
         "image_fpr": config.calibration.image_fpr,
         "pixel_fpr": config.calibration.pixel_fpr,
     }
@@ -119,6 +120,15 @@ def _argument(override: str) -> tuple[str, int]:
     if not value.isdigit():
         raise ConfigError(f"got {override!r}, expected argument=value with a whole number")
     return key, int(value)
+
+
+def learns_from(method: Method) -> str:
+    """What of the normal images a method learns from, and how they set its threshold."""
+    if isinstance(method, UTAD):
+        return (
+            "networks: normal images without the held-out share; statistics: all normal images; threshold cross-fitted"
+        )
+    return method.learns_from
 
 
 def learnt_parameters(method: Method) -> int:

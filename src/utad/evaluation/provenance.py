@@ -38,15 +38,13 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of the working copy this runs from, with `-dirty` if that was changed; None outside of one."""
+    """The commit of the working copy this runs from, with `-dirty` if the package was changed; None outside of one."""
+    package = Path(__file__).parent.parent
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
+        head, changed = (
+            subprocess.run(["git", *arguments], cwd=package, capture_output=True, text=True, check=True).stdout.strip()
+            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", "."))
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return f"{head}-dirty" if changed else head

@@ -1,4 +1,4 @@
-"""The paper's studies: which variants each compares, on which columns, and what the paper's own tables say.
+"""The studies: which variants each compares, on which columns, and what the paper's own tables say.
 
 The paper's numbers are of MVTec AD, MNIST, Fashion-MNIST and CIFAR-10 with its own networks; ours beside them are of
 whatever data the study runs on. They show whether the same things help, not who is better.
@@ -14,18 +14,19 @@ from utad.config import load_config
 from utad.errors import ConfigError
 from utad.evaluation.methods import Variant
 from utad.evaluation.tables import COLUMNS, Row, markdown_line, mean_and_spread
+from utad.scoring.components import COMPONENTS
 
 
 @dataclass(frozen=True)
 class Study:
-    """One of the paper's tables, to be measured again.
+    """Variants that show what a part of the method is worth; most are one of the paper's tables, measured again.
 
     Attributes:
         name: as the command names it.
         suite: the data it runs on unless told otherwise.
         variants: of a preset.
         columns: keys of `COLUMNS`, and `parameters`.
-        paper_table: its number there.
+        paper_table: its number there; None for a study of our own.
         paper_columns: headings of the paper's numbers, which say on which data they are.
         paper_rows: the paper's numbers by name of the variant; those not there stand in no row of the paper.
         note: what else a reader must know.
@@ -35,7 +36,7 @@ class Study:
     suite: str
     variants: Callable[[str], tuple[Variant, ...]]
     columns: tuple[str, ...]
-    paper_table: int
+    paper_table: int | None
     paper_columns: tuple[str, ...]
     paper_rows: Mapping[str, tuple[str, ...]]
     note: str
@@ -54,14 +55,14 @@ class Study:
             there = self.paper_rows.get(row.method, ("–",) * len(paper))
             lines.append(markdown_line([row.method, *own, *there]))
         where = ", ".join(category for category in categories if category != "mean")
-        return "\n".join(
-            [
-                *lines,
-                "",
-                f"Ours: {where}. The columns headed 'paper' are the paper's own, Table {self.paper_table}, on other "
-                f"data. {self.note}",
-            ]
-        )
+        source = f"The columns headed 'paper' are the paper's own, Table {self.paper_table}, on other data. "
+        return "\n".join([*lines, "", f"Ours: {where}. {source if self.paper_table else ''}{self.note}"])
+
+
+UNTRAINED = tuple(
+    f"{stage}.{setting}" for stage in ("ie_training", "expert_training") for setting in ("epochs=null", "steps=0")
+)
+"""Settings that leave the networks as they were initialised."""
 
 
 def _heading(column: str) -> str:
@@ -109,9 +110,23 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
             Variant(f"component {name} alone", "utad", (*calibrated, f"scoring.components=[{name}]"))
             for name in default.components
         ),
+        *_restorations(preset)[1:],
         Variant("calibrated, raw illumination", "utad", (*calibrated, "scoring.normalise_illumination=false")),
         Variant("calibrated, unweighted features", "utad", (*calibrated, "calibration.synthetic_anomalies=0")),
         Variant("calibrated", "utad", calibrated),
+    )
+
+
+def _restorations(preset: str) -> tuple[Variant, ...]:
+    calibrated = "scoring.method=calibrated"
+    names = load_config(preset).scoring.components
+    of_x = [name for name in names if COMPONENTS[name].images == ("image",)]
+    restored = [name for name in names if name not in of_x]
+    return (
+        Variant("default", "utad", (calibrated,)),
+        Variant("features of x alone", "utad", (calibrated, f"scoring.components=[{','.join(of_x)}]")),
+        Variant("restoration alone", "utad", (calibrated, f"scoring.components=[{','.join(restored)}]")),
+        Variant("networks never trained", "utad", (calibrated, *UNTRAINED)),
     )
 
 
@@ -146,7 +161,7 @@ _STUDIES = (
         name="ablation-measurement",
         suite="textures",
         variants=_measurements,
-        columns=("pixel.iou", "pixel.iou_oracle", "pixel.auroc", "image.auroc"),
+        columns=("pixel.iou", "pixel.iou_oracle", "pixel.auroc", "pixel.aupro", "image.auroc"),
         paper_table=3,
         paper_columns=("Bottle, IoU", "Cable, IoU", "Capsule, IoU", "Hazelnut, IoU"),
         paper_rows={
@@ -158,8 +173,18 @@ _STUDIES = (
             "stage 2 alone": ("0.24", "0.20", "0.31", "0.49"),
             "PM": ("0.37", "0.38", "0.41", "0.65"),
         },
-        note="Beside stages 0, 1 and 2 stand the paper's conv1_2, conv2_2 and conv3_4 of VGG-19. All variants measure "
-        "the same trained networks.",
+        note="Beside stages 0, 1 and 2 stand the paper's conv1_2, conv2_2 and conv3_4 of VGG-19. All variants but "
+        "'networks never trained' measure the same trained networks.",
+    ),
+    Study(
+        name="ablation-restoration",
+        suite="elpv",
+        variants=_restorations,
+        columns=("image.auroc", "pixel.auroc", "pixel.aupr", "pixel.aupro"),
+        paper_table=None,
+        paper_columns=(),
+        paper_rows={},
+        note="What the two stages add to the features of x, and what training adds to the two stages.",
     ),
     Study(
         name="ablation-capacity",

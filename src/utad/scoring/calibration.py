@@ -11,6 +11,7 @@ from utad.config import Config
 from utad.models.two_stage import Images
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
 from utad.scoring.network import DetectorNetwork
+from utad.scoring.normalisation import without_gap
 from utad.scoring.synthetic_anomalies import add_anomalies
 from utad.seeding import generator_for
 
@@ -42,7 +43,7 @@ def calibrate(
         anomalous = _anomalous_vectors(network, images, config, batch_size)
     measured = measurement.fit(collected, network.size, anomalous)
     network.normalisation.fit(
-        _without_gap(measured.score, trained_on.to(measured.score.device)),
+        without_gap(measured.score, trained_on.to(measured.score.device)),
         measured.anomaly_map,
         image_rate=settings.image_fpr,
         pixel_rate=settings.pixel_fpr,
@@ -80,10 +81,3 @@ def _anomalous_vectors(
             mask, origin = changed.mask.to(vectors.device), source.to(vectors.device)
             found.setdefault(name, []).append(vectors_at(vectors, mask, origin))
     return {name: AnomalousVectors.joined(parts) for name, parts in found.items()}
-
-
-def _without_gap(scores: Tensor, trained_on: Tensor) -> Tensor:
-    if bool(trained_on.all()) or not bool(trained_on.any()):
-        return scores
-    gap = float(scores[~trained_on].median() - scores[trained_on].median())
-    return torch.where(trained_on, scores + max(0.0, gap), scores)

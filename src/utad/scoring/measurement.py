@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
+from utad.data.held_out import fold_indices
 from utad.models.two_stage import ALL_IMAGES, PAIRS, ImageName, Images
 from utad.scoring.components import ScoreComponent, build_component, feature_vectors
 from utad.scoring.feature_weighting import AnomalousVectors
 from utad.scoring.perceptual import perceptual_maps, upsample
 from utad.scoring.standardisation import top_k_means
-
-RUNS_PER_FOLD = 4
 
 
 @dataclass(frozen=True)
@@ -171,17 +170,6 @@ class CalibratedMeasurement(Measurement):
             enlarged.sum(dim=0) / len(placed),
             {name: upsample(values, size) for name, values in maps.items()},
         )
-
-
-def fold_indices(count: int, folds: int) -> Tensor:
-    """The fold of each of `count` images, `(count,)` int64: short runs of neighbours take turns.
-
-    Neighbours in time or space resemble each other: single images drawn at random would be measured by their
-    twins, and a whole fifth left out at once may be the only one of its kind. Runs lie between the two.
-    """
-    folds = min(folds, count)
-    runs = min(count, folds * RUNS_PER_FOLD)
-    return (torch.arange(count) * runs // count) % folds
 
 
 def build_measurement(config: Config) -> Measurement:

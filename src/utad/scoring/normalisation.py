@@ -87,6 +87,22 @@ def fit_normalisation(raw: Tensor, rate: float) -> Normalisation:
     return Normalisation(location, location + spread)
 
 
+def without_gap(scores: Tensor, trained_on: Tensor) -> Tensor:
+    """Scores as if none of the images had trained the networks, which reproduce those that did a little better.
+
+    Args:
+        scores: `(N,)`, of all normal images.
+        trained_on: bool `(N,)`, which of them trained the networks.
+
+    Returns:
+        The same, with the gap between the medians of the two groups added to those that were trained on.
+    """
+    if bool(trained_on.all()) or not bool(trained_on.any()):
+        return scores
+    gap = float(scores[~trained_on].median() - scores[trained_on].median())
+    return torch.where(trained_on, scores + max(0.0, gap), scores)
+
+
 def upper_limit(values: Tensor, rate: float) -> float:
     """The value that `rate` of further draws are expected to exceed.
 

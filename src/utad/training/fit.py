@@ -119,6 +119,9 @@ class _Run:
 
     def stage(self, stage: Stage, report: TrainingReport) -> None:
         """Trains one stage, or takes it from its checkpoint as far as that goes."""
+        if stage.total_steps == 0:
+            report.final_terms[stage.name], report.seconds[stage.name] = {}, 0.0
+            return
         path = self.directory / "checkpoints" / f"{stage.name}.ckpt"
         start, checkpoint = time.perf_counter(), None
         if self.resume and path.is_file():
