@@ -126,6 +126,24 @@ def restoration(document: dict[str, Any]) -> str:
     return "\n".join(table(["data", "image", "L1:", "SSIM:", "share of a defect kept:"], rows))
 
 
+def feature_impression(document: dict[str, Any]) -> str:
+    """The sets of components of `benchmarks/experiments/feature_impression.py`."""
+    shown = (
+        ("image AUROC:", "image_auroc", "{:.3f}"),
+        ("AUPRO:", "aupro", "{:.3f}"),
+        ("false alarms:", "false_alarms", "{:.1%}"),
+        ("recall:", "recall", "{:.1%}"),
+        ("recall at 1 % of the test:", "recall_oracle", "{:.1%}"),
+        ("false alarms without the witness:", "false_alarms_without_witness", "{:.1%}"),
+    )
+    rows = [
+        [category, name, *(form.format(values[key]) if key in values else "–" for _, key, form in shown)]
+        for category, run in document["runs"]["default"].items()
+        for name, values in run["sets"].items()
+    ]
+    return "\n".join(table(["category, seed", "components", *(heading for heading, _, _ in shown)], rows))
+
+
 COMPARISONS = ("textures", "elpv", "mnist-5k", "brick-all")
 """The committed comparisons that have results."""
 
@@ -142,6 +160,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "speed-whole": (_PERFORMANCE, "speed", speed_whole),
     "speed-parts": (_PERFORMANCE, "speed", speed_parts),
     "busy": (_PERFORMANCE, "busy", busy),
+    "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),
     "upsampled_conv": (_PERFORMANCE, "upsampled_conv", upsampled_conv),
     "parity": (_PERFORMANCE, "parity", parity),
     "other-libraries": (_PERFORMANCE, "other_libraries", other_libraries),

@@ -12,9 +12,11 @@ TINY = (
     "image.size=64",
     "ie_training.steps=4",
     "expert_training.steps=4",
+    "feature_training.steps=4",
+    "feature_training.examples=16",
     "scoring.coreset_size=50",
     "calibration.synthetic_anomalies=20",
-    "scoring.components=[input,residual,neighbours]",
+    "scoring.components=[input,restored,residual,neighbours]",
     "precision=fp32",
 )
 """Settings under which a detector trains in seconds."""

@@ -130,4 +130,4 @@ def test_an_export_has_one_runtime(run, tmp_path):
 def test_the_graph_names_the_model_that_it_belongs_to(run):
     manifest = json.loads((run / "openvino" / "manifest.json").read_text(encoding="utf-8"))
     assert len(manifest["model"]) == 64
-    assert manifest["components"] == ["input", "residual", "neighbours"]
+    assert manifest["components"] == ["input", "restored", "residual", "neighbours"]

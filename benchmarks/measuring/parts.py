@@ -18,9 +18,10 @@ from utad.config import Config, load_config
 from utad.data.reading import load_image
 from utad.data.tensors import to_tensor
 from utad.models.build import build_critics, build_two_stage
-from utad.models.two_stage import Images
+from utad.models.two_stage import Features, Images
 from utad.scoring import torch_engine
 from utad.scoring.measurement import CalibratedMeasurement, Measurement
+from utad.scoring.network import DetectorNetwork
 from utad.scoring.torch_engine import MAX_BATCH
 from utad.training.batches import StepBatches
 from utad.training.expert_stage import ExpertStage
@@ -91,9 +92,10 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
             for symbol, name in (("m_hat", "naive_impression"), ("x_hat", "reconstruction"))
         },
         f"backbone, {len(measurement.compared)} images in one batch": lambda: [
-            network.features(batch) for batch in restored
+            network.backbone(network.stack(batch)) for batch in restored
         ],
         "backbone, one image": lambda: [network.backbone(batch) for batch in batches],
+        **_impression_actions(network, features),
         **_component_actions(measurement, features),
         "measurement, all components": lambda: [measurement(batch, side) for batch in features],
         "post-processing": post_process,
@@ -103,7 +105,14 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
     return {name: _inference(action) for name, action in parts.items()}
 
 
-def _component_actions(measurement: Measurement, features: list[list[Images]]) -> dict[str, Action]:
+def _impression_actions(network: DetectorNetwork, features: list[list[Features]]) -> dict[str, Action]:
+    if network.feature_impression is None:
+        return {}
+    restore, joined = network.feature_impression, [network.joined_features(batch) for batch in features]
+    return {"feature impression": lambda: [restore(batch) for batch in joined]}
+
+
+def _component_actions(measurement: Measurement, features: list[list[Features]]) -> dict[str, Action]:
     if not isinstance(measurement, CalibratedMeasurement):
         return {}
     return {

@@ -15,17 +15,16 @@ from utad.config import Config, load_config, parse_config, with_present_names
 from utad.data.held_out import held_out_block
 from utad.data.loading import LoadedImages, load_images
 from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError
+from utad.fitting import fit_network
 from utad.inputs import Input, iterate_samples, normal_samples
 from utad.model_file import read_model, write_model
 from utad.models.migration import upgrade
 from utad.predictor import Predictor
 from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, is_run_folder, prepare_run_folder, write_config
-from utad.scoring.calibration import calibrate
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation, fit_normalisation
 from utad.scoring.torch_engine import TorchEngine
 from utad.thresholds import Recalibration
-from utad.training.fit import train_two_stage
 from utad.types import Category
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ class FitReport:
         n_held_out: of these, left out of the training of the networks.
         n_skipped: damaged images left out altogether.
         seconds: from the first file to the model, the exported graph included.
-        stage_seconds: of each stage's training.
+        stage_seconds: of each network's training.
         model: the file written, if an output folder was given.
     """
 
@@ -134,15 +133,15 @@ class UTAD(Predictor):
         loaded = self._load_normals(data, skip_bad=skip_bad)
         network = build_network(self.config, loaded.channels)
         trained_on = ~held_out_block(len(loaded.images), self.config.calibration.held_out)
-        report = train_two_stage(
-            network.two_stage,
-            loaded.images[trained_on],
+        seconds = fit_network(
+            network,
+            loaded.images,
+            trained_on,
             self.config,
             directory=directory,
             resume=resume,
             progress=progress,
         )
-        calibrate(network, loaded.images, trained_on, self.config)
         self._use(network.eval())
         self.threshold = 0.5
         if directory is not None:
@@ -153,7 +152,7 @@ class UTAD(Predictor):
             n_held_out=int((~trained_on).sum()),
             n_skipped=len(loaded.skipped),
             seconds=time.perf_counter() - start,
-            stage_seconds=report.seconds,
+            stage_seconds=seconds,
             model=directory / MODEL_NAME if directory is not None else None,
         )
         return self

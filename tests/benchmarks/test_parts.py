@@ -17,7 +17,8 @@ def test_every_part_of_scoring_is_timed_and_the_arithmetic_adds_up(run, files):
     assert {"decoding", "resizing", "IE-Net", "post-processing", "whole"} <= set(parts)
     assert {"component input", "component residual", "component neighbours"} <= set(parts)
     backbone = next(name for name in parts if name.endswith("in one batch"))
-    sequence = ("IE-Net", "Expert-Net, m_hat", "Expert-Net, x_hat", backbone, "measurement, all components")
+    networks = ("IE-Net", "Expert-Net, m_hat", "Expert-Net, x_hat", backbone, "feature impression")
+    sequence = (*networks, "measurement, all components")
     arithmetic = {name: part["multiply_adds"] for name, part in parts.items()}
     # What no component compares is restored on demand.
     later = "restored images, on demand"

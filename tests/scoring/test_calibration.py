@@ -8,8 +8,9 @@ import torch
 from tests.conftest import TINY
 from tests.scoring.calibrated import calibrated, images
 from utad.config import Config, load_config
+from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Images
-from utad.scoring.calibration import calibrate, evenly
+from utad.scoring.calibration import Witness, calibrate, evenly
 from utad.scoring.gaussian import GaussianDistance
 from utad.scoring.measurement import Measured, Measurement
 from utad.scoring.network import DetectorNetwork, build_network
@@ -106,6 +107,36 @@ def test_the_gap_to_held_out_images_is_added_where_those_score_higher(held_out, 
     # Only scores are moved, not maps.
     pixels = fit_normalisation(scores.repeat_interleave(64 * 64), 0.01)
     assert network.normalisation.of_pixel() == pixels
+
+
+@pytest.mark.parametrize("amount", [0.0, 3.0])
+def test_scores_are_changed_as_those_of_images_that_the_witness_was_not_trained_on_differ(amount):
+    config, normals = load_config(overrides=[*TINY, "scoring.components=[restored-whole]"]), images(24)
+    held_out = torch.zeros(24, dtype=torch.bool)
+    held_out[8:14] = True
+    networks = [build_network(config, 1) for _ in range(2)]
+    with torch.no_grad():
+        strange = networks[0].joined_features(networks[0].features({"image": normals[held_out]}))
+
+    class Recognises(FeatureImpression):
+        """Restores what the network's own restores, but worse for the images that are held out."""
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            held = torch.stack([(features - one).abs().amax(dim=(1, 2, 3)) < 1e-3 for one in strange]).any(dim=0)
+            return super().forward(features) + torch.where(held, amount, 0.0)[:, None, None, None]
+
+    impression = Recognises(192, 128, 64, 2).eval()
+    impression.load_state_dict(networks[0].feature_impression.state_dict())
+    nobody, everybody = torch.zeros(24, dtype=torch.bool), torch.ones(24, dtype=torch.bool)
+    calibrate(networks[0], normals, everybody, config)
+    calibrate(networks[1], normals, everybody, config, witness=Witness(impression, ~held_out, held_out))
+    plain, witnessed = (network.normalisation.of_image() for network in networks)
+    assert (witnessed.location > plain.location + 1) == (amount > 0)
+    of_pixels = [network.normalisation.of_pixel().location for network in networks]
+    assert (of_pixels[1] > of_pixels[0] + 1) == (amount > 0)
+    # A witness that is asked about nothing changes nothing.
+    calibrate(networks[1], normals, everybody, config, witness=Witness(impression, ~held_out, nobody))
+    assert networks[1].normalisation.of_image() == plain
 
 
 @pytest.mark.parametrize("trained", [True, False])

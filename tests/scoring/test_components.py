@@ -54,6 +54,21 @@ def test_residuals_are_signed_differences_of_their_pair(name, first, second):
     torch.testing.assert_close(vectors_of(name, features)[:, 4:9], average_over(expected, 3))
 
 
+def test_restored_features_are_at_the_resolution_that_the_grid_has():
+    features = pyramid()
+    restored = [torch.rand(2, 3 + level, 8, 8) for level in range(4)]
+    with_restored = [{**stage, "feature_impression": part} for stage, part in zip(features, restored, strict=True)]
+    vectors = vectors_of("restored-near", with_restored)
+    assert tuple(vectors.shape) == (2, 2 * (3 + 4 + 5), 8, 8)
+    # The finest stage is brought to the grid before the difference is taken.
+    torch.testing.assert_close(
+        vectors[0, 0, 1, 1], features[0]["image"][0, 0, 4:8, 4:8].mean() - restored[0][0, 0, 1, 1]
+    )
+    whole = vectors_of("restored-whole", with_restored)
+    assert tuple(whole.shape) == (2, 5 + 6, 1, 1)
+    torch.testing.assert_close(whole[:, :5, 0, 0], features[2]["image"].mean(dim=(2, 3)) - restored[2].mean(dim=(2, 3)))
+
+
 def test_a_window_is_averaged_as_far_as_it_lies_inside():
     maps = torch.arange(16.0).reshape(1, 1, 4, 4)
     averaged = average_over(maps, 3)

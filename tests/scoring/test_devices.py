@@ -11,7 +11,7 @@ from utad.models.two_stage import ALL_IMAGES
 from utad.scoring.measurement import Measured
 from utad.scoring.network import DetectorNetwork
 
-COMPONENTS = ("input-near", "residual", "naive-fine", "whole", "neighbours")
+COMPONENTS = ("input-near", "restored", "residual", "naive-fine", "whole", "neighbours")
 
 
 class Measuring(nn.Module):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from tests.conftest import TINY
 from tests.scoring.calibrated import calibrated, images
@@ -58,6 +59,28 @@ def test_the_backbone_sees_normalised_illumination_where_the_calibrated_measurem
     for name in ALL_IMAGES:
         for stage, expected in zip(stages, network.backbone(seen[name]), strict=True):
             torch.testing.assert_close(stage[name], expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_restored_features_stand_beside_those_of_the_image():
+    network = build_network(load_config(overrides=[*TINY, "scoring.components=[restored,naive]"]), 1)
+    assert network.measurement.compared == ("image", "impression", "naive_impression")
+    stages = network.features(network.two_stage(images(2), network.measurement.compared))
+    channels = [stage["image"].shape[1] for stage in stages]
+    assert [stage["feature_impression"].shape for stage in stages] == [(2, count, 8, 8) for count in channels]
+    joined = torch.cat([functional.interpolate(stages[3]["image"], size=8, mode="bilinear")], dim=1)
+    own = network.joined_features(stages)
+    torch.testing.assert_close(own[:, -channels[3] :], joined)
+    torch.testing.assert_close(
+        torch.cat([stage["feature_impression"] for stage in stages], dim=1), network.feature_impression(own)
+    )
+
+
+def test_features_are_restored_only_where_a_component_compares_them():
+    for components, restores in (("[restored-whole]", True), ("[input,whole,naive]", False)):
+        network = build_network(load_config(overrides=[*TINY, f"scoring.components={components}"]), 1)
+        assert (network.feature_impression is not None) == restores
+    assert build_network(load_config(overrides=[*TINY, "scoring.method=paper"]), 1).feature_impression is None
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from utad.errors import InputError
-from utad.scoring.normalisation import Normalisation, fit_normalisation, upper_limit
+from utad.scoring.normalisation import Normalisation, fit_normalisation, gap, upper_limit
 
 
 def test_location_becomes_zero_and_limit_one_half_and_nothing_is_clipped():
@@ -54,3 +54,12 @@ def test_equal_scores_still_give_a_threshold_above_them():
 def test_refuses_what_is_not_finite(raw):
     with pytest.raises(InputError, match="finite"):
         fit_normalisation(raw, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("of_trained", "of_held_out", "expected"),
+    [([0.0, 1.0, 2.0], [3.0, 5.0, 70.0], 4.0), ([0.0, 1.0], [-4.0], 0.0), ([], [1.0], 0.0), ([1.0], [], 0.0)],
+    ids=["higher", "lower", "none trained on", "none held out"],
+)
+def test_the_gap_is_that_of_the_medians_where_held_out_images_score_higher(of_trained, of_held_out, expected):
+    assert gap(torch.tensor(of_trained), torch.tensor(of_held_out)) == expected

@@ -93,6 +93,14 @@ class ExpertNetConfig(_Section):
     guidance: bool = True
 
 
+class FeatureNetConfig(_Section):
+    """The auto-encoder over features: channels within and of its code, and halvings of the sides down to that."""
+
+    width: Positive = 128
+    code_channels: Positive = 64
+    halvings: Annotated[int, Field(ge=1, le=4)] = 2
+
+
 class OptimizerConfig(_Section):
     """Optimiser and learning-rate schedule of one stage."""
 
@@ -158,6 +166,18 @@ class ExpertTrainingConfig(_StageConfig):
     weights: ExpertWeights = ExpertWeights()
 
 
+class FeatureTrainingConfig(_StageConfig):
+    """Training of the feature impression.
+
+    It learns from the features of so many `examples`, normal images that are augmented where there are fewer, and of
+    the same with a synthetic anomaly each, which half of each batch has.
+    """
+
+    batch_size: Annotated[int, Field(ge=2)] = 16
+    checkpoint_every: Positive = 300
+    examples: Annotated[int, Field(ge=2)] = 1000
+
+
 class BackboneConfig(_Section):
     """The pretrained network whose features are compared.
 
@@ -190,7 +210,7 @@ class ScoringConfig(_Section):
     )
     space: Literal["features", "pixels"] = "features"
     components: Annotated[tuple[str, ...], Field(min_length=1)] = (
-        *("input", "input-near", "naive-fine", "whole", "naive-whole"),
+        *("restored", "restored-near", "restored-whole", "input-near"),
     )
     normalise_illumination: bool = True
     stage_weights: tuple[NonNegative, ...] | None = None
@@ -239,8 +259,10 @@ class Config(_Section):
     augment: AugmentConfig = AugmentConfig()
     ie_net: IENetConfig = IENetConfig()
     expert_net: ExpertNetConfig = ExpertNetConfig()
+    feature_net: FeatureNetConfig = FeatureNetConfig()
     ie_training: IETrainingConfig = IETrainingConfig(steps=400)
     expert_training: ExpertTrainingConfig = ExpertTrainingConfig(steps=400)
+    feature_training: FeatureTrainingConfig = FeatureTrainingConfig(steps=1000)
     backbone: BackboneConfig = BackboneConfig()
     scoring: ScoringConfig = ScoringConfig()
     calibration: CalibrationConfig = CalibrationConfig()

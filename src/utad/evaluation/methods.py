@@ -14,7 +14,7 @@ from utad.detector import UTAD
 from utad.errors import ConfigError
 from utad.models.build import count_parameters
 from utad.predictor import Predictor
-from utad.training.fit import training_settings
+from utad.training.fit import feature_settings, stage_settings
 
 BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -126,7 +126,8 @@ def learns_from(method: Method) -> str:
     """What of the normal images a method learns from, and how they set its threshold."""
     if isinstance(method, UTAD):
         return (
-            "networks: normal images without the held-out share; statistics: all normal images; threshold cross-fitted"
+            "two stages: normal images without the held-out share; feature impression and statistics: all normal "
+            "images; threshold cross-fitted, with the gap of a witness"
         )
     return method.learns_from
 
@@ -135,7 +136,8 @@ def learnt_parameters(method: Method) -> int:
     """Numbers that a fitted method learnt by gradient descent; frozen networks and statistics do not count."""
     if isinstance(method, UTAD):
         assert method.network_ is not None
-        return sum(count_parameters(method.config, method.network_.channels).values())
+        own, features = count_parameters(method.config, method.network_.channels), method.network_.feature_impression
+        return sum(own.values()) + sum(weights.numel() for weights in (features.parameters() if features else ()))
     return method.count_parameters()
 
 
@@ -143,8 +145,8 @@ def training_digest(variant: Variant, preset: str, size: int | None, seed: int) 
     """Equal for variants of UTAD whose networks train alike, None for baselines."""
     if variant.base != "utad":
         return None
-    settings = training_settings(_config(preset, size, seed, variant.overrides))
-    return hashlib.sha256(settings.encode()).hexdigest()[:12]
+    config = _config(preset, size, seed, variant.overrides)
+    return hashlib.sha256((stage_settings(config) + feature_settings(config)).encode()).hexdigest()[:12]
 
 
 def _config(preset: str, size: int | None, seed: int, overrides: Sequence[str] = ()) -> Config:

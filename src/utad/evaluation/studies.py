@@ -60,9 +60,15 @@ class Study:
 
 
 UNTRAINED = tuple(
-    f"{stage}.{setting}" for stage in ("ie_training", "expert_training") for setting in ("epochs=null", "steps=0")
+    f"{stage}.{setting}"
+    for stage in ("ie_training", "expert_training", "feature_training")
+    for setting in ("epochs=null", "steps=0")
 )
 """Settings that leave the networks as they were initialised."""
+
+
+OF_X = ("input", "input-near", "whole")
+"""What the components of restored features are on the features themselves."""
 
 
 def _heading(column: str) -> str:
@@ -120,11 +126,10 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
 def _restorations(preset: str) -> tuple[Variant, ...]:
     calibrated = "scoring.method=calibrated"
     names = load_config(preset).scoring.components
-    of_x = [name for name in names if COMPONENTS[name].images == ("image",)]
-    restored = [name for name in names if name not in of_x]
+    restored = [name for name in names if COMPONENTS[name].images != ("image",)]
     return (
         Variant("default", "utad", (calibrated,)),
-        Variant("features of x alone", "utad", (calibrated, f"scoring.components=[{','.join(of_x)}]")),
+        Variant("features of x alone", "utad", (calibrated, f"scoring.components=[{','.join(OF_X)}]")),
         Variant("restoration alone", "utad", (calibrated, f"scoring.components=[{','.join(restored)}]")),
         Variant("networks never trained", "utad", (calibrated, *UNTRAINED)),
     )

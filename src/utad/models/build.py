@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utad.config import Config, ExpertNetConfig, IENetConfig
+from utad.config import Config, ExpertNetConfig, FeatureNetConfig, IENetConfig
 from utad.models.critics import GlobalCritic, LocalCritic
 from utad.models.expert_fast import FastContentEncoder, FastDecoder, FastDetailExtractor
 from utad.models.expert_net import ExpertNet
 from utad.models.expert_paper import ContentEncoder, Decoder, DetailExtractor
+from utad.models.feature_impression import FeatureImpression
 from utad.models.ie_net import Decoder as ImpressionDecoder
 from utad.models.ie_net import Encoder, IENet, LatentHead
 from utad.models.two_stage import TwoStage
@@ -59,6 +60,11 @@ def build_expert_net(config: ExpertNetConfig, channels: int) -> ExpertNet:
 def build_two_stage(config: Config, channels: int) -> TwoStage:
     """Both stages, untrained."""
     return TwoStage(build_ie_net(config.ie_net, channels), build_expert_net(config.expert_net, channels))
+
+
+def build_feature_impression(config: FeatureNetConfig, channels: int) -> FeatureImpression:
+    """The network that restores features of `channels` channels."""
+    return FeatureImpression(channels, config.width, config.code_channels, config.halvings)
 
 
 def count_parameters(config: Config, channels: int = 3) -> dict[str, int]:

@@ -20,7 +20,13 @@ RESTORED: tuple[ImageName, ...] = ("impression", "naive_impression", "reconstruc
 """Those that the networks make."""
 
 Images = Mapping[ImageName, Tensor]
-"""Some of the four by name, `(N, C, S, S)` in [0, 1] each; or, of one stage of a backbone, their features."""
+"""Some of the four by name, `(N, C, S, S)` in [0, 1] each."""
+
+FeatureName = Literal[ImageName, "feature_impression"]
+"""Whose features are compared: of an image, or restored ones that are of no image."""
+
+Features = Mapping[FeatureName, Tensor]
+"""The features of one stage of a backbone by name, `(N, C_l, H_l, W_l)` each."""
 
 PAIRS: Mapping[str, tuple[ImageName, ImageName]] = MappingProxyType(
     {

@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from utad.config import Config
-from utad.models.two_stage import Images
+from utad.models.feature_impression import FeatureImpression
+from utad.models.two_stage import Features
+from utad.scoring.feature_examples import evenly
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
 from utad.scoring.network import DetectorNetwork
-from utad.scoring.normalisation import without_gap
+from utad.scoring.normalisation import gap, sampled_pixels, without_gap
 from utad.scoring.synthetic_anomalies import add_anomalies
 from utad.seeding import generator_for
 
 
+@dataclass(frozen=True)
+class Witness:
+    """A feature impression that was trained without some of the normal images, and tells how those look to it.
+
+    Attributes:
+        impression: trained as the network's own, on fewer images.
+        trained_on: bool `(N,)`, which of the images trained it.
+        held_out: bool `(N,)`, those that it is asked about: no neighbour of theirs trained it either.
+    """
+
+    impression: FeatureImpression
+    trained_on: Tensor
+    held_out: Tensor
+
+
 @torch.no_grad()
 def calibrate(
-    network: DetectorNetwork, images: Tensor, trained_on: Tensor, config: Config, *, batch_size: int = 4
+    network: DetectorNetwork,
+    images: Tensor,
+    trained_on: Tensor,
+    config: Config,
+    *,
+    witness: Witness | None = None,
+    batch_size: int = 4,
 ) -> None:
     """Fits measurement and normalisation, in place.
 
-    The networks reproduce the images they were trained on a little better than others. The gap between the medians of
-    the two groups is added to the scores of the former before the normalisation is fitted.
+    Networks restore the images that they were trained on better than others. Of a feature impression there is a second
+    one, trained without some of the images: the gap between the medians of the scores that it leads to is added to the
+    scores of all images, and likewise for maps. Without one, the gap between the scores of images that both stages were
+    trained on and of others is added to the former.
 
     Args:
         network: trained.
         images: all normal images, `(N, C, S, S)` in [0, 1]; of more than `calibration.max_images`, evenly as many.
         trained_on: bool `(N,)`, which of them trained the networks.
         config: the resolved config.
+        witness: of the feature impression; None where no features are restored.
         batch_size: images at a time.
     """
     settings, measurement = config.calibration, network.measurement
@@ -42,24 +69,31 @@ def calibrate(
     if measurement.weighted and settings.synthetic_anomalies > 0:
         anomalous = _anomalous_vectors(network, images, config, batch_size)
     measured = measurement.fit(collected, network.size, anomalous)
+    scores, maps = measured.score, measured.anomaly_map
+    if witness is None:
+        scores = without_gap(scores, trained_on.to(scores.device))
+    else:
+        features = _features_of(network, witness.impression)
+        seen = [measurement(features(batch), network.size) for batch in torch.split(images, batch_size)]
+        of_score, of_map = torch.cat([one.score for one in seen]), torch.cat([one.anomaly_map for one in seen])
+        known, unknown = (group[chosen].to(scores.device) for group in (witness.trained_on, witness.held_out))
+        scores = scores + gap(of_score[known], of_score[unknown])
+        maps = maps + gap(sampled_pixels(of_map[known]), sampled_pixels(of_map[unknown]))
     network.normalisation.fit(
-        without_gap(measured.score, trained_on.to(measured.score.device)),
-        measured.anomaly_map,
+        scores,
+        maps,
         image_rate=settings.image_fpr,
         pixel_rate=settings.pixel_fpr,
     )
 
 
-def evenly(count: int, limit: int) -> Tensor:
-    """At most `limit` of the indices below `count`, evenly from all of them, int64."""
-    return torch.arange(min(count, limit)) * count // min(count, limit)
-
-
-def _features_of(network: DetectorNetwork) -> Callable[[Tensor], list[Images]]:
+def _features_of(
+    network: DetectorNetwork, impression: FeatureImpression | None = None
+) -> Callable[[Tensor], list[Features]]:
     device = next(network.parameters()).device
 
-    def features(images: Tensor) -> list[Images]:
-        return network.features(network.two_stage(images.to(device), network.measurement.compared))
+    def features(images: Tensor) -> list[Features]:
+        return network.features(network.two_stage(images.to(device), network.measurement.compared), impression)
 
     return features
 

@@ -12,9 +12,10 @@ from torch.nn import functional
 
 from utad.config import ScoringConfig
 from utad.errors import ConfigError
-from utad.models.two_stage import PAIRS, ImageName, Images
+from utad.models.two_stage import PAIRS, FeatureName, Features
 from utad.scoring.distance import FeatureDistance
 from utad.scoring.feature_weighting import AnomalousVectors
+from utad.scoring.features import at_side
 from utad.scoring.gaussian import GaussianDistance
 from utad.scoring.neighbours import NeighbourDistance
 from utad.scoring.standardisation import Standardisation, Standardised
@@ -27,7 +28,7 @@ class ComponentSpec:
     """What a component compares.
 
     Attributes:
-        images: one image, whose features are taken as they are, or two, whose difference is taken.
+        images: whose features are taken as they are, or two, whose difference is taken.
         first: the first stage it uses, as an index into `backbone.stages`; clipped to those there are.
         last: the last one.
         grid: the stage whose resolution the map has; None for one vector per image, the mean over all positions.
@@ -37,7 +38,7 @@ class ComponentSpec:
         neighbours: nearest-neighbour distance instead of the Gaussian one.
     """
 
-    images: tuple[ImageName, ...]
+    images: tuple[FeatureName, ...]
     first: int
     last: int
     grid: int | None
@@ -45,7 +46,8 @@ class ComponentSpec:
     neighbours: bool = False
 
 
-_X: tuple[ImageName, ...] = ("image",)
+_X: tuple[FeatureName, ...] = ("image",)
+_RESTORED: tuple[FeatureName, ...] = ("image", "feature_impression")
 
 COMPONENTS: Mapping[str, ComponentSpec] = MappingProxyType(
     {
@@ -59,6 +61,9 @@ COMPONENTS: Mapping[str, ComponentSpec] = MappingProxyType(
         "residual-fine": ComponentSpec(PAIRS["x - x_hat"], 0, 2, 2),
         "naive": ComponentSpec(PAIRS["m - m_hat"], 1, 3, 2),
         "naive-fine": ComponentSpec(PAIRS["m - m_hat"], 0, 2, 2),
+        "restored": ComponentSpec(_RESTORED, 1, 3, 2),
+        "restored-near": ComponentSpec(_RESTORED, 0, 2, 2, windows=(1, 3)),
+        "restored-whole": ComponentSpec(_RESTORED, 2, 3, None, windows=(1,)),
         "whole": ComponentSpec(_X, 2, 3, None, windows=(1,)),
         "naive-whole": ComponentSpec(PAIRS["m - m_hat"], 2, 3, None, windows=(1,)),
         # The nearest-neighbour distance averages over 3x3 windows itself.
@@ -83,7 +88,7 @@ class ScoreComponent(nn.Module):
         self.distance = distance
         self.standardisation = standardisation
 
-    def forward(self, features: Sequence[Images]) -> Tensor:
+    def forward(self, features: Sequence[Features]) -> Tensor:
         """Features, one entry per stage, to the standardised map `(N, g, g)`; g is 1 without a grid."""
         maps: Tensor = self.standardisation.of_map(self.distance(feature_vectors(self.spec, features)))
         return maps
@@ -122,20 +127,18 @@ def build_component(name: str, config: ScoringConfig, seed: int) -> ScoreCompone
     return ScoreComponent(spec, distance, Standardisation(config.top_fractions))
 
 
-def feature_vectors(spec: ComponentSpec, features: Sequence[Images]) -> Tensor:
+def feature_vectors(spec: ComponentSpec, features: Sequence[Features]) -> Tensor:
     """The vectors of a component, `(N, C, g, g)`: stages concatenated at one resolution; g is 1 without a grid."""
     last = len(features) - 1
-    chosen = [_compared(spec.images, stage) for stage in features[min(spec.first, last) : spec.last + 1]]
-    if spec.grid is None:
-        return torch.cat([maps.mean(dim=(2, 3), keepdim=True) for maps in chosen], dim=1)
-    side = int(features[min(spec.grid, last)][spec.images[0]].shape[-1])
-    joined = torch.cat([_at_side(maps, side) for maps in chosen], dim=1)
-    return torch.cat([average_over(joined, window) for window in spec.windows], dim=1)
+    chosen = features[min(spec.first, last) : spec.last + 1]
+    side = int(features[min(spec.grid, last)]["image"].shape[-1]) if spec.grid is not None else 1
+    vectors = torch.cat([_compared(spec.images, stage, side) for stage in chosen], dim=1)
+    return torch.cat([average_over(vectors, window) for window in spec.windows], dim=1)
 
 
-def _compared(names: Sequence[ImageName], stage: Images) -> Tensor:
-    """The features of one image, or the signed difference of those of a pair, `(N, C_l, H_l, W_l)`."""
-    first, *second = (stage[name] for name in names)
+def _compared(names: Sequence[FeatureName], stage: Features, side: int) -> Tensor:
+    """The features of one image, or the signed difference of those of a pair, `(N, C_l, side, side)`."""
+    first, *second = (at_side(stage[name], side) for name in names)
     return first - second[0] if second else first
 
 
@@ -144,12 +147,3 @@ def average_over(maps: Tensor, window: int) -> Tensor:
     if window == 1:
         return maps
     return functional.avg_pool2d(maps, window, stride=1, padding=window // 2, count_include_pad=False)
-
-
-def _at_side(maps: Tensor, side: int) -> Tensor:
-    own = int(maps.shape[-1])
-    if own == side:
-        return maps
-    if own > side:
-        return functional.adaptive_avg_pool2d(maps, side)
-    return functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""The features of the images that are compared, from one pass through the backbone."""
+"""The features that are compared: of the images, from one pass through the backbone, and of several stages joined."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from utad.models.two_stage import ImageName, Images
+from utad.models.two_stage import FeatureName, ImageName, Images
 
 
 def stacked(images: Images, names: Sequence[ImageName]) -> Tensor:
@@ -15,7 +16,7 @@ def stacked(images: Images, names: Sequence[ImageName]) -> Tensor:
     return torch.cat([images[name] for name in names])
 
 
-def by_image(maps: Tensor, names: Sequence[ImageName]) -> dict[ImageName, Tensor]:
+def by_image(maps: Tensor, names: Sequence[ImageName]) -> dict[FeatureName, Tensor]:
     """The features of one stage by image; the inverse of `stacked`.
 
     Args:
@@ -28,3 +29,18 @@ def by_image(maps: Tensor, names: Sequence[ImageName]) -> dict[ImageName, Tensor
     count = maps.shape[0] // len(names)
     # Slices and not chunks: how many chunks there are depends, to a tracer, on the size of the batch.
     return {name: maps[index * count : (index + 1) * count] for index, name in enumerate(names)}
+
+
+def at_side(maps: Tensor, side: int) -> Tensor:
+    """Maps `(N, C, H, H)` averaged down or enlarged to `(N, C, side, side)`."""
+    own = int(maps.shape[-1])
+    if own == side:
+        return maps
+    if own > side:
+        return functional.adaptive_avg_pool2d(maps, side)
+    return functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def joined(stages: Sequence[Tensor], side: int) -> Tensor:
+    """The maps of all stages at one resolution, `(N, C, side, side)` with C the sum of their channels."""
+    return torch.cat([at_side(maps, side) for maps in stages], dim=1)

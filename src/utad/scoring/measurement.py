@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
 from utad.data.held_out import fold_indices
-from utad.models.two_stage import ALL_IMAGES, PAIRS, ImageName, Images
+from utad.models.two_stage import ALL_IMAGES, PAIRS, Features, ImageName
 from utad.scoring.components import ScoreComponent, build_component, feature_vectors
 from utad.scoring.feature_weighting import AnomalousVectors
 from utad.scoring.perceptual import perceptual_maps, upsample
@@ -42,18 +42,20 @@ class Measurement(nn.Module, ABC):
         compared: the images whose features it needs.
         component_names: of the component maps that it gives, in their order.
         weighted: whether `fit` uses synthetic anomalies.
+        restores_features: whether it compares the feature impression.
     """
 
     compared: tuple[ImageName, ...]
     component_names: tuple[str, ...]
     weighted: bool = False
+    restores_features: bool = False
 
     @abstractmethod
-    def forward(self, features: Sequence[Images], size: int) -> Measured:
+    def forward(self, features: Sequence[Features], size: int) -> Measured:
         """Features of N images, one entry per stage, and S, to raw values."""
 
     @abstractmethod
-    def collect(self, features: Sequence[Images], size: int) -> dict[str, Tensor]:
+    def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """What `fit` needs of a batch of N normal images, tensors of N rows by name."""
 
     @abstractmethod
@@ -83,13 +85,13 @@ class PaperMeasurement(Measurement):
         self.compared = tuple(name for name in ALL_IMAGES if any(name in PAIRS[pair] for pair in config.pairs))
         self.top_fractions = config.top_fractions
 
-    def forward(self, features: Sequence[Images], size: int) -> Measured:
+    def forward(self, features: Sequence[Features], size: int) -> Measured:
         """Sum of the perceptual distances; the components are the pairs."""
         maps = perceptual_maps(features, size, self.weights, self.pairs)
         anomaly_map = torch.stack(list(maps.values())).sum(dim=0)
         return Measured(top_k_means(anomaly_map, self.top_fractions).mean(dim=1), anomaly_map, maps)
 
-    def collect(self, features: Sequence[Images], size: int) -> dict[str, Tensor]:
+    def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """Scores and maps: nothing is learnt."""
         measured = self(features, size)
         return {"score": measured.score, "anomaly_map": measured.anomaly_map}
@@ -125,15 +127,16 @@ class CalibratedMeasurement(Measurement):
         )
         specs = [component.spec for component in self._components().values()]
         self.compared = tuple(name for name in ALL_IMAGES if any(name in spec.images for spec in specs))
+        self.restores_features = any("feature_impression" in spec.images for spec in specs)
 
-    def forward(self, features: Sequence[Images], size: int) -> Measured:
+    def forward(self, features: Sequence[Features], size: int) -> Measured:
         """Average of the standardised components."""
         components = self._components()
         maps = {name: component(features) for name, component in components.items()}
         scores = [component.standardisation.of_score(maps[name]) for name, component in components.items()]
         return self._average(maps, scores, size)
 
-    def collect(self, features: Sequence[Images], size: int) -> dict[str, Tensor]:
+    def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """The feature vectors of each component, `(N, C, g, g)`."""
         del size
         return {name: feature_vectors(component.spec, features) for name, component in self._components().items()}

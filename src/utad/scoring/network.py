@@ -11,13 +11,17 @@ from torch import Tensor, nn
 from utad.config import Config
 from utad.errors import NonFiniteScoreError
 from utad.models.backbones import Backbone, Pixels, build_backbone
-from utad.models.build import build_two_stage
-from utad.models.two_stage import Images, TwoStage
-from utad.scoring.features import by_image, stacked
+from utad.models.build import build_feature_impression, build_two_stage
+from utad.models.feature_impression import FeatureImpression
+from utad.models.two_stage import Features, Images, TwoStage
+from utad.scoring.features import by_image, joined, stacked
 from utad.scoring.illumination import keep_illumination, normalise_illumination
 from utad.scoring.measurement import Measurement, build_measurement
 from utad.scoring.normalisation import ScoreNormalisation
 from utad.seeding import derived_seed
+
+FEATURE_GRID = 2
+"""The stage at whose resolution features are restored, an index into `backbone.stages`; clipped to those there are."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,13 @@ class Detection:
 
 
 class DetectorNetwork(nn.Module):
-    """Two stages, backbone, measurement and normalisation.
+    """Two stages, backbone, feature impression, measurement and normalisation.
 
     Args:
         two_stage: IE-Net and Expert-Net.
         backbone: whose features are compared, or the pixels themselves.
         measurement: Eq. 8, or the calibrated one.
+        feature_impression: restores features; None if none are compared.
         prepare: what is done to the images before the backbone sees them.
         channels: of the images, 1 or 3.
         size: S, their side.
@@ -56,6 +61,7 @@ class DetectorNetwork(nn.Module):
         two_stage: TwoStage,
         backbone: Backbone | Pixels,
         measurement: Measurement,
+        feature_impression: FeatureImpression | None,
         *,
         prepare: Callable[[Images], Images],
         channels: int,
@@ -65,6 +71,7 @@ class DetectorNetwork(nn.Module):
         self.two_stage = two_stage
         self.backbone = backbone
         self.measurement = measurement
+        self.feature_impression = feature_impression
         self.normalisation = ScoreNormalisation()
         self.prepare = prepare
         self.channels = channels
@@ -93,17 +100,29 @@ class DetectorNetwork(nn.Module):
             )
         return detection
 
-    def features(self, images: Images) -> list[Images]:
-        """The features of the compared images, one mapping per stage."""
-        return self.split(self.backbone(self.stack(images)))
+    def features(self, images: Images, impression: FeatureImpression | None = None) -> list[Features]:
+        """The features that are compared, one mapping per stage; restored by `impression`, or by the network's own."""
+        return self.split(self.backbone(self.stack(images)), impression)
 
     def stack(self, images: Images) -> Tensor:
         """The compared images as the backbone sees them, in one batch."""
         return stacked(self.prepare(images), self.measurement.compared)
 
-    def split(self, stages: Sequence[Tensor]) -> list[Images]:
-        """What the backbone gives of such a batch, by image, one mapping per stage."""
-        return [by_image(maps, self.measurement.compared) for maps in stages]
+    def split(self, stages: Sequence[Tensor], impression: FeatureImpression | None = None) -> list[Features]:
+        """What the backbone gives of such a batch by image, and the restored features; one mapping per stage."""
+        features: list[Features] = [by_image(maps, self.measurement.compared) for maps in stages]
+        impression = impression or self.feature_impression
+        if impression is None:
+            return features
+        restored = impression(self.joined_features(features))
+        parts = torch.split(restored, [int(stage["image"].shape[1]) for stage in features], dim=1)
+        return [{**stage, "feature_impression": part} for stage, part in zip(features, parts, strict=True)]
+
+    @staticmethod
+    def joined_features(features: Sequence[Features]) -> Tensor:
+        """The features of x as the feature impression takes them, `(N, C, g, g)`."""
+        side = int(features[min(FEATURE_GRID, len(features) - 1)]["image"].shape[-1])
+        return joined([stage["image"] for stage in features], side)
 
 
 def build_network(config: Config, channels: int, *, pretrained: bool = True) -> DetectorNetwork:
@@ -120,11 +139,16 @@ def build_network(config: Config, channels: int, *, pretrained: bool = True) -> 
         two_stage = build_two_stage(config, channels)
         pixels = scoring.space == "pixels"
         backbone = Pixels() if pixels else build_backbone(config.backbone, pretrained=pretrained)
+        measurement = build_measurement(config)
+        feature_impression = None
+        if measurement.restores_features and isinstance(backbone, Backbone):
+            feature_impression = build_feature_impression(config.feature_net, sum(backbone.channels))
     calibrated = scoring.method == "calibrated" and scoring.normalise_illumination
     return DetectorNetwork(
         two_stage,
         backbone,
-        build_measurement(config),
+        measurement,
+        feature_impression,
         prepare=normalise_illumination if calibrated else keep_illumination,
         channels=channels,
         size=config.image.size,

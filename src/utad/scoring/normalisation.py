@@ -87,6 +87,16 @@ def fit_normalisation(raw: Tensor, rate: float) -> Normalisation:
     return Normalisation(location, location + spread)
 
 
+def gap(of_trained: Tensor, of_held_out: Tensor) -> float:
+    """How much higher the median of values `(L,)` of held-out images is than that of `(K,)` trained on, at least 0.
+
+    Without images of both kinds there is no gap.
+    """
+    if len(of_trained) == 0 or len(of_held_out) == 0:
+        return 0.0
+    return max(0.0, float(of_held_out.median() - of_trained.median()))
+
+
 def without_gap(scores: Tensor, trained_on: Tensor) -> Tensor:
     """Scores as if none of the images had trained the networks, which reproduce those that did a little better.
 
@@ -95,12 +105,9 @@ def without_gap(scores: Tensor, trained_on: Tensor) -> Tensor:
         trained_on: bool `(N,)`, which of them trained the networks.
 
     Returns:
-        The same, with the gap between the medians of the two groups added to those that were trained on.
+        The same, with the gap between the two groups added to those that were trained on.
     """
-    if bool(trained_on.all()) or not bool(trained_on.any()):
-        return scores
-    gap = float(scores[~trained_on].median() - scores[trained_on].median())
-    return torch.where(trained_on, scores + max(0.0, gap), scores)
+    return torch.where(trained_on, scores + gap(scores[trained_on], scores[~trained_on]), scores)
 
 
 def upper_limit(values: Tensor, rate: float) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from utad.models.two_stage import PAIRS, Images
+from utad.models.two_stage import PAIRS, Features
 
 EQ_8 = ("x - x_hat", "m - m_hat", "x - m")
 """The pairs that Eq. 8 compares."""
@@ -28,7 +28,7 @@ def feature_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 def perceptual_maps(
-    features: Sequence[Images], size: int, weights: Sequence[float] | None = None, pairs: Sequence[str] = EQ_8
+    features: Sequence[Features], size: int, weights: Sequence[float] | None = None, pairs: Sequence[str] = EQ_8
 ) -> dict[str, Tensor]:
     """sum_l lambda_l phi_l(a, b) of each pair, brought to the image's size bilinearly.
 
@@ -51,7 +51,7 @@ def perceptual_maps(
 
 
 def perceptual_measurement(
-    features: Sequence[Images], size: int, weights: Sequence[float] | None = None, pairs: Sequence[str] = EQ_8
+    features: Sequence[Features], size: int, weights: Sequence[float] | None = None, pairs: Sequence[str] = EQ_8
 ) -> Tensor:
     """E = sum_l lambda_l (phi_l(x, x_hat) + phi_l(m, m_hat) + phi_l(x, m)), Eq. 8: the sum of `perceptual_maps`.
 

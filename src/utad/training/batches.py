@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from utad.config import AugmentConfig
+from utad.data.augment import augment
 from utad.seeding import generator_for
-from utad.training.augment import augment
 
 
 class StepBatches(Dataset[Tensor]):
@@ -18,10 +18,10 @@ class StepBatches(Dataset[Tensor]):
 
     Args:
         images: `(N, C, S, S)` float32 in [0, 1], N at least 2.
-        augmentation: how each image is changed.
+        augmentation: how each image is changed; None leaves them as they are.
         batch_size: images per step over all processes; lowered to N.
         seed: of the run.
-        stage: `ie_net` or `expert_net`; the stages see different orders.
+        stage: `ie_net`, `expert_net` or `feature_net`; the stages see different orders.
         first: first step.
         last: step to stop before.
         rank: of this process.
@@ -31,7 +31,7 @@ class StepBatches(Dataset[Tensor]):
     def __init__(
         self,
         images: Tensor,
-        augmentation: AugmentConfig,
+        augmentation: AugmentConfig | None,
         *,
         batch_size: int,
         seed: int,
@@ -59,6 +59,8 @@ class StepBatches(Dataset[Tensor]):
             raise IndexError(index)
         step = self.first + index
         chosen = self._indices(step)[self.rank :: self.world_size]
+        if self.augmentation is None:
+            return self.images[chosen]
         generator = generator_for(self.seed, f"{self.stage}/augment/{self.rank}", step)
         return augment(self.images[chosen], self.augmentation, generator)
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -22,11 +22,13 @@ from torch import Tensor
 from utad.config import Config
 from utad.errors import TrainingError
 from utad.models.build import build_critics
+from utad.models.feature_impression import FeatureImpression
 from utad.models.migration import FORMAT_VERSION
 from utad.models.two_stage import TwoStage
 from utad.seeding import derived_seed
 from utad.training.checkpoints import AtomicCheckpointIO, StageCheckpoint, check_identity, read_checkpoint
 from utad.training.expert_stage import ExpertStage
+from utad.training.feature_stage import FeatureStage
 from utad.training.ie_stage import IEStage
 from utad.training.precision import training_precision
 from utad.training.progress import MetricsFile
@@ -73,10 +75,9 @@ def train_two_stage(
     """
     if len(images) < 2:
         raise TrainingError(f"training needs at least 2 normal images, got {len(images)}")
-    if directory is None:
-        with tempfile.TemporaryDirectory(prefix="utad-") as temporary:
-            return _train(model, images, config, Path(temporary), resume=False, progress=progress)
-    return _train(model, images, config, directory, resume=resume, progress=progress)
+    with ExitStack() as stack:
+        folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="utad-")))
+        return _train(model, images, config, folder, resume=resume, progress=progress)
 
 
 def _train(
@@ -94,7 +95,7 @@ def _train(
         settings=config.ie_training,
         seed=config.seed,
     )
-    run = _Run(config, _identity(images, config), directory, resume=resume, progress=progress)
+    run = _Run(config, _identity(images, stage_settings(config)), directory, resume=resume, progress=progress)
     run.stage(ie_stage, report)
     expert_stage = ExpertStage(
         model.ie_net,
@@ -106,6 +107,48 @@ def _train(
     )
     run.stage(expert_stage, report)
     model.eval().requires_grad_(requires_grad=False)
+    return report
+
+
+def train_feature_impression(
+    network: FeatureImpression,
+    images: Tensor,
+    config: Config,
+    *,
+    normal: Tensor,
+    anomalous: Tensor,
+    name: str = "feature_net",
+    directory: Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> TrainingReport:
+    """Trains the feature impression, in place, as `train_two_stage` does the stages.
+
+    Args:
+        network: left in evaluation mode with gradients off.
+        images: that the features are of, to which a checkpoint belongs.
+        config: the resolved config.
+        normal: features of normal images, `(K, C, g, g)`, K at least 2.
+        anomalous: features of the same images with a synthetic anomaly each.
+        name: of its checkpoint, and in `metrics.csv`.
+        directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
+        resume: goes on from the checkpoint in `directory`, if there is one.
+        progress: shows a progress bar with the loss.
+
+    Raises:
+        TrainingError: if the checkpoint does not belong to this run.
+        NonFiniteLossError: if the loss or a weight is not finite.
+    """
+    network.fit_scale(normal.float())
+    stage = FeatureStage(
+        network, normal=normal, anomalous=anomalous, name=name, settings=config.feature_training, seed=config.seed
+    )
+    report = TrainingReport({}, {})
+    with ExitStack() as stack:
+        folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="utad-")))
+        run = _Run(config, _identity(images, feature_settings(config)), folder, resume=resume, progress=progress)
+        run.stage(stage, report)
+    network.eval().requires_grad_(requires_grad=False)
     return report
 
 
@@ -173,19 +216,26 @@ class _Run:
         )
 
 
-def training_settings(config: Config) -> str:
+def stage_settings(config: Config) -> str:
     """What the weights of both stages hang on besides the images, as JSON."""
-    settings = config.model_dump(mode="json", exclude={"scoring", "calibration", "backbone"})
-    return json.dumps(settings, sort_keys=True)
+    others = {"scoring", "calibration", "backbone", "feature_net", "feature_training"}
+    return json.dumps(config.model_dump(mode="json", exclude=others), sort_keys=True)
 
 
-def _identity(images: Tensor, config: Config) -> dict[str, str]:
+def feature_settings(config: Config) -> str:
+    """What the weights of the feature impression hang on besides the images, as JSON."""
+    sections = {"preset", "seed", "precision", "image", "augment", "backbone", "feature_net", "feature_training"}
+    settings = config.model_dump(mode="json", include=sections)
+    return json.dumps(settings | {"normalise_illumination": config.scoring.normalise_illumination}, sort_keys=True)
+
+
+def _identity(images: Tensor, settings: str) -> dict[str, str]:
     """What two runs must share for one to go on with the other's checkpoint."""
     digest = hashlib.sha256(str(tuple(images.shape)).encode())
     digest.update(images.contiguous().numpy().tobytes())
     return {
         "version": f"{version('utad')}, model format {FORMAT_VERSION}",
-        "settings": training_settings(config),
+        "settings": settings,
         "training images": digest.hexdigest(),
     }
 

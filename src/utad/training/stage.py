@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from utad.config import AugmentConfig, ExpertTrainingConfig, IETrainingConfig, OptimizerConfig
+from utad.config import AugmentConfig, ExpertTrainingConfig, FeatureTrainingConfig, IETrainingConfig, OptimizerConfig
 from utad.errors import NonFiniteLossError
 from utad.training.batches import StepBatches
 
@@ -19,9 +19,9 @@ class Stage(pl.LightningModule):
     """One stage of training; an epoch is the steps between two checkpoints.
 
     Args:
-        name: `ie_net` or `expert_net`.
-        images: all training images, `(N, C, S, S)` float32 in [0, 1].
-        augmentation: applied to each batch.
+        name: `ie_net`, `expert_net`, `feature_net`, or one that begins like the last.
+        images: all training images, `(N, C, S, S)` float32 in [0, 1], or features of them.
+        augmentation: applied to each batch; None leaves it as it is.
         settings: length, batch size, optimiser and weights.
         total_steps: optimiser steps of the stage.
         seed: of the run.
@@ -31,8 +31,8 @@ class Stage(pl.LightningModule):
         self,
         name: str,
         images: Tensor,
-        augmentation: AugmentConfig,
-        settings: IETrainingConfig | ExpertTrainingConfig,
+        augmentation: AugmentConfig | None,
+        settings: IETrainingConfig | ExpertTrainingConfig | FeatureTrainingConfig,
         total_steps: int,
         seed: int,
     ) -> None:
@@ -108,7 +108,7 @@ class Stage(pl.LightningModule):
         return loss
 
     def _section(self) -> str:
-        return "ie_training" if self.name == "ie_net" else "expert_training"
+        return f"{self.name.split('_net')[0]}_training"
 
 
 def build_optimizer(

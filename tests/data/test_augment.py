@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from utad.config import AugmentConfig
-from utad.training.augment import augment, random_affine
+from utad.data.augment import augment, random_affine
 
 OFF = {"horizontal_flip": False, "vertical_flip": False, "rotation": 0.0, "crop_scale": 1.0}
 

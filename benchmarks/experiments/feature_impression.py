@@ -1,0 +1,233 @@
+"""What restored features are worth beside the features themselves, component by component and in sets.
+
+    python benchmarks/experiments/feature_impression.py SUITE/CATEGORY ... [--real-root DIR] [--set KEY=VALUE ...]
+
+Trains the feature impression alone, neither IE-Net nor Expert-Net, and measures every set of `SETS` on it: image AUROC,
+AUPRO, false alarms and recall at the default threshold, beside recall at exactly 1 % of the test's normal images and
+false alarms without the witness. docs/experiments/feature_impression.md names the categories
+that choices were made on. One to four minutes each on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from utad import fitting
+from utad.config import Config, load_config
+from utad.data.held_out import held_out_block
+from utad.data.loading import load_images
+from utad.data.reading import load_image, load_mask
+from utad.evaluation.metrics import PixelAccumulator, image_metrics
+from utad.evaluation.provenance import commit, machine, versions
+from utad.evaluation.suites import suite_named
+from utad.models.feature_impression import FeatureImpression
+from utad.scoring.calibration import Witness, calibrate
+from utad.scoring.components import ScoreComponent
+from utad.scoring.measurement import CalibratedMeasurement
+from utad.scoring.network import DetectorNetwork, build_network
+from utad.scoring.normalisation import fit_normalisation, gap
+from utad.scoring.perceptual import upsample
+from utad.types import Category
+
+_X, _RESTORED = ("input", "input-near", "whole"), ("restored", "restored-near", "restored-whole")
+SETS: Mapping[str, tuple[str, ...]] = {
+    **{name: (name,) for name in (*_X, *_RESTORED)},
+    "x alone": _X,
+    "restored alone": _RESTORED,
+    "restored, of positions": _RESTORED[:2],
+    "both": (*_X, *_RESTORED),
+    "both, of positions": (*_X[:2], *_RESTORED[:2]),
+    "restored and input-near": (*_RESTORED, "input-near"),
+    "restored and input": (*_RESTORED, "input"),
+    "near of both, restored": ("input-near", *_RESTORED[:2]),
+}
+UNTRAINED_STAGES = ("ie_training.steps=0", "expert_training.steps=0")
+RATE = 0.01
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Normals:
+    """Scores of the normal images by component, `(N,)` each.
+
+    Attributes:
+        scores: each image by what was fitted without it.
+        seen: by the witness.
+        trained_on: which images trained it.
+        held_out: which it is asked about.
+    """
+
+    scores: dict[str, Tensor]
+    seen: dict[str, Tensor]
+    trained_on: Tensor
+    held_out: Tensor
+
+
+def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[str, Any], Normals]:
+    """The network, what its training came to, and the scores that its threshold would come from."""
+    loaded = load_images(
+        category.train, size=config.image.size, channels=None, max_pixels=config.image.max_pixels, skip_bad=False
+    )
+    trained_on = ~held_out_block(len(loaded.images), config.calibration.held_out)
+    network = build_network(config, loaded.channels)
+    assert network.feature_impression is not None
+    scores: dict[str, Tensor] = {}
+    for name, component in _components(network).items():
+        component.fit = _kept(component, name, scores)  # type: ignore[method-assign]
+    witnesses: list[Witness] = []
+
+    def calibrating(*arguments: Any, witness: Witness) -> None:
+        witnesses.append(witness)
+        calibrate(*arguments, witness=witness)
+
+    fitting.calibrate = calibrating  # type: ignore[assignment]
+    start = time.perf_counter()
+    seconds = fitting.fit_network(network, loaded.images, trained_on, config)
+    about = {
+        "fit_s": round(time.perf_counter() - start, 1),
+        "training_s": round(sum(seconds.values()), 1),
+        "restored_variance": round(_restored(network, loaded.images), 3),
+    }
+    (witness,) = witnesses
+    seen, _ = _by_component(network.eval(), loaded.images, witness.impression)
+    return network, about, Normals(scores, seen, witness.trained_on, witness.held_out)
+
+
+def _kept(component: ScoreComponent, name: str, scores: dict[str, Tensor]) -> Any:
+    fit = component.fit
+
+    def keeping(*arguments: Any) -> Any:
+        standardised = fit(*arguments)
+        scores[name] = standardised.scores
+        return standardised
+
+    return keeping
+
+
+def _components(network: DetectorNetwork) -> dict[str, ScoreComponent]:
+    measurement = network.measurement
+    assert isinstance(measurement, CalibratedMeasurement)
+    return {name: module for name, module in measurement.components.items() if isinstance(module, ScoreComponent)}
+
+
+@torch.no_grad()
+def _restored(network: DetectorNetwork, images: Tensor) -> float:
+    """The share of the variance of normal features around their mean at each position that is restored."""
+    parts = []
+    for batch in torch.split(images, BATCH):
+        features = network.features({"image": batch})
+        restored = torch.cat([stage["feature_impression"] for stage in features], dim=1)
+        parts.append((network.joined_features(features), restored))
+    of_x, restored = (torch.cat(part) for part in zip(*parts, strict=True))
+    around = (of_x - of_x.mean(dim=0)).square().sum(dim=(0, 2, 3))
+    left = (of_x - restored).square().sum(dim=(0, 2, 3))
+    return float((1 - left / around).mean())
+
+
+def measured(
+    network: DetectorNetwork, category: Category, config: Config
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Each component's scores `(N,)` and maps `(N, g, g)` of the labelled test images."""
+    samples = [sample for sample in category.test if sample.anomalous is not None]
+    images = load_images(
+        samples, size=network.size, channels=network.channels, max_pixels=config.image.max_pixels, skip_bad=False
+    ).images
+    return _by_component(network, images)
+
+
+@torch.no_grad()
+def _by_component(
+    network: DetectorNetwork, images: Tensor, impression: FeatureImpression | None = None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    scores: dict[str, list[Tensor]] = {}
+    maps: dict[str, list[Tensor]] = {}
+    for batch in torch.split(images, BATCH):
+        features = network.features({"image": batch}, impression)
+        for name, component in _components(network).items():
+            maps.setdefault(name, []).append(component(features))
+            scores.setdefault(name, []).append(component.standardisation.of_score(maps[name][-1]))
+    joined = ({name: torch.cat(parts) for name, parts in found.items()} for found in (scores, maps))
+    return next(joined), next(joined)
+
+
+def evaluated(
+    names: Sequence[str],
+    category: Category,
+    found: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+    normals: Normals,
+) -> dict[str, float]:
+    """The metrics of the mean of some components."""
+    samples = [sample for sample in category.test if sample.anomalous is not None]
+    labels = np.array([bool(sample.anomalous) for sample in samples])
+    groups = (found[0], normals.scores, normals.seen)
+    scores, own, seen = (torch.stack([group[name] for name in names]).mean(dim=0) for group in groups)
+    moved = own + gap(seen[normals.trained_on], seen[normals.held_out])
+    called, without = (fit_normalisation(of_normal, RATE).apply(scores).numpy() > 0.5 for of_normal in (moved, own))
+    best = scores.numpy() > np.quantile(scores.numpy()[~labels], 1 - RATE)
+    image = image_metrics(scores.double().numpy(), labels)
+    assert image is not None
+    values = {
+        "image_auroc": image.auroc,
+        "false_alarms": called[~labels].mean(),
+        "recall": called[labels].mean(),
+        "recall_oracle": best[labels].mean(),
+        "false_alarms_without_witness": without[~labels].mean(),
+    }
+    maps = [found[1][name] for name in names if found[1][name].shape[-1] > 1]
+    if maps and all(sample.mask is not None for sample in samples if sample.anomalous):
+        accumulator = PixelAccumulator()
+        for sample, anomaly_map in zip(samples, torch.stack(maps).mean(dim=0), strict=True):
+            height, width = load_image(sample).shape[:2]
+            mask = load_mask(sample, (height, width))
+            assert mask is not None
+            accumulator.update(upsample(anomaly_map[None], (height, width))[0].numpy(), mask, mask)
+        pixel = accumulator.compute()
+        values |= {"aupro": pixel.aupro, "pixel_auroc": pixel.auroc} if pixel is not None else {}
+    return {key: round(float(value), 4) for key, value in values.items()}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measures the categories, and adds them to the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("categories", nargs="+", metavar="SUITE/CATEGORY")
+    parser.add_argument("--real-root", type=Path, metavar="DIR")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--label", default="default", help="what the settings are called in the results")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/feature_impression.json"))
+    arguments = parser.parse_args(argv)
+    for given in arguments.categories:
+        suite = suite_named(given.split("/")[0])
+        root = arguments.real_root if suite.needs_root else None
+        dataset, name = next(pair for pair in suite.categories(root) if pair[1] == given.split("/")[1])
+        category = suite.open(dataset, name, root=root, seed=arguments.seed)
+        every = ",".join((*_X, *_RESTORED))
+        sized = [f"image.size={suite.size}"] if suite.size is not None else []
+        settings = [*sized, f"scoring.components=[{every}]", *UNTRAINED_STAGES, *arguments.settings]
+        config = load_config(overrides=settings, seed=arguments.seed)
+        network, about, normals = fitted(category, config)
+        found = measured(network, category, config)
+        sets = {key: evaluated(names, category, found, normals) for key, names in SETS.items()}
+        print(given, arguments.label, about)
+        for key, values in sets.items():
+            print(f"  {key:26}", values, flush=True)
+        document = json.loads(arguments.output.read_text(encoding="utf-8")) if arguments.output.is_file() else {}
+        document |= {"machine": machine(), "versions": versions()}
+        entry = {"commit": commit(), "settings": arguments.settings, **about, "sets": sets}
+        document.setdefault("runs", {}).setdefault(arguments.label, {})[f"{given}/{arguments.seed}"] = entry
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""From normal images to a fitted detector: both stages, the feature impression, and calibration."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from utad.config import Config
+from utad.data.held_out import held_out_block
+from utad.models.feature_impression import FeatureImpression
+from utad.scoring.calibration import Witness, calibrate
+from utad.scoring.feature_examples import feature_examples
+from utad.scoring.network import DetectorNetwork
+from utad.training.fit import train_feature_impression, train_two_stage
+
+MARGIN = 0.1
+"""Part of the images on either side of the held-out block that does not train the witness either: its neighbours."""
+
+
+def fit_network(
+    network: DetectorNetwork,
+    images: Tensor,
+    trained_on: Tensor,
+    config: Config,
+    *,
+    directory: Path | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> dict[str, float]:
+    """Trains and calibrates a detector, in place.
+
+    Args:
+        network: untrained.
+        images: all normal images, `(N, C, S, S)` float32 in [0, 1], N at least 4.
+        trained_on: bool `(N,)`, which of them train both stages.
+        config: the resolved config.
+        directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
+        resume: goes on from the checkpoints in `directory`, if there are any.
+        progress: shows progress bars.
+
+    Returns:
+        Seconds of training, by network.
+
+    Raises:
+        TrainingError: if there are too few images or a checkpoint does not belong to this run.
+        NonFiniteLossError: if a loss or a weight is not finite.
+    """
+    report = train_two_stage(
+        network.two_stage, images[trained_on], config, directory=directory, resume=resume, progress=progress
+    )
+    seconds, witness = dict(report.seconds), None
+    if network.feature_impression is not None:
+
+        def train(impression: FeatureImpression, chosen: Tensor, name: str) -> None:
+            normal, anomalous = feature_examples(network, images[chosen], config)
+            seconds[name] = train_feature_impression(
+                impression,
+                images[chosen],
+                config,
+                normal=normal,
+                anomalous=anomalous,
+                name=name,
+                directory=directory,
+                resume=resume,
+                progress=progress,
+            ).seconds[name]
+
+        held_out = held_out_block(len(images), config.calibration.held_out)
+        far = ~held_out_block(len(images), config.calibration.held_out + 2 * MARGIN)
+        witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
+        train(witness.impression, far, "feature_net_witness")
+        train(network.feature_impression, torch.ones_like(far), "feature_net")
+    calibrate(network, images, trained_on, config, witness=witness)
+    return seconds
