@@ -55,8 +55,8 @@ class Comparison:
         return run_benchmark(plan, work, report=show).document
 
 
-def _ablation(name: str, suite: str, categories: Sequence[str] | None = None) -> Comparison:
-    return Comparison(suite, study_named(name).variants(PRESET), categories, share_training=True)
+def _ablation(name: str, suite: str) -> Comparison:
+    return Comparison(suite, study_named(name).variants(PRESET), share_training=True)
 
 
 SUITES = ("real", "elpv", "mnist-5k", "textures")

@@ -18,7 +18,7 @@ from tests import fabricate
 from tests.conftest import TINY
 from utad import UTAD, Category, Sample, load_config
 from utad.data import open_category
-from utad.data.held_out import held_out_block
+from utad.data.subsets import held_out_block
 from utad.errors import (
     ConfigError,
     DataError,

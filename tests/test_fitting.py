@@ -5,7 +5,7 @@ import torch
 
 from tests.training import tiny
 from utad import fitting
-from utad.data.held_out import held_out_block
+from utad.data.subsets import held_out_block
 from utad.fitting import MARGIN, fit_network
 from utad.scoring.calibration import Witness
 from utad.scoring.network import DetectorNetwork, build_network

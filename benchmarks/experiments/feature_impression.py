@@ -24,9 +24,9 @@ from torch import Tensor
 
 from utad import fitting
 from utad.config import Config, load_config
-from utad.data.held_out import held_out_block
 from utad.data.loading import load_images
 from utad.data.reading import load_image, load_mask
+from utad.data.subsets import held_out_block
 from utad.evaluation.metrics import PixelAccumulator, image_metrics
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.suites import suite_named

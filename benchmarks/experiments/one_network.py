@@ -75,8 +75,8 @@ def compare(before: Path, output: Path, real: Path | None, only: str | None) -> 
 
 def _with_present_code(run: Path, images: Category) -> dict[str, Any]:
     """The stored detector as it is, and calibrated anew and scored through the graph."""
-    from utad.data.held_out import held_out_block
     from utad.data.loading import load_images
+    from utad.data.subsets import held_out_block
     from utad.loading import load_detector
     from utad.scoring.calibration import calibrate
 

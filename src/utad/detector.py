@@ -12,8 +12,8 @@ from typing import Any, Self
 import torch
 
 from utad.config import Config, load_config, parse_config, with_present_names
-from utad.data.held_out import held_out_block
 from utad.data.loading import LoadedImages, load_images
+from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError
 from utad.fitting import fit_network
 from utad.inputs import Input, iterate_samples, normal_samples

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from utad.config import Config
-from utad.data.held_out import held_out_block
+from utad.data.subsets import held_out_block
 from utad.models.feature_impression import FeatureImpression
 from utad.scoring.calibration import Witness, calibrate
 from utad.scoring.feature_examples import feature_examples

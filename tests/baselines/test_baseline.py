@@ -11,7 +11,7 @@ from torch import Tensor
 
 from utad.baselines.baseline import Baseline, Scores
 from utad.baselines.fitting import TrainedBaseline
-from utad.data.held_out import fold_indices
+from utad.data.subsets import fold_indices
 from utad.errors import DatasetError, ImageReadError, NotFittedError
 from utad.evaluation.methods import BASELINES
 from utad.predictor import Predictor

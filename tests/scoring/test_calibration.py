@@ -8,9 +8,10 @@ import torch
 from tests.conftest import TINY
 from tests.scoring.calibrated import calibrated, images
 from utad.config import Config, load_config
+from utad.data.subsets import evenly, spread_over
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Images
-from utad.scoring.calibration import Witness, calibrate, evenly
+from utad.scoring.calibration import Witness, calibrate
 from utad.scoring.gaussian import GaussianDistance
 from utad.scoring.measurement import Measured, Measurement
 from utad.scoring.network import DetectorNetwork, build_network
@@ -158,6 +159,11 @@ def test_at_most_so_many_images_are_taken_evenly():
     trained_on[~chosen] = False
     calibrate(network, normals, trained_on, config)
     assert network.normalisation.of_image() == fit_normalisation(normals[chosen].mean(dim=(1, 2, 3)), 0.01)
+
+
+def test_of_too_few_images_all_take_turns():
+    assert spread_over(3, 7).tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert spread_over(10, 5).tolist() == evenly(10, 5).tolist()
 
 
 def test_evenly_spaced_indices():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from utad.config import ScoringConfig, load_config
-from utad.data.held_out import fold_indices
+from utad.data.subsets import fold_indices
 from utad.errors import ConfigError
 from utad.models.two_stage import ALL_IMAGES, Images
 from utad.scoring.measurement import (

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from utad.baselines.features import FrozenFeatures
-from utad.data.held_out import fold_indices
 from utad.data.loading import load_images
+from utad.data.subsets import fold_indices
 from utad.data.tensors import to_tensor
 from utad.errors import NotFittedError
 from utad.scoring.normalisation import Normalisation, fit_normalisation, sampled_pixels

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from utad.baselines.baseline import Baseline, Scores
-from utad.data.held_out import held_out_block
+from utad.data.subsets import held_out_block
 from utad.errors import NonFiniteLossError
 from utad.scoring.normalisation import without_gap
 

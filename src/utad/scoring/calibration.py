@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from utad.config import Config
+from utad.data.subsets import evenly, spread_over
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features
-from utad.scoring.feature_examples import evenly
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.normalisation import gap, sampled_pixels, without_gap
@@ -103,9 +103,8 @@ def _anomalous_vectors(
 ) -> dict[str, AnomalousVectors]:
     """The vectors of every component at synthetic anomalies put into normal images."""
     count, features = config.calibration.synthetic_anomalies, _features_of(network)
-    sources = torch.arange(count) % len(images) if count > len(images) else evenly(len(images), count)
     found: dict[str, list[AnomalousVectors]] = {}
-    for number, source in enumerate(torch.split(sources, batch_size)):
+    for number, source in enumerate(torch.split(spread_over(len(images), count), batch_size)):
         # The purpose names a stream of random numbers: with another name the same seed gives another detector.
         generator = generator_for(config.seed, "calibration/corruptions", number)
         donor = (source + torch.randint(1, len(images), (len(source),), generator=generator)) % len(images)

@@ -47,7 +47,7 @@ class ComponentSpec:
 
 
 _X: tuple[FeatureName, ...] = ("image",)
-_RESTORED: tuple[FeatureName, ...] = ("image", "feature_impression")
+_RESTORED_FEATURES: tuple[FeatureName, ...] = ("image", "feature_impression")
 
 COMPONENTS: Mapping[str, ComponentSpec] = MappingProxyType(
     {
@@ -61,9 +61,9 @@ COMPONENTS: Mapping[str, ComponentSpec] = MappingProxyType(
         "residual-fine": ComponentSpec(PAIRS["x - x_hat"], 0, 2, 2),
         "naive": ComponentSpec(PAIRS["m - m_hat"], 1, 3, 2),
         "naive-fine": ComponentSpec(PAIRS["m - m_hat"], 0, 2, 2),
-        "restored": ComponentSpec(_RESTORED, 1, 3, 2),
-        "restored-near": ComponentSpec(_RESTORED, 0, 2, 2, windows=(1, 3)),
-        "restored-whole": ComponentSpec(_RESTORED, 2, 3, None, windows=(1,)),
+        "restored": ComponentSpec(_RESTORED_FEATURES, 1, 3, 2),
+        "restored-near": ComponentSpec(_RESTORED_FEATURES, 0, 2, 2, windows=(1, 3)),
+        "restored-whole": ComponentSpec(_RESTORED_FEATURES, 2, 3, None, windows=(1,)),
         "whole": ComponentSpec(_X, 2, 3, None, windows=(1,)),
         "naive-whole": ComponentSpec(PAIRS["m - m_hat"], 2, 3, None, windows=(1,)),
         # The nearest-neighbour distance averages over 3x3 windows itself.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from utad.config import Config
 from utad.data.augment import augment
+from utad.data.subsets import spread_over
 from utad.models.two_stage import Features
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.synthetic_anomalies import add_anomalies
@@ -40,7 +41,7 @@ def feature_examples(network: DetectorNetwork, images: Tensor, config: Config) -
             any is there a second time, augmented.
     """
     count = config.feature_training.examples
-    order = torch.arange(count) % len(images) if count > len(images) else evenly(len(images), count)
+    order = spread_over(len(images), count)
     parts = []
     for number, indices in enumerate(torch.split(torch.arange(count), _BATCH)):
         chosen = images[order[indices]]
@@ -51,11 +52,6 @@ def feature_examples(network: DetectorNetwork, images: Tensor, config: Config) -
         anomalous = add_anomalies(normal, donors, number, generator).images
         parts.append((_joined(network, normal), _joined(network, anomalous)))
     return FeatureExamples(*(torch.cat(part) for part in zip(*parts, strict=True)))
-
-
-def evenly(count: int, limit: int) -> Tensor:
-    """At most `limit` of the indices below `count`, evenly from all of them, int64."""
-    return torch.arange(min(count, limit)) * count // min(count, limit)
 
 
 def _joined(network: DetectorNetwork, images: Tensor) -> Tensor:

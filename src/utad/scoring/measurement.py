@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
-from utad.data.held_out import fold_indices
+from utad.data.subsets import fold_indices
 from utad.models.two_stage import ALL_IMAGES, PAIRS, Features, ImageName
 from utad.scoring.components import ScoreComponent, build_component, feature_vectors
 from utad.scoring.feature_weighting import AnomalousVectors

@@ -1,4 +1,4 @@
-"""Which normal images are left out when something learns from the others: of networks, and of statistics."""
+"""Which of the normal images take part: those held out of a training, folds, and so many evenly from all."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ def fold_indices(count: int, folds: int) -> torch.Tensor:
     folds = min(folds, count)
     runs = min(count, folds * RUNS_PER_FOLD)
     return (torch.arange(count) * runs // count) % folds
+
+
+def evenly(count: int, limit: int) -> torch.Tensor:
+    """At most `limit` of the indices below `count`, evenly from all of them, int64."""
+    return torch.arange(min(count, limit)) * count // min(count, limit)
+
+
+def spread_over(count: int, wanted: int) -> torch.Tensor:
+    """`wanted` of the indices below `count`, int64: evenly from all of them, or all in turn where there are fewer."""
+    return torch.arange(wanted) % count if wanted > count else evenly(count, wanted)
