@@ -72,7 +72,7 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
     batches = torch.split(resize(), MAX_BATCH)
     with torch.inference_mode():
         detections = [network(batch) for batch in batches]
-        restored: list[Images] = [detection.images for detection in detections]
+        restored: list[Images] = [stages(batch) for batch in batches]
         features = [network.features(batch) for batch in restored]
 
     def post_process() -> list[EngineResult]:

@@ -73,6 +73,18 @@ def test_only_what_is_wanted_is_restored_and_it_is_the_same(wanted):
     assert torch.equal(part["impression"], whole["impression"])
 
 
+@torch.no_grad()
+def test_where_the_image_alone_is_wanted_no_network_runs(monkeypatch):
+    model = built("fast", deviation=0.05)
+    impression = model(images(), ("impression",))
+    assert set(impression) == {"image", "impression"}
+    assert torch.equal(impression["impression"], model(images())["impression"])
+    monkeypatch.setattr(model.ie_net, "forward", None)
+    restored = model(images(), ("image",))
+    assert set(restored) == {"image"}
+    assert torch.equal(restored["image"], images())
+
+
 @pytest.mark.parametrize("preset", ["fast", "paper-small"])
 @torch.no_grad()
 def test_each_restored_image_can_be_made_by_itself(preset):

@@ -162,6 +162,20 @@ def test_what_the_measurement_did_not_need_is_restored_once_when_it_is_asked_for
     assert asked == ["reconstruction", "naive_impression"]
 
 
+def test_the_impression_is_made_once_for_all_that_need_it_where_the_measurement_needed_none():
+    network = calibrated("calibration.synthetic_anomalies=0", count=8)
+    assert network.measurement.compared == ("image",)
+    expected = network.two_stage(to_tensor(fabricate.picture(64, 64), 64, 1)[None])
+    result = TorchEngine(network).run([fabricate.picture(64, 64)])[0]
+    calls = []
+    network.two_stage.ie_net.register_forward_hook(lambda *_: calls.append(1))
+    assert calls == []
+    for name in RESTORED[::-1]:
+        difference = result.pictures[name].astype(int) - to_uint8(expected[name][0].detach(), (64, 64))
+        assert abs(difference).max() <= 1
+    assert len(calls) == 1
+
+
 def test_pickled_pictures_and_maps_need_no_network():
     result = second_result(Given("image", "impression", "naive_impression"), (5, 6))
     arrived = pickle.loads(pickle.dumps(result))

@@ -52,8 +52,11 @@ class TwoStage(nn.Module):
 
         Args:
             images: x.
-            wanted: x_hat and m_hat are computed only if they are among these; x and m are always there.
+            wanted: x_hat and m_hat are computed only if they are among these, and m only if any of the three is; x is
+                always there.
         """
+        if not set(wanted) & set(RESTORED):
+            return {"image": images}
         impression = self.ie_net(images).impression.contiguous()
         return {"image": images, "impression": impression, **self.restored(images, impression, wanted)}
 

@@ -33,7 +33,7 @@ class Detection:
         score: `(N,)`, normalised.
         anomaly_map: `(N, S, S)`, normalised.
         component_maps: by name, `(N, S, S)`, as in `Measured`.
-        images: x and m, and x_hat and m_hat where they are compared.
+        images: x, and of the restored images those that are compared or needed for that.
     """
 
     raw_score: Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from utad.data.tensors import to_tensor, to_uint8
-from utad.models.two_stage import RESTORED, ImageName, Images, TwoStage
+from utad.models.two_stage import RESTORED, ImageName, TwoStage
 from utad.scoring.network import Detection, DetectorNetwork
 from utad.scoring.perceptual import upsample
 from utad.types import EngineResult, FloatMap, Image, LazyArrays
@@ -61,24 +62,45 @@ def _result(detection: Detection, two_stage: TwoStage, index: int, size: tuple[i
     device = detection.raw_score.device
     # Copies, off the device: a view of a batch keeps the whole batch in memory.
     images = {name: batch[index : index + 1].cpu().clone() for name, batch in detection.images.items()}
+    made = _Restored(images, two_stage, device)
     maps = {name: batch[index].cpu().clone() for name, batch in detection.component_maps.items()}
     return EngineResult(
         raw_score=float(detection.raw_score[index]),
         pred_score=float(detection.score[index]),
         anomaly_map=_at_size(detection.anomaly_map[index], size),
-        pictures=LazyArrays({name: partial(_picture, name, images, two_stage, size, device) for name in RESTORED}),
+        pictures=LazyArrays({name: partial(_picture, name, made, size) for name in RESTORED}),
         component_maps=LazyArrays({name: partial(_at_size, values, size) for name, values in maps.items()}),
     )
 
 
+@dataclass
+class _Restored:
+    """The restored images of one image; those that the measurement did not need are made when they are asked for.
+
+    Attributes:
+        images: x, and those that are there, `(1, C, S, S)` in [0, 1] each; x_hat and m_hat both need m, which is kept.
+        two_stage: makes the others.
+        device: that it is on.
+    """
+
+    images: dict[ImageName, Tensor]
+    two_stage: TwoStage
+    device: torch.device
+
+    def __getitem__(self, name: ImageName) -> Tensor:
+        if name in self.images:
+            return self.images[name]
+        x = self.images["image"].to(self.device)
+        if "impression" not in self.images:
+            self.images["impression"] = self.two_stage(x, ("impression",))["impression"].cpu()
+            return self[name]
+        return self.two_stage.restored(x, self.images["impression"].to(self.device), (name,))[name]
+
+
 @torch.inference_mode()
-def _picture(
-    name: ImageName, images: Images, two_stage: TwoStage, size: tuple[int, int], device: torch.device
-) -> NDArray[np.uint8]:
-    """A restored image `(H, W, 3)` uint8; restored here if the measurement did not need it."""
-    if name not in images:
-        images = two_stage.restored(images["image"].to(device), images["impression"].to(device), (name,))
-    return to_uint8(images[name][0], size)
+def _picture(name: ImageName, made: _Restored, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A restored image `(H, W, 3)` uint8."""
+    return to_uint8(made[name][0], size)
 
 
 def _at_size(values: Tensor, size: tuple[int, int]) -> FloatMap:
