@@ -15,7 +15,7 @@ def plans(monkeypatch):
 
     def run(plan, work, report):
         found.append((plan, work.relative_to(work.parents[1]).as_posix()))
-        return BenchmarkReport({"suite": plan.suite.name}, "")
+        return BenchmarkReport({"suite": plan.suite.name}, "", "")
 
     monkeypatch.setattr(suites, "run_benchmark", run)
     monkeypatch.setattr(suites, "commit", lambda: 40 * "a")

@@ -67,6 +67,23 @@ def test_tables_have_a_row_for_every_category_and_the_mean(report):
     assert values[-1] == pytest.approx(sum(values[:-1]) / 15, abs=1e-5)
 
 
+def test_leads_are_written_where_utad_and_others_are_there(report, mvtec, tmp_path):
+    assert report[1].leads == ""
+    assert not (report[0] / "leads.md").exists()
+    settings = ("image.size=32", "ie_training.steps=0", "expert_training.steps=0", "scoring.components=[input]")
+    variants = (*PADIM, Variant("utad", "utad", (*settings, "calibration.synthetic_anomalies=0")))
+    outcome = run_benchmark(
+        Benchmark(suite_named("mvtec"), variants, root=mvtec, categories=["bottle"]), tmp_path / "o", jobs=0
+    )
+    assert outcome.document["failures"] == []
+    image, pixel = outcome.leads.split("\n\nAUPRO over the best of the others:\n\n")
+    assert image.startswith("image AUROC over the best of the others:\n\n| category |")
+    values = {cell["cell"]["method"]: cell["evaluation"]["pixel"]["aupro"] for cell in outcome.document["cells"]}
+    assert f"| bottle | padim | {values['utad'] - values['padim']:+.3f} |" in pixel
+    assert "**real defects, mean**" in pixel
+    assert (tmp_path / "o" / "leads.md").read_text(encoding="utf-8") == outcome.leads + "\n"
+
+
 def test_finished_cells_are_not_run_again(report, mvtec):
     output, outcome = report
     told = []

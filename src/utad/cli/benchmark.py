@@ -68,8 +68,8 @@ def benchmark(
     report = run_benchmark(plan, output, jobs=jobs, report=_show)
     if as_json:
         print_json(report.document)
-    table = write_study(study, report, output) if study is not None else report.table
-    say(f"{table}\n{output / 'results.json'}", as_json=as_json)
+    tables = [write_study(study, report, output) if study is not None else report.table, report.leads]
+    say("\n\n".join(filter(None, tables)) + f"\n{output / 'results.json'}", as_json=as_json)
     if report.document["failures"]:
         raise typer.Exit(1)
 

@@ -13,20 +13,30 @@ from typing import Any
 from utad.errors import ConfigError
 from utad.evaluation.benchmark_cell import Cell
 from utad.evaluation.benchmark_runner import Progress, run_matrix, write_results
+from utad.evaluation.differences import difference_table, differences
 from utad.evaluation.methods import Variant, training_digest
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
-from utad.evaluation.tables import KEYS, Row, comparison_table, row_of
+from utad.evaluation.tables import COLUMNS, KEYS, Row, comparison_table, row_of
 from utad.files import write_atomically
+
+LEADER, LEADS = "utad", ("image.auroc", "pixel.aupro")
 
 
 @dataclass(frozen=True)
 class BenchmarkReport:
-    """What a benchmark came to: the document of `results.json`, and its table."""
+    """What a benchmark came to.
+
+    Attributes:
+        document: of `results.json`.
+        table: every category and method, Markdown.
+        leads: how far utad is ahead of the best of the others, Markdown; empty unless both are there.
+    """
 
     document: dict[str, Any]
     table: str
+    leads: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ def run_benchmark(
     jobs: int = 1,
     report: Callable[[Progress], None] | None = None,
 ) -> BenchmarkReport:
-    """Runs the matrix and writes `results.json`, `table.md` and `table.csv`.
+    """Runs the matrix and writes `results.json`, `table.md`, `table.csv` and, with utad and others, `leads.md`.
 
     Args:
         benchmark: what is to be run.
@@ -133,7 +143,26 @@ def run_benchmark(
     write_atomically(
         output / "table.csv", lambda temporary: temporary.write_text(csv_table(rows), encoding="utf-8", newline="")
     )
-    return BenchmarkReport(document, table)
+    leads = lead_tables(rows, benchmark.suite.anomalies)
+    if leads:
+        write_atomically(output / "leads.md", lambda temporary: temporary.write_text(leads + "\n", encoding="utf-8"))
+    return BenchmarkReport(document, table, leads)
+
+
+def lead_tables(rows: Sequence[Row], anomalies: str) -> str:
+    """How far utad is ahead of the best of all other methods, a Markdown table for each key of `LEADS` that rows have.
+
+    Args:
+        rows: of `rows_of`.
+        anomalies: what is anomalous in all of them.
+    """
+    rivals = sorted({row.method for row in rows} - {LEADER})
+    found = {key: differences(rows, key, LEADER, rivals) for key in LEADS}
+    return "\n\n".join(
+        f"{COLUMNS[key]} over the best of the others:\n\n{difference_table({anomalies: leads})}"
+        for key, leads in found.items()
+        if leads
+    )
 
 
 def write_study(study: Study, report: BenchmarkReport, output: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.stats import binomtest
@@ -67,11 +67,11 @@ def sign_test(found: Sequence[Difference]) -> float:
     return float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
 
 
-def difference_table(groups: dict[str, Sequence[Difference]]) -> str:
+def difference_table(groups: Mapping[str, Sequence[Difference]]) -> str:
     """A Markdown table of the categories of each group, and under them what the group comes to.
 
     Args:
-        groups: differences by what the categories have in common, such as real defects.
+        groups: differences by what the categories of a group have in common, such as real defects.
     """
     lines = [
         markdown_line(["category", "best of the others", "difference"]),
