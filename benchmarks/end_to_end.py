@@ -27,13 +27,15 @@ def measure(category: str, folder: Path) -> dict[str, Any]:
     """One category from images to metrics."""
     trained, train_seconds = run_utad("train", category, "--output", str(folder / "run"))
     evaluation, _ = run_utad("evaluate", str(folder / "run"), category, "--output", str(folder / "evaluation"))
+    detector = UTAD.load(folder / "run")
+    assert detector.network_ is not None
     return {
         "n_train": trained["n_images"],
         "train_seconds": round(train_seconds, 1),
         "stage_seconds": trained["stage_seconds"],
         "model_mb": round((folder / "run" / "model.safetensors").stat().st_size / 1e6, 1),
         "evaluation": evaluation,
-        "restoration": restoration_quality(UTAD.load(folder / "run"), open_category(category)),
+        "restoration": restoration_quality(detector.network_, detector.config.image, open_category(category)),
     }
 
 

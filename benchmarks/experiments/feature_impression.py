@@ -10,26 +10,22 @@ that choices were made on. One to four minutes each on two cores.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from measuring.experiments import add_run, experiment_parser, opened
 from utad import fitting
-from utad.config import Config, load_config
+from utad.config import Config
 from utad.data.loading import load_images
 from utad.data.reading import load_image, load_mask
 from utad.data.subsets import held_out_block
 from utad.evaluation.metrics import PixelAccumulator, image_metrics
-from utad.evaluation.provenance import commit, machine, versions
-from utad.evaluation.suites import suite_named
 from utad.models.feature_impression import FeatureImpression
 from utad.scoring.calibration import Witness, calibrate
 from utad.scoring.components import ScoreComponent
@@ -198,35 +194,18 @@ def evaluated(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures the categories, and adds them to the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("categories", nargs="+", metavar="SUITE/CATEGORY")
-    parser.add_argument("--real-root", type=Path, metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
-    parser.add_argument("--label", default="default", help="what the settings are called in the results")
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/feature_impression.json"))
-    arguments = parser.parse_args(argv)
+    arguments = experiment_parser(__doc__, "benchmarks/results/feature_impression.json").parse_args(argv)
+    every = ",".join((*_X, *_RESTORED))
     for given in arguments.categories:
-        suite = suite_named(given.split("/")[0])
-        root = arguments.real_root if suite.needs_root else None
-        dataset, name = next(pair for pair in suite.categories(root) if pair[1] == given.split("/")[1])
-        category = suite.open(dataset, name, root=root, seed=arguments.seed)
-        every = ",".join((*_X, *_RESTORED))
-        sized = [f"image.size={suite.size}"] if suite.size is not None else []
-        settings = [*sized, f"scoring.components=[{every}]", *UNTRAINED_STAGES, *arguments.settings]
-        config = load_config(overrides=settings, seed=arguments.seed)
+        settings = (f"scoring.components=[{every}]", *UNTRAINED_STAGES)
+        category, config = opened(given, arguments, settings=settings)
         network, about, normals = fitted(category, config)
         found = measured(network, category, config)
         sets = {key: evaluated(names, category, found, normals) for key, names in SETS.items()}
         print(given, arguments.label, about)
         for key, values in sets.items():
             print(f"  {key:26}", values, flush=True)
-        document = json.loads(arguments.output.read_text(encoding="utf-8")) if arguments.output.is_file() else {}
-        document |= {"machine": machine(), "versions": versions()}
-        entry = {"commit": commit(), "settings": arguments.settings, **about, "sets": sets}
-        document.setdefault("runs", {}).setdefault(arguments.label, {})[f"{given}/{arguments.seed}"] = entry
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        add_run(given, arguments, {**about, "sets": sets})
 
 
 if __name__ == "__main__":

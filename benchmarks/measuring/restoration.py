@@ -8,17 +8,20 @@ import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
+from utad.config import ImageConfig
 from utad.data.loading import load_images
 from utad.data.reading import load_image
 from utad.data.synthesis import DEFECTS, add_defect
-from utad.detector import UTAD
 from utad.models.two_stage import ImageName, Images
+from utad.scoring.network import DetectorNetwork
 from utad.types import Category, Sample
 
 SYMBOLS: dict[str, ImageName] = {"x_hat": "reconstruction", "m": "impression", "m_hat": "naive_impression"}
 
 
-def restoration_quality(detector: UTAD, category: Category, *, limit: int = 60, seed: int = 0) -> dict[str, Any]:
+def restoration_quality(
+    network: DetectorNetwork, image_config: ImageConfig, category: Category, *, limit: int = 60, seed: int = 0
+) -> dict[str, Any]:
     """Figures of x_hat, m and m_hat on normal test images.
 
     A synthetic defect is put into each image. Of a restored image p made with and without it, the share that survives
@@ -26,7 +29,8 @@ def restoration_quality(detector: UTAD, category: Category, *, limit: int = 60, 
     gone, 1 where it is kept.
 
     Args:
-        detector: fitted.
+        network: whose two stages are trained.
+        image_config: how images are brought to it.
         category: its normal test images are used.
         limit: images at the most, evenly from all.
         seed: of the defects.
@@ -37,11 +41,11 @@ def restoration_quality(detector: UTAD, category: Category, *, limit: int = 60, 
     kinds = tuple(DEFECTS)
     clean, broken = [], []
     for index, sample in enumerate(chosen):
-        image = load_image(sample, max_pixels=detector.config.image.max_pixels)
+        image = load_image(sample, max_pixels=image_config.max_pixels)
         defect = add_defect(image, kinds[index % len(kinds)], rng=rng)
         clean.append(Sample(sample.name, image))
         broken.append(Sample(sample.name, defect.image))
-    before, after = _restored(detector, clean), _restored(detector, broken)
+    before, after = (_restored(network, image_config.size, samples) for samples in (clean, broken))
     change = (after["image"] - before["image"]).abs()
     inside = change > 1 / 255
     result: dict[str, Any] = {"n_images": len(chosen)}
@@ -61,9 +65,7 @@ def restoration_quality(detector: UTAD, category: Category, *, limit: int = 60, 
 
 
 @torch.inference_mode()
-def _restored(detector: UTAD, samples: list[Sample]) -> Images:
-    network = detector.network_
-    assert network is not None
-    images = load_images(samples, size=detector.config.image.size, channels=network.channels).images
+def _restored(network: DetectorNetwork, size: int, samples: list[Sample]) -> Images:
+    images = load_images(samples, size=size, channels=network.channels).images
     parts = [network.two_stage(batch) for batch in torch.split(images, 4)]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

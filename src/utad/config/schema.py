@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -154,15 +155,21 @@ class _StageConfig(_Section):
 
 
 class IETrainingConfig(_StageConfig):
-    """Training of IE-Net (stage 1); mismatched pairs need a second image in each batch."""
+    """Training of IE-Net (stage 1); mismatched pairs need a second image in each batch.
+
+    The first `anomalous` part of each batch gets a synthetic anomaly an image, and is to be restored to what it was
+    without; the paper has 0.
+    """
 
     batch_size: Annotated[int, Field(ge=2)] = 8
+    anomalous: Share = 0.0
     weights: IEWeights = IEWeights()
 
 
 class ExpertTrainingConfig(_StageConfig):
-    """Training of Expert-Net with IE-Net frozen (stage 2)."""
+    """Training of Expert-Net with IE-Net frozen (stage 2); `anomalous` as for IE-Net."""
 
+    anomalous: Share = 0.0
     weights: ExpertWeights = ExpertWeights()
 
 

@@ -35,8 +35,8 @@ def expert_losses(
     Args:
         reconstruction: x_hat, `(N, C, S, S)`.
         image: x, the same.
-        naive_impression: m_hat, the same.
-        impression: m, the same.
+        naive_impression: m_hat, the same or of fewer images.
+        impression: m, the same shape as m_hat.
         restored_detail: s_hat = E_S(x_hat), `(N, detail_dim)`.
         detail: s = E_S(x), `(N, detail_dim)`.
 

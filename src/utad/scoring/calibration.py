@@ -10,12 +10,12 @@ from torch import Tensor
 
 from utad.config import Config
 from utad.data.subsets import evenly, spread_over
+from utad.data.synthetic_anomalies import add_anomalies
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.normalisation import gap, sampled_pixels, without_gap
-from utad.scoring.synthetic_anomalies import add_anomalies
 from utad.seeding import generator_for
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from utad.config import Config
 from utad.data.augment import augment
 from utad.data.subsets import spread_over
+from utad.data.synthetic_anomalies import add_anomalies
 from utad.models.two_stage import Features
 from utad.scoring.network import DetectorNetwork
-from utad.scoring.synthetic_anomalies import add_anomalies
 from utad.seeding import generator_for
 
 _BATCH = 16

@@ -31,6 +31,7 @@ class ExpertStage(Stage):
         super().__init__("expert_net", images, augmentation, settings, settings.total_steps(len(images)), seed)
         self.ie_net = ie_net.requires_grad_(requires_grad=False)
         self.expert_net = expert_net
+        self.anomalous = settings.anomalous
         self.weights = settings.weights.model_dump()
 
     def train(self, mode: bool = True) -> Self:
@@ -42,10 +43,12 @@ class ExpertStage(Stage):
     def training_step(self, images: Tensor, batch_index: int) -> Tensor:
         """The loss of one batch `(N, C, S, S)`."""
         del batch_index
+        anomalous = int(self.anomalous * len(images))
         with torch.no_grad():
-            impressions = self.ie_net(images).impression.float().contiguous()
+            seen = self.with_anomalies(images, anomalous)
+            impressions = self.ie_net(seen).impression.float().contiguous()
         generator = generator_for(self.seed, f"expert_net/detail/{self.global_rank}", self.global_step)
-        output = self.expert_net(images, impressions, generator)
+        output = self.expert_net(seen, impressions, generator)
         detail = output.image_detail.float()
         # Without guidance there is no E_S to restore the detail with: the term is absent (Table 2).
         restored = (
@@ -54,8 +57,9 @@ class ExpertStage(Stage):
         terms = expert_losses(
             reconstruction=output.reconstruction.float(),
             image=images,
-            naive_impression=output.naive_impression.float(),
-            impression=impressions,
+            # What is wrong in x is to stay in m_hat, where it differs from m: that way is learned from normal images.
+            naive_impression=output.naive_impression[anomalous:].float(),
+            impression=impressions[anomalous:],
             restored_detail=restored,
             detail=detail,
         )

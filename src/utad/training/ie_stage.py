@@ -30,12 +30,13 @@ class IEStage(Stage):
         super().__init__("ie_net", images, augmentation, settings, settings.total_steps(len(images)), seed)
         self.ie_net = ie_net
         self.global_critic, self.local_critic = critics
+        self.anomalous = settings.anomalous
         self.weights = settings.weights.model_dump()
 
     def training_step(self, images: Tensor, batch_index: int) -> Tensor:
         """The loss of one batch `(N, C, S, S)`."""
         del batch_index
-        output = self.ie_net(images)
+        output = self.ie_net(self.with_anomalies(images, int(self.anomalous * len(images))))
         mu, log_var = output.mu.float(), output.log_var.float()
         noise = torch.randn(
             mu.shape,

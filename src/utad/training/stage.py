@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from utad.config import AugmentConfig, ExpertTrainingConfig, FeatureTrainingConfig, IETrainingConfig, OptimizerConfig
+from utad.data.synthetic_anomalies import add_anomalies
 from utad.errors import NonFiniteLossError
+from utad.seeding import generator_for
 from utad.training.batches import StepBatches
 
 
@@ -80,6 +82,14 @@ class Stage(pl.LightningModule):
             cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def with_anomalies(self, images: Tensor, count: int) -> Tensor:
+        """A batch `(N, C, S, S)` whose first `count` have a synthetic anomaly each, of content of the other images."""
+        if count == 0:
+            return images
+        generator = generator_for(self.seed, f"{self.name}/anomalies/{self.global_rank}", self.global_step)
+        changed = add_anomalies(images[:count], images.roll(1, dims=0)[:count], self.global_step, generator)
+        return torch.cat([changed.images, images[count:]])
 
     def weighted_sum(
         self, terms: Mapping[str, Tensor], weights: Mapping[str, float], watched: Mapping[str, Tensor]

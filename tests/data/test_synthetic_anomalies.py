@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from utad.scoring.synthetic_anomalies import KINDS, add_anomalies
+from utad.data.synthetic_anomalies import KINDS, add_anomalies
 
 
 def images(count: int, channels: int = 1, side: int = 48, seed: int = 0) -> torch.Tensor:
