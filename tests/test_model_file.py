@@ -143,15 +143,15 @@ def test_a_checkpoint_of_torch_is_refused_by_name_and_never_run(tmp_path, zipped
 def test_a_newer_format_is_refused_naming_both_versions(tmp_path, monkeypatch):
     path = tmp_path / MODEL_NAME
     with monkeypatch.context() as newer:
-        newer.setattr(model_file, "FORMAT_VERSION", 4)
+        newer.setattr(model_file, "FORMAT_VERSION", FORMAT_VERSION + 1)
         newer.setattr(model_file, "version", lambda package: "9.8.7")
         write_model(path, MANIFEST, tensors())
     with pytest.raises(ModelFileError) as caught:
         read_model(path)
     message = str(caught.value)
-    assert "model format 4 (written by utad 9.8.7)" in message
+    assert f"model format {FORMAT_VERSION + 1} (written by utad 9.8.7)" in message
     assert f"utad {version('utad')}" in message
-    assert "formats up to 3: update utad" in message
+    assert f"formats up to {FORMAT_VERSION}: update utad" in message
 
 
 @pytest.mark.parametrize("manifest", ["[]", "{}", "no json", '{"format": "2"}', '{"format": 2}', '{"format": null}'])

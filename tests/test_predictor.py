@@ -9,7 +9,7 @@ import pytest
 
 from tests import fabricate
 from utad import Sample
-from utad.errors import DataError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError
+from utad.errors import ConfigError, DataError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError
 from utad.predictor import Predictor
 from utad.types import EngineResult
 
@@ -172,9 +172,46 @@ def test_a_prediction_gives_its_row_and_says_that_nothing_was_restored(predictor
         "threshold": 0.5,
         "anomaly_map": None,
         "pred_mask": "masks/x.png",
+        "band": "fail",
+        "regions": [{"box": [0, 0, 5, 4], "area": 20, "centroid": [2.0, 1.5], "peak": 1.0, "mean": 1.0}],
     }
     with pytest.raises(InputError, match="restores no images"):
         _ = prediction.impression
+
+
+def test_bands_lie_between_two_thresholds(predictor):
+    predictor.fail_threshold = 0.8
+    images = [filled(value) for value in (102, 153, 255)]
+    assert [p.band for p in predictor.predict(images)] == ["pass", "review", "fail"]
+    predictor.threshold = 0.9  # above that of failing, which gives way
+    assert [(p.band, p.fail_threshold) for p in predictor.predict(images)][1:] == [("pass", 0.9), ("fail", 0.9)]
+    predictor.threshold, predictor.fail_threshold = 0.5, None
+    assert [p.band for p in predictor.predict(images)] == ["pass", "fail", "fail"]
+
+
+def test_rates_set_the_thresholds_from_the_scores_of_normal_images(engine):
+    predictor = Predictor(engine, normal_scores=np.linspace(0, 1, 1999).tolist())
+    predictor.set_rates(fpr=0.25)
+    assert predictor.threshold == pytest.approx(0.75, abs=0.01)
+    assert predictor.fail_threshold is None
+    predictor.set_rates(fail_fpr=0.2)
+    assert predictor.threshold == pytest.approx(0.75, abs=0.01)
+    assert predictor.fail_threshold >= 0.8
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, 1.5, -0.1, float("nan")])
+@pytest.mark.parametrize("name", ["fpr", "fail_fpr"])
+def test_a_rate_that_is_none_is_refused(engine, name, rate):
+    with pytest.raises(ConfigError, match=f"got {name} .*above 0 and below 1"):
+        Predictor(engine, normal_scores=(0.0, 1.0)).set_rates(**{name: rate})
+
+
+def test_rates_need_scores_of_normal_images_and_an_order(engine):
+    with pytest.raises(DataError, match="utad calibrate --normal DIR"):
+        Predictor(engine).set_rates(fpr=0.1)
+    Predictor(engine).set_rates()
+    with pytest.raises(ConfigError, match=r"fail_fpr 0\.2 above fpr 0\.1"):
+        Predictor(engine, normal_scores=(0.0, 1.0)).set_rates(fpr=0.1, fail_fpr=0.2)
 
 
 def test_the_threshold_is_set_from_labels(predictor):

@@ -22,7 +22,7 @@ from utad.models.migration import upgrade
 from utad.predictor import Predictor
 from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, is_run_folder, prepare_run_folder, write_config
 from utad.scoring.network import DetectorNetwork, build_network
-from utad.scoring.normalisation import Normalisation, fit_normalisation
+from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
 from utad.thresholds import Recalibration
 from utad.types import Category
@@ -70,6 +70,7 @@ class UTAD(Predictor):
     Attributes:
         config: the resolved config.
         threshold: on normalised scores; 0.5 unless calibrated otherwise.
+        fail_threshold: that of the band `fail`.
         report_: what `fit` came to; None for a loaded detector.
 
     Raises:
@@ -95,7 +96,7 @@ class UTAD(Predictor):
             names = " and ".join(name for name, there in given.items() if there)
             raise ConfigError(f"got config together with {names}: a config is complete, give the one or the other")
         self.config = config if config is not None else load_config(preset or "fast", overrides=overrides, seed=seed)
-        super().__init__(max_pixels=self.config.image.max_pixels, threads=threads)
+        super().__init__(max_pixels=self.config.image.max_pixels, mask=self.config.mask, threads=threads)
         self._network: DetectorNetwork | None = None
         self.report_: FitReport | None = None
 
@@ -143,7 +144,7 @@ class UTAD(Predictor):
             progress=progress,
         )
         self._use(network.eval())
-        self.threshold = 0.5
+        self._reset_thresholds(self.config.calibration.fail_fpr)
         if directory is not None:
             write_config(directory, self.config)
             self.save(directory, graph=graph)
@@ -158,19 +159,25 @@ class UTAD(Predictor):
         return self
 
     def calibrate(
-        self, normal: Iterable[Input], *, fpr: float = 0.01, scored_by: Predictor | None = None
+        self,
+        normal: Iterable[Input],
+        *,
+        fpr: float = 0.01,
+        fail_fpr: float = 0.001,
+        scored_by: Predictor | None = None,
     ) -> Recalibration:
         """Sets normalisation and threshold anew from normal images, such as those of another camera.
 
         Args:
             normal: normal images that the detector was not trained on.
             fpr: share of normal images above the threshold.
+            fail_fpr: share of normal images in the band `fail`.
             scored_by: a faster form of this detector that scores the images.
         """
         predictor = scored_by if scored_by is not None else self
         raw = [prediction.raw_score for prediction in predictor.predict(list(iterate_samples(normal)))]
-        self._fitted().normalisation.set_image(fit_normalisation(torch.tensor(raw, dtype=torch.float64), fpr))
-        self.threshold = 0.5
+        self._fitted().normalisation.fit_images(torch.tensor(raw, dtype=torch.float64), fpr)
+        self._reset_thresholds(min(fail_fpr, fpr))
         return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw))
 
     def save(self, path: Path | str, *, graph: bool = True) -> None:
@@ -192,6 +199,7 @@ class UTAD(Predictor):
             "config": self.config.model_dump(mode="json"),
             "channels": network.channels,
             "threshold": self.threshold,
+            "fail_threshold": self.fail_threshold,
         }
         write_model(path, manifest, network.state_dict())
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
@@ -217,6 +225,8 @@ class UTAD(Predictor):
         tensors = upgrade(stored.tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)
         network.load_state_dict(tensors)
         detector._use(network.requires_grad_(requires_grad=False).to(device))
+        fail = stored.manifest.get("fail_threshold")
+        detector.fail_threshold = None if fail is None else float(fail)
         return detector
 
     @property
@@ -256,6 +266,15 @@ class UTAD(Predictor):
             raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
         return self._network
 
+    def _reset_thresholds(self, fail_fpr: float) -> None:
+        """To those that the normalisation and its normal images stand for."""
+        network = self._fitted()
+        self._use(network)
+        self.threshold, self.fail_threshold = 0.5, None
+        self.set_rates(fail_fpr=fail_fpr)
+
     def _use(self, network: DetectorNetwork) -> None:
         self._network = network
         self._engine = TorchEngine(network)
+        normalisation = network.normalisation
+        self.normal_scores = tuple(normalisation.of_image().apply(normalisation.normal).tolist())

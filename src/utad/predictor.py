@@ -11,12 +11,14 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol
 
+from utad.config import MaskConfig
 from utad.data.reading import DEFAULT_MAX_PIXELS
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
 from utad.errors import ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
 from utad.inputs import Input, is_single, iterate_samples
-from utad.scoring.segmentation import segment
-from utad.thresholds import Recalibration, recalibrate_labelled
+from utad.scoring.regions import find_regions
+from utad.scoring.segmentation import draw_mask
+from utad.thresholds import Recalibration, recalibrate_labelled, thresholds_at
 from utad.types import EngineResult, Image, Outcome, Prediction, Sample
 
 
@@ -48,11 +50,16 @@ class Predictor:
     Args:
         engine: None until there is one.
         threshold: on normalised scores.
+        fail_threshold: that of the band `fail`; None for `threshold`.
+        normal_scores: normalised scores of normal images, `(N,)`, which other rates are read off.
+        mask: how maps become masks.
         max_pixels: of an image; larger ones are refused.
         threads: that read images, and that compute batches side by side where the engine can; None for one per core.
 
     Attributes:
         threshold: on normalised scores; may be set.
+        fail_threshold: that of the band `fail`; may be set, and counts as `threshold` where it is None or lower.
+        normal_scores: as given.
     """
 
     def __init__(
@@ -60,12 +67,18 @@ class Predictor:
         engine: Engine | None = None,
         *,
         threshold: float = 0.5,
+        fail_threshold: float | None = None,
+        normal_scores: Sequence[float] = (),
+        mask: MaskConfig | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         threads: int | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"got {threads} threads, expected at least 1")
         self.threshold = threshold
+        self.fail_threshold = fail_threshold
+        self.normal_scores = tuple(normal_scores)
+        self._mask = mask if mask is not None else MaskConfig()
         self._engine = engine
         self._max_pixels = max_pixels
         self._threads = threads
@@ -121,6 +134,21 @@ class Predictor:
         for batch in batches:
             yield from self._score(batch, concurrent=False)
 
+    def set_rates(self, *, fpr: float | None = None, fail_fpr: float | None = None) -> None:
+        """Sets one threshold or both to the rates of normal images that are to lie above them.
+
+        Args:
+            fpr: of normal images called anomalous; None leaves the threshold as it is.
+            fail_fpr: of normal images in the band `fail`; None leaves that threshold as it is.
+
+        Raises:
+            ConfigError: if a rate is not in (0, 1), or the second is above the first.
+            DataError: if the model does not hold the scores of its normal images.
+        """
+        thresholds = thresholds_at(self.normal_scores, fpr=fpr, fail_fpr=fail_fpr)
+        self.threshold = thresholds.threshold if thresholds.threshold is not None else self.threshold
+        self.fail_threshold = thresholds.fail if thresholds.fail is not None else self.fail_threshold
+
     def calibrate_labelled(self, samples: Sequence[Sample], *, target: str = "f1") -> Recalibration:
         """Sets the threshold from labelled images, to the best F1 or to a recall.
 
@@ -149,11 +177,18 @@ class Predictor:
                     f"the score of {sample.name} is not finite, although every pixel of the image is: the model does "
                     "not fit these images; retrain it with images like them"
                 )
-            prediction = Prediction(
-                **vars(result),
-                pred_label=result.pred_score > self.threshold,
-                threshold=self.threshold,
-                pred_mask=segment(result.anomaly_map),
-            )
-            outcomes.append((sample, prediction))
+            outcomes.append((sample, self._judged(result)))
         return outcomes
+
+    def _judged(self, result: EngineResult) -> Prediction:
+        anomalous = result.pred_score > self.threshold
+        mask = draw_mask(result.anomaly_map, self._mask, anomalous=anomalous)
+        fail = self.threshold if self.fail_threshold is None else max(self.threshold, self.fail_threshold)
+        return Prediction(
+            **vars(result),
+            pred_label=anomalous,
+            threshold=self.threshold,
+            fail_threshold=fail,
+            pred_mask=mask,
+            regions=find_regions(mask, result.anomaly_map),
+        )

@@ -1,4 +1,4 @@
-"""Choosing a threshold from labelled images, where there are any."""
+"""Choosing thresholds: from rates of normal images, or from labelled images where there are any."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.errors import ConfigError, DataError, checked
+from utad.scoring.limits import upper_limit
 from utad.types import Outcome, Sample
 
 Scoring = Callable[[Sequence[Sample]], Iterable[Outcome]]
@@ -33,6 +34,50 @@ class Recalibration:
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {"threshold": self.threshold, "basis": self.basis, "n_images": self.n_images}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """On the normalised score; None for one that was not asked for.
+
+    Attributes:
+        threshold: above it an image is anomalous.
+        fail: above it an anomalous image is in the band `fail`, not in `review`.
+    """
+
+    threshold: float | None
+    fail: float | None
+
+
+def thresholds_at(
+    normal_scores: Sequence[float], *, fpr: float | None = None, fail_fpr: float | None = None
+) -> Thresholds:
+    """The thresholds that given rates of normal images exceed.
+
+    Args:
+        normal_scores: normalised scores of normal images, `(N,)`.
+        fpr: the rate of the first; None if it is not asked for.
+        fail_fpr: the rate of the second, at most `fpr`.
+
+    Raises:
+        ConfigError: if a rate is not in (0, 1), or the second is above the first.
+        DataError: if there are no scores.
+    """
+    for name, rate in (("fpr", fpr), ("fail_fpr", fail_fpr)):
+        if rate is not None and not 0.0 < rate < 1.0:
+            raise ConfigError(
+                f"got {name} {rate:g}, expected a rate of normal images above 0 and below 1, such as 0.01"
+            )
+    if fpr is not None and fail_fpr is not None and fail_fpr > fpr:
+        raise ConfigError(f"got fail_fpr {fail_fpr:g} above fpr {fpr:g}: fewer images fail than are called anomalous")
+    if not normal_scores and (fpr is not None or fail_fpr is not None):
+        raise DataError(
+            "the model does not hold the scores of its normal images, which thresholds are read off: it is of an "
+            "earlier version; utad calibrate --normal DIR adds them"
+        )
+    values = np.asarray(normal_scores, dtype=np.float64)
+    found = [None if rate is None else upper_limit(values, rate) for rate in (fpr, fail_fpr)]
+    return Thresholds(*found)
 
 
 def parse_target(target: str) -> float | None:

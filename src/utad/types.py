@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,19 +114,57 @@ class EngineResult:
         return math.isfinite(self.pred_score) and math.isfinite(float(self.anomaly_map.sum(dtype=np.float64)))
 
 
+Band = Literal["pass", "review", "fail"]
+"""Below the threshold; between the threshold and that of failing; above both."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected part of a mask, in pixels of the input, x to the right and y down.
+
+    Attributes:
+        box: left, top, right and bottom; right and bottom are the first column and row outside.
+        area: number of pixels.
+        centroid: x and y.
+        peak: highest value of the anomaly map inside.
+        mean: its mean.
+    """
+
+    box: tuple[int, int, int, int]
+    area: int
+    centroid: tuple[float, float]
+    peak: float
+    mean: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prediction(EngineResult):
-    """What the detector says of one image: what the engine computes, and what follows from the threshold.
+    """What the detector says of one image: what the engine computes, and what follows from the thresholds.
 
     Attributes:
         pred_label: true when anomalous, i.e. `pred_score > threshold`.
         threshold: the threshold that was applied to `pred_score`; 0.5 unless set otherwise.
-        pred_mask: `(H, W)` bool, Eq. 9: `anomaly_map > 0.5`.
+        fail_threshold: that of the band `fail`, at least `threshold`.
+        pred_mask: `(H, W)` bool, Eq. 9; all false for an image that is called normal, never for another.
+        regions: the connected parts of the mask, the highest peak first.
     """
 
     pred_label: bool
     threshold: float
+    fail_threshold: float
     pred_mask: Mask = field(repr=False)
+    regions: tuple[Region, ...] = field(repr=False)
+
+    @property
+    def band(self) -> Band:
+        """`pass` up to the threshold, `fail` above that of failing, `review` between them."""
+        if not self.pred_label:
+            return "pass"
+        return "fail" if self.pred_score > self.fail_threshold else "review"
 
     @property
     def impression(self) -> NDArray[np.uint8]:
@@ -150,6 +188,9 @@ class Prediction(EngineResult):
             path: of the image, as the table names it.
             anomaly_map: path of the map's file, if it was written.
             pred_mask: path of the mask's file, if it was written.
+
+        Returns:
+            Plain values; `regions` stands in the JSON lines alone.
         """
         return {
             "path": path,
@@ -158,6 +199,8 @@ class Prediction(EngineResult):
             "threshold": self.threshold,
             "anomaly_map": anomaly_map,
             "pred_mask": pred_mask,
+            "band": self.band,
+            "regions": [region.as_dict() for region in self.regions],
         }
 
     def _restored(self, name: str) -> NDArray[np.uint8]:

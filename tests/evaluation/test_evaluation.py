@@ -21,6 +21,8 @@ def said(score: float, mask: np.ndarray) -> Prediction:
         anomaly_map=mask.astype(np.float32),
         pred_label=score > 0.5,
         threshold=0.5,
+        fail_threshold=0.8,
+        regions=(),
         pred_mask=mask,
     )
 
@@ -66,6 +68,9 @@ def test_rates_are_counted_at_the_methods_own_threshold():
     assert (evaluation.n_normal, evaluation.n_anomalous) == (2, 3)
     assert evaluation.false_positive_rate == 0.5
     assert evaluation.recall == pytest.approx(2 / 3)
+    # Nothing is allowed of two normal images: the threshold is the higher of them, 0.6.
+    assert evaluation.recall_oracle == pytest.approx(2 / 3)
+    assert evaluation.masked_normals == 0
     assert evaluation.ms_per_image == pytest.approx(10)
     assert evaluation.image.auroc == pytest.approx(5 / 6)
     assert evaluation.pixel.iou == evaluation.pixel.aupro == 1

@@ -21,7 +21,14 @@ from utad.evaluation.methods import (
 from utad.types import Sample
 
 SHORT: dict[str, tuple[str, ...]] = {
-    "utad": ("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "calibration.synthetic_anomalies=20"),
+    "utad": (
+        "image.size=32",
+        "ie_training.steps=2",
+        "expert_training.steps=2",
+        "feature_training.steps=2",
+        "feature_training.examples=16",
+        "calibration.synthetic_anomalies=20",
+    ),
     "padim": ("size=32",),
     "patchcore": ("size=32",),
     "unst": ("size=32", "steps=2", "width=4"),

@@ -16,7 +16,14 @@ from utad.evaluation.tables import Row
 from utad.scoring.components import COMPONENTS
 
 SHORT = (
-    *("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "calibration.synthetic_anomalies=20"),
+    *(
+        "image.size=32",
+        "ie_training.steps=2",
+        "expert_training.steps=2",
+        "feature_training.steps=2",
+        "feature_training.examples=16",
+        "calibration.synthetic_anomalies=20",
+    ),
     *("feature_training.steps=2", "feature_training.examples=8"),
 )
 

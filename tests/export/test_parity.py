@@ -30,6 +30,8 @@ def predicting(*scores):
                     pictures=PICTURES,
                     pred_label=score > 0.5,
                     threshold=0.5,
+                    fail_threshold=0.8,
+                    regions=(),
                     pred_mask=heat > 0.5,
                 ),
             )

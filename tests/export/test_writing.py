@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from tests import fabricate
 from utad import UTAD
@@ -20,7 +21,7 @@ from utad.export.graph_io import OUTPUTS, PICTURES, SCORES
 from utad.export.manifest import read_manifest
 from utad.export.writing import export_detector
 from utad.loading import is_export, load_detector
-from utad.scoring.normalisation import Normalisation
+from utad.scoring.segmentation import draw_mask
 from utad.training.precision import cpu_computes_bf16
 
 SIZES = [(64, 64), (50, 70), (300, 200), (31, 64), (1, 90), (3, 3)]
@@ -42,7 +43,12 @@ def test_an_export_gives_the_answers_of_its_detector(name, graph_format, load, r
         assert other.pred_label == one.pred_label
         assert other.anomaly_map.shape == image.shape[:2]
         np.testing.assert_allclose(other.anomaly_map, one.anomaly_map, rtol=1e-3, atol=5e-3)
-        assert np.array_equal(other.pred_mask, other.anomaly_map > 0.5)
+        drawn = draw_mask(other.anomaly_map, detector.config.mask, anomalous=other.pred_label)
+        assert np.array_equal(other.pred_mask, drawn)
+        # As a reader of the graph gets it who has nothing of this package.
+        plain = exported.engine._graph.run(image[None], ("pred_mask",))["pred_mask"][0]
+        assert np.array_equal(plain, drawn)
+        assert (other.band, len(other.regions)) == (one.band, len(one.regions))
         for picture in ("impression", "naive_impression", "reconstruction"):
             shown, expected = getattr(other, picture), getattr(one, picture)
             assert shown.dtype == np.uint8
@@ -232,11 +238,12 @@ def test_a_path_that_cannot_be_written_is_named(colour, tmp_path):
 
 
 def test_an_export_that_differs_is_not_written(colour, tmp_path, monkeypatch):
-    def of_another(network, *, boundaries=False):
+    def of_another(network, mask, *, boundaries=False):
         other = copy.deepcopy(network)
         normal = network.normalisation.of_image()
-        other.normalisation.set_image(Normalisation(normal.location, normal.limit + 0.01 * abs(normal.limit)))
-        return to_openvino(other, boundaries=boundaries)
+        limits = [normal.location, normal.limit + 0.01 * abs(normal.limit)]
+        other.normalisation.image = torch.tensor(limits, dtype=torch.float64)
+        return to_openvino(other, mask, boundaries=boundaries)
 
     monkeypatch.setattr(writing, "to_openvino", of_another)
     with pytest.raises(ExportError, match=r"the exported scores differ by .*nothing is written"):

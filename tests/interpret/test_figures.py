@@ -16,6 +16,8 @@ def prediction(height: int = 12, width: int = 16) -> Prediction:
         pred_score=0.75,
         pred_label=True,
         threshold=0.5,
+        fail_threshold=0.8,
+        regions=(),
         raw_score=3.0,
         anomaly_map=np.linspace(0, 1, height * width, dtype=np.float32).reshape(height, width),
         pred_mask=np.zeros((height, width), bool),

@@ -106,15 +106,17 @@ def test_measurement_and_normalisation_get_their_present_names(written_as):
     }
     tensors = {name: torch.full((2,), float(index)) for index, name in enumerate(names)}
     upgraded = upgrade(tensors, written_as)
-    assert upgraded.keys() == set(names.values())
+    assert upgraded.keys() == {*names.values(), "normalisation.normal"}
+    assert upgraded["normalisation.normal"].numel() == 0
     assert all(upgraded[new] is tensors[old] for old, new in names.items())
 
 
 @pytest.mark.parametrize("written_as", [1, 2])
 def test_the_backbone_is_dropped_where_pixels_are_compared(written_as):
     tensors = {"backbone.network.conv_stem.weight": torch.ones(1), "calibration.image": torch.ones(2)}
-    assert upgrade(tensors, written_as, compares_pixels=True).keys() == {"normalisation.image"}
-    assert upgrade(tensors, written_as).keys() == {"backbone.network.conv_stem.weight", "normalisation.image"}
+    kept = {"normalisation.image", "normalisation.normal"}
+    assert upgrade(tensors, written_as, compares_pixels=True).keys() == kept
+    assert upgrade(tensors, written_as).keys() == {"backbone.network.conv_stem.weight", *kept}
 
 
 BLOCK = re.compile(r"(two_stage\.ie_net\.(encoder|decoder)\.layers\.)(\d+)\.(.+)")
@@ -192,6 +194,7 @@ def test_a_model_file_of_an_earlier_format_is_read(run, tmp_path, monkeypatch, w
     assert {name.split(".")[0] for name in old} - {"feature_impression"} == {
         *("two_stage", "backbone", "measurement", "calibration")
     }
+    del old["calibration.normal"]
     manifest = {key: stored.manifest[key] for key in ("channels", "threshold")}
     manifest["config"] = with_former_settings(stored.manifest["config"])
     assert {"terms", "even_light"} <= manifest["config"]["scoring"].keys()
@@ -205,7 +208,8 @@ def test_a_model_file_of_an_earlier_format_is_read(run, tmp_path, monkeypatch, w
     assert detector.config == expected.config
     found, tensors = detector.network_.state_dict(), expected.network_.state_dict()
     assert found.keys() == tensors.keys()
-    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+    assert found["normalisation.normal"].numel() == 0
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors if name != "normalisation.normal")
 
 
 def test_a_model_file_of_format_2_that_compares_pixels_is_read_without_its_backbone(tmp_path, monkeypatch):
@@ -220,4 +224,5 @@ def test_a_model_file_of_format_2_that_compares_pixels_is_read_without_its_backb
     monkeypatch.undo()
     found = UTAD.load(tmp_path / "old.safetensors").network_.state_dict()
     assert found.keys() == network.state_dict().keys()
-    assert all(torch.equal(found[name], tensor) for name, tensor in network.state_dict().items())
+    expected = network.state_dict() | {"normalisation.normal": found["normalisation.normal"]}
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())

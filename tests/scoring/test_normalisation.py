@@ -6,37 +6,12 @@ import pytest
 import torch
 
 from utad.errors import InputError
-from utad.scoring.normalisation import Normalisation, fit_normalisation, gap, upper_limit
+from utad.scoring.normalisation import Normalisation, ScoreNormalisation, fit_normalisation, gap
 
 
 def test_location_becomes_zero_and_limit_one_half_and_nothing_is_clipped():
     normalisation = Normalisation(location=2.0, limit=4.0)
     assert normalisation.apply(torch.tensor([-6.0, 2.0, 4.0, 42.0])).tolist() == [-2.0, 0.0, 0.5, 10.0]
-
-
-def test_the_conformal_rank_by_hand():
-    # 199 values, rate 5 %: rank ceil(200 * 0.95) = 190.
-    values = torch.arange(1, 200, dtype=torch.float64)
-    assert upper_limit(values, 0.05) >= 190
-    assert upper_limit(values, 0.5) == 100
-
-
-def test_few_values_give_a_limit_beyond_the_largest():
-    values = torch.arange(10, dtype=torch.float64)
-    limits = [upper_limit(values, rate) for rate in (0.1, 0.05, 0.01, 0.001)]
-    assert limits == sorted(limits)
-    assert limits[-1] > 9
-
-
-@pytest.mark.parametrize("count", [60, 300, 3000])
-def test_the_rate_is_kept_on_further_draws(count):
-    generator = torch.Generator().manual_seed(count)
-    rates = []
-    for _ in range(60):
-        limit = upper_limit(torch.randn(count, generator=generator, dtype=torch.float64), 0.01)
-        rates.append(0.5 * math.erfc(limit / math.sqrt(2)))
-    assert sum(rates) / len(rates) < 0.013
-    assert sum(rates) / len(rates) > 0.0005
 
 
 def test_order_does_not_matter():
@@ -63,3 +38,13 @@ def test_refuses_what_is_not_finite(raw):
 )
 def test_the_gap_is_that_of_the_medians_where_held_out_images_score_higher(of_trained, of_held_out, expected):
     assert gap(torch.tensor(of_trained), torch.tensor(of_held_out)) == expected
+
+
+def test_scores_of_normal_images_are_kept_in_order():
+    normalisation = ScoreNormalisation()
+    normalisation.fit_images(torch.tensor([3.0, 1.0, 2.0]), 0.01)
+    assert normalisation.normal.tolist() == [1.0, 2.0, 3.0]
+    fresh = ScoreNormalisation()
+    fresh.load_state_dict({**normalisation.state_dict(), "pixel": torch.zeros(2, dtype=torch.float64)})
+    assert fresh.normal.tolist() == [1.0, 2.0, 3.0]
+    assert fresh.of_image() == normalisation.of_image()

@@ -18,7 +18,6 @@ from utad.predictor import Predictor
 from utad.scoring import torch_engine
 from utad.scoring.calibration import calibrate
 from utad.scoring.network import Detection, DetectorNetwork, build_network
-from utad.scoring.normalisation import Normalisation
 from utad.scoring.perceptual import upsample
 from utad.scoring.torch_engine import TorchEngine
 from utad.types import EngineResult
@@ -78,7 +77,7 @@ def test_a_change_of_the_network_shows_in_the_next_score_and_so_does_calibration
     network = all_compared()
     engine, image = TorchEngine(network), fabricate.picture(64, 64)
     (before,) = engine.run([image])
-    network.normalisation.set_image(Normalisation(0.0, 2.0))
+    network.normalisation.image = torch.tensor([0.0, 2.0], dtype=torch.float64)
     (recalibrated,) = engine.run([image])
     assert recalibrated.raw_score == before.raw_score
     assert recalibrated.pred_score == pytest.approx(recalibrated.raw_score / 4)

@@ -18,6 +18,7 @@ def calibrate(
     ] = None,
     target: Annotated[str, typer.Option(help="With --labelled: f1, or recall=0.95.")] = "f1",
     fpr: Annotated[float, typer.Option(help="With --normal: share of normal images above the threshold.")] = 0.01,
+    fail_fpr: Annotated[float, typer.Option(help="With --normal: share of normal images in the band fail.")] = 0.001,
     category: Category = None,
     root: Root = None,
     runtime: Runtime = "auto",
@@ -53,7 +54,7 @@ def calibrate(
         saved = find_model(model)
         trained = UTAD.load(saved)
         if normal is not None:
-            outcome = trained.calibrate(images.train, fpr=fpr, scored_by=detector)
+            outcome = trained.calibrate(images.train, fpr=fpr, fail_fpr=fail_fpr, scored_by=detector)
         else:
             outcome = detector.calibrate_labelled(images.test, target=target)
             trained.threshold = outcome.threshold

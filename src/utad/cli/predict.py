@@ -21,6 +21,13 @@ def predict(
         float | None,
         typer.Option(help="On the normalised score; the model's own if not given.", show_default=False),
     ] = None,
+    fpr: Annotated[
+        float | None,
+        typer.Option(help="Rate of normal images above the threshold, instead of --threshold.", show_default=False),
+    ] = None,
+    fail_fpr: Annotated[
+        float | None, typer.Option(help="Rate of normal images in the band `fail`.", show_default=False)
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
     runtime: Runtime = "auto",
     as_json: Json = False,
@@ -32,10 +39,14 @@ def predict(
     if unknown:
         raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(SAVABLE)}", param_hint="--save")
 
+    if threshold is not None and fpr is not None:
+        raise typer.BadParameter("give either --threshold or --fpr", param_hint="--threshold / --fpr")
+
     from utad.evaluation.predicting import predict_to_folder
     from utad.loading import load_detector
 
     detector = load_detector(model, runtime=runtime)
+    detector.set_rates(fpr=fpr, fail_fpr=fail_fpr)
     if threshold is not None:
         detector.threshold = threshold
     summary = predict_to_folder(

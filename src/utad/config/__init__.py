@@ -15,6 +15,7 @@ from utad.config.schema import (
     IETrainingConfig,
     IEWeights,
     ImageConfig,
+    MaskConfig,
     OptimizerConfig,
     ScoringConfig,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "IETrainingConfig",
     "IEWeights",
     "ImageConfig",
+    "MaskConfig",
     "OptimizerConfig",
     "ScoringConfig",
     "load_config",

@@ -231,6 +231,24 @@ class ScoringConfig(_Section):
         return self
 
 
+class MaskConfig(_Section):
+    """Eq. 9: where the map of an image called anomalous exceeds `alpha`.
+
+    `relative` reads alpha as a part of the image's own peak; otherwise 0.5 is the limit that `calibration.pixel_fpr` of
+    normal pixels exceed. Regions of fewer than `min_area` pixels of the input are left out.
+    """
+
+    relative: bool = True
+    alpha: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 0.5
+    min_area: Positive = 1
+
+    @model_validator(mode="after")
+    def _part_of_the_peak(self) -> Self:
+        if self.relative and self.alpha >= 1.0:
+            raise ValueError(f"mask.alpha is a part of the peak and must be below 1, got {self.alpha:g}")
+        return self
+
+
 class CalibrationConfig(_Section):
     """What is set on normal images alone: `held_out` of them do not train the networks.
 
@@ -239,7 +257,8 @@ class CalibrationConfig(_Section):
     `synthetic_anomalies` copies of them with a part changed weight the directions of each component's features; with
     0, all have the same weight.
 
-    `image_fpr` and `pixel_fpr` are the rates of normal images and of their pixels that 0.5 stands for.
+    `image_fpr` and `pixel_fpr` are the rates of normal images and of their pixels that 0.5 stands for, `fail_fpr` that
+    of normal images in the band `fail`.
     """
 
     held_out: Annotated[float, Field(gt=0.0, le=0.5)] = 0.15
@@ -247,6 +266,7 @@ class CalibrationConfig(_Section):
     max_images: Annotated[int, Field(ge=4)] = 1000
     synthetic_anomalies: Annotated[int, Field(ge=0)] = 600
     image_fpr: Fraction = 0.01
+    fail_fpr: Fraction = 0.001
     pixel_fpr: Fraction = 0.01
 
 
@@ -273,6 +293,7 @@ class Config(_Section):
     backbone: BackboneConfig = BackboneConfig()
     scoring: ScoringConfig = ScoringConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    mask: MaskConfig = MaskConfig()
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:

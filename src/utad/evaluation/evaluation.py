@@ -8,8 +8,18 @@ from typing import Any
 import numpy as np
 
 from utad.errors import DataError
-from utad.evaluation.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, as_plain, image_metrics
+from utad.evaluation.metrics import (
+    ImageMetrics,
+    PixelAccumulator,
+    PixelMetrics,
+    as_plain,
+    image_metrics,
+    recall_at,
+)
 from utad.types import Mask, Prediction
+
+ORACLE_RATE = 0.01
+"""The rate of normal test images above the oracle's threshold."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,9 @@ class Evaluation:
         pixel: None where maps or masks are lacking.
         false_positive_rate: share of normal images above the method's threshold; None without any.
         recall: share of anomalous images above it; None without any.
+        recall_oracle: the same above the value that `ORACLE_RATE` of these very normal images exceed; an upper bound
+            for a threshold of that rate, no result. None unless both kinds are there.
+        masked_normals: share of normal images whose mask is not empty; None without any.
         ms_per_image: from file or array to prediction, in milliseconds.
     """
 
@@ -32,6 +45,8 @@ class Evaluation:
     pixel: PixelMetrics | None
     false_positive_rate: float | None
     recall: float | None
+    recall_oracle: float | None
+    masked_normals: float | None
     ms_per_image: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,16 +58,19 @@ class Evaluation:
             "pixel": as_plain(self.pixel),
             "false_positive_rate": self.false_positive_rate,
             "recall": self.recall,
+            "recall_oracle": self.recall_oracle,
+            "masked_normals": self.masked_normals,
             "ms_per_image": round(self.ms_per_image, 3),
         }
         return {name: value for name, value in values.items() if value is not None}
 
 
 class EvaluationAccumulator:
-    """The evaluation of a stream of predictions; of each image it keeps three numbers."""
+    """The evaluation of a stream of predictions; of each image it keeps four numbers."""
 
     def __init__(self) -> None:
-        self._images: list[tuple[float, bool, bool]] = []  # score, label at the method's own threshold, truth
+        # Score, label at the method's own threshold, whether there is a mask, truth.
+        self._images: list[tuple[float, bool, bool, bool]] = []
         self._pixels: PixelAccumulator | None = PixelAccumulator()
         self._seconds = 0.0
 
@@ -69,7 +87,8 @@ class EvaluationAccumulator:
         Raises:
             DataError: if the sizes of map and masks differ or a value is not finite.
         """
-        self._images.append((prediction.raw_score, prediction.pred_label, anomalous))
+        masked = bool(prediction.pred_mask.any())
+        self._images.append((prediction.raw_score, prediction.pred_label, masked, anomalous))
         self._seconds += seconds
         if gt_mask is None:
             self._pixels = None
@@ -84,7 +103,7 @@ class EvaluationAccumulator:
         """
         if not self._images:
             raise DataError("there are no test images to evaluate on")
-        scores, called, labels = (np.array(column) for column in zip(*self._images, strict=True))
+        scores, called, masked, labels = (np.array(column) for column in zip(*self._images, strict=True))
         return Evaluation(
             n_normal=int((~labels).sum()),
             n_anomalous=int(labels.sum()),
@@ -92,5 +111,7 @@ class EvaluationAccumulator:
             pixel=self._pixels.compute() if self._pixels is not None else None,
             false_positive_rate=float(called[~labels].mean()) if not labels.all() else None,
             recall=float(called[labels].mean()) if labels.any() else None,
+            recall_oracle=recall_at(scores, labels, ORACLE_RATE),
+            masked_normals=float(masked[~labels].mean()) if not labels.all() else None,
             ms_per_image=1000 * self._seconds / len(labels),
         )

@@ -81,6 +81,24 @@ def image_metrics(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> Ima
     )
 
 
+def recall_at(scores: NDArray[np.float64], labels: NDArray[np.bool_], rate: float) -> float | None:
+    """Share of anomalous images above the lowest threshold that at most `rate` of the normal ones exceed.
+
+    Args:
+        scores: `(N,)`, higher is more anomalous, any scale.
+        labels: `(N,)`, true when anomalous.
+        rate: of normal images, in (0, 1).
+
+    Returns:
+        None unless both kinds of images are there.
+    """
+    if not labels.any() or labels.all():
+        return None
+    normal = np.sort(scores[~labels])
+    allowed = int(rate * len(normal))
+    return float((scores[labels] > normal[len(normal) - 1 - allowed]).mean())
+
+
 def pixel_metrics(curves: NDArray[np.float64], *, iou: float) -> PixelMetrics:
     """Metrics of pixels that are called anomalous at falling thresholds.
 

@@ -22,7 +22,7 @@ from utad.types import Prediction, Sample
 
 _Item = TypeVar("_Item")
 
-FIELDS = ("path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask")
+FIELDS = ("path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask", "band")
 SAVABLE = ("maps", "masks", "overlays", "impressions")
 """What `PredictionFolder` can keep of each image."""
 
@@ -106,10 +106,11 @@ class PredictionFolder:
             write_png(self.directory / "naive_impressions" / picture, prediction.naive_impression)
             write_png(self.directory / "reconstructions" / picture, prediction.reconstruction)
         if "overlays" in self.save:
-            overlay = heat_overlay(load_image(sample), prediction.anomaly_map)
+            overlay = heat_overlay(load_image(sample), prediction.anomaly_map, prediction.pred_mask)
             write_png(self.directory / "overlays" / picture, overlay)
         with output_errors(self.directory):
-            self._writer.writerow({**row, "pred_label": str(prediction.pred_label).lower()})
+            plain = {name: row[name] for name in FIELDS}
+            self._writer.writerow({**plain, "pred_label": str(prediction.pred_label).lower()})
             self._lines.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -23,6 +23,8 @@ COLUMNS: Mapping[str, str] = {
 _PLAIN: Mapping[str, tuple[str, float, str]] = {
     "false_positive_rate": ("FPR", 100.0, " %"),
     "recall": ("recall", 100.0, " %"),
+    "recall_oracle": ("recall at exactly 1 % FPR (oracle)", 100.0, " %"),
+    "masked_normals": ("normal images with a mask", 100.0, " %"),
     "ms_per_image": ("ms/image", 1.0, ""),
     "fit_seconds": ("fit, s", 1.0, ""),
     "peak_memory_mb": ("memory, MB", 1.0, ""),

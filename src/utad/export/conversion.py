@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from utad.export.dependencies import require
-from utad.export.graph import ExportGraph
+from utad.export.graph import ExportGraph, MaskRule
 from utad.export.graph_io import INPUT, OUTPUTS, boundary_outputs, component_outputs
 from utad.models.upsampling import UpsampledConv
 from utad.scoring.network import DetectorNetwork
@@ -22,27 +22,29 @@ _MOST = 65_535
 _EXAMPLE = (2, 50, 70, 3)
 
 
-def write_onnx(network: DetectorNetwork, path: Path) -> None:
+def write_onnx(network: DetectorNetwork, path: Path, mask: MaskRule) -> None:
     """Writes the whole detector as one ONNX file, for any number and size of images.
 
     Args:
         network: fitted.
         path: of the file.
+        mask: how the map becomes the mask.
     """
     sizes = {dim: torch.export.Dim(name, min=1, max=_MOST) for dim, name in enumerate(("n", "h", "w"))}
     images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
-    program = torch.export.export(ExportGraph(_on_cpu(network)).eval(), (images,), dynamic_shapes=(sizes,))
+    program = torch.export.export(ExportGraph(_on_cpu(network), mask).eval(), (images,), dynamic_shapes=(sizes,))
     names = [*OUTPUTS, *component_outputs(len(network.measurement.component_names))]
     exported: Any = torch.onnx.export(program, dynamo=True, input_names=[INPUT], output_names=names, verbose=False)
     assert exported is not None
     exported.save(path)
 
 
-def to_openvino(network: DetectorNetwork, *, boundaries: bool = False) -> Any:
+def to_openvino(network: DetectorNetwork, mask: MaskRule, *, boundaries: bool = False) -> Any:
     """The whole detector as an OpenVINO model, for any number and size of images; nothing of it is rounded.
 
     Args:
         network: fitted.
+        mask: how the map becomes the mask.
         boundaries: as for `ExportGraph`.
 
     Raises:
@@ -51,7 +53,7 @@ def to_openvino(network: DetectorNetwork, *, boundaries: bool = False) -> Any:
     openvino = require("openvino", "openvino")
     # The parts of openvino.convert_model, without its command line's checks, which take twice as long as all else.
     decoding = require("openvino.frontend.pytorch.ts_decoder", "openvino")
-    graph = ExportGraph(_on_cpu(network), boundaries=boundaries).eval()
+    graph = ExportGraph(_on_cpu(network), mask, boundaries=boundaries).eval()
     images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
         # Tracing warns of every size that it takes for fixed; parity is what says whether it is right.

@@ -41,7 +41,15 @@ class ExportedDetector(Predictor):
     def __init__(self, manifest: Manifest, engine: Engine, *, threads: int | None = None) -> None:
         self.manifest = manifest
         self.config: Config = parse_config(with_present_names(manifest.config))
-        super().__init__(engine, threshold=manifest.threshold, max_pixels=self.config.image.max_pixels, threads=threads)
+        super().__init__(
+            engine,
+            threshold=manifest.threshold,
+            fail_threshold=manifest.fail_threshold,
+            normal_scores=manifest.normal_scores,
+            mask=self.config.mask,
+            max_pixels=self.config.image.max_pixels,
+            threads=threads,
+        )
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> ExportedDetector:
@@ -60,7 +68,7 @@ class ExportedDetector(Predictor):
         Raises:
             OutputError: if that is not possible.
         """
-        self.manifest = replace(self.manifest, threshold=self.threshold)
+        self.manifest = replace(self.manifest, threshold=self.threshold, fail_threshold=self.fail_threshold)
         return write_manifest(folder, self.manifest)
 
 

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
+from utad.config import MaskConfig
 from utad.data.tensors import LUMA
 from utad.export.resize import antialiased_weights, bilinear_weights, positions, resize, resize_uint8
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.segmentation import segment
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """How the map of an image becomes its mask, for whoever reads the graph without this package.
+
+    Attributes:
+        settings: of Eq. 9; what is left out for its size is left out by `Predictor` alone.
+        threshold: above which an image is anomalous, at the time of the export.
+    """
+
+    settings: MaskConfig
+    threshold: float
+
+    def __call__(self, anomaly_map: Tensor, score: Tensor) -> Tensor:
+        """What `draw_mask` does: maps `(N, H, W)` and normalised scores `(N,)` to bool `(N, H, W)`."""
+        peak = anomaly_map.amax(dim=(1, 2), keepdim=True)
+        limit = torch.full_like(peak, self.settings.alpha)
+        if self.settings.relative:
+            limit = torch.where(peak > 0, self.settings.alpha * peak, limit)
+        found = segment(anomaly_map, limit) | ((anomaly_map >= peak) & (peak <= limit))
+        return found & (score > self.threshold)[:, None, None]
 
 
 class ExportGraph(nn.Module):
@@ -19,16 +44,18 @@ class ExportGraph(nn.Module):
 
     Args:
         network: fitted.
+        mask: from map and score to the mask.
         boundaries: also give the tensors at which networks and float arithmetic meet, where a runtime is to cut the
             graph in order to compute the networks alone in bf16.
     """
 
     luma: Tensor
 
-    def __init__(self, network: DetectorNetwork, *, boundaries: bool = False) -> None:
+    def __init__(self, network: DetectorNetwork, mask: MaskRule, *, boundaries: bool = False) -> None:
         super().__init__()
         self.boundaries = boundaries
         self.network = network
+        self.mask = mask
         # Read here: the graph holds them as numbers.
         self.image_normalisation = network.normalisation.of_image()
         self.pixel_normalisation = network.normalisation.of_pixel()
@@ -54,11 +81,12 @@ class ExportGraph(nn.Module):
         anomaly_map = resize(self.pixel_normalisation.apply(measured.anomaly_map), *to_image)
         pictures = (restored["impression"], restored["naive_impression"], restored["reconstruction"])
         weights = antialiased_weights(side, rows), antialiased_weights(side, columns)
+        score = self.image_normalisation.apply(measured.score)
         outputs = (
-            self.image_normalisation.apply(measured.score),
+            score,
             measured.score,
             anomaly_map,
-            segment(anomaly_map),
+            self.mask(anomaly_map, score),
             *(_picture(picture, *weights) for picture in pictures),
             *(resize(maps, *to_image) for maps in measured.component_maps.values()),
         )

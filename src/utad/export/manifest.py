@@ -44,6 +44,8 @@ class Manifest:
         versions: of the packages that wrote it.
         files: sha256 by name of each graph file.
         components: names of the score components whose maps the graph gives.
+        fail_threshold: that of the band `fail`; None for `threshold`.
+        normal_scores: normalised scores of the normal images that set the thresholds, ascending.
         model: sha256 of the model file that the graph belongs to; None for an export that stands alone.
     """
 
@@ -57,6 +59,8 @@ class Manifest:
     versions: dict[str, str]
     files: dict[str, str]
     components: list[str] = field(default_factory=list)
+    fail_threshold: float | None = None
+    normal_scores: list[float] = field(default_factory=list, repr=False)
     model: str | None = None
 
 

@@ -12,6 +12,7 @@ from utad.errors import ConfigError, ExportError, NotFittedError
 from utad.export.conversion import to_openvino, write_onnx, write_openvino
 from utad.export.dependencies import require
 from utad.export.exported import ExportEngine
+from utad.export.graph import MaskRule
 from utad.export.manifest import (
     GRAPH_NAMES,
     Format,
@@ -44,6 +45,8 @@ class Fitted(Protocol):
     """A detector that can be exported: `UTAD`."""
 
     threshold: float
+    fail_threshold: float | None
+    normal_scores: tuple[float, ...]
 
     @property
     def config(self) -> Config:
@@ -98,7 +101,7 @@ def export_detector(
         require(module, graph_format)
     with atomic_directory(output, replace=replace) as folder:
         with output_errors(output):
-            _write_graph(network, folder, graph_format, precision, normal, detector.config.image.max_pixels)
+            _write_graph(detector, network, folder, graph_format, precision, normal)
         manifest = _manifest(detector, network, folder, graph_format, precision, model)
         parity = _measure(detector, manifest, folder, normal)
         if precision == "fp32" and (parity.score > TOLERANCE or parity.labels_flipped):
@@ -125,20 +128,21 @@ def check_precision(graph_format: Format, precision: Precision, *, has_images: b
 
 
 def _write_graph(
+    detector: Fitted,
     network: DetectorNetwork,
     folder: Path,
     graph_format: Format,
     precision: Precision,
     normal: Sequence[Sample],
-    max_pixels: int,
 ) -> None:
     target = folder / GRAPH_NAMES[graph_format][0]
+    mask = MaskRule(detector.config.mask, detector.threshold)
     if graph_format == "onnx":
-        write_onnx(network, target)
+        write_onnx(network, target, mask)
         return
-    graph = to_openvino(network, boundaries=precision == "bf16")
+    graph = to_openvino(network, mask, boundaries=precision == "bf16")
     if precision == "int8":
-        graph = quantise(graph, normal, max_pixels=max_pixels)
+        graph = quantise(graph, normal, max_pixels=detector.config.image.max_pixels)
     write_openvino(graph, target)
 
 
@@ -160,6 +164,8 @@ def _manifest(
         parity={},
         versions=_versions(),
         files=graph_digests(folder, graph_format),
+        fail_threshold=detector.fail_threshold,
+        normal_scores=list(detector.normal_scores),
         components=list(network.measurement.component_names),
         model=file_digest(model) if model is not None else None,
     )
@@ -169,6 +175,7 @@ def _measure(detector: Fitted, manifest: Manifest, folder: Path, normal: Sequenc
     exported = Predictor(
         ExportEngine.open(folder, manifest),
         threshold=detector.threshold,
+        mask=detector.config.mask,
         max_pixels=detector.config.image.max_pixels,
     )
     samples = normal or fabricated_samples()

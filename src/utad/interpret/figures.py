@@ -26,6 +26,10 @@ COLUMNS = (
 """What a grid shows of each image, from left to right."""
 
 
+_OUTLINE = (0, 230, 118)
+"""A green that `inferno` lacks."""
+
+
 @dataclass(frozen=True)
 class Explained:
     """An image, what is known of it and what the detector says.
@@ -58,15 +62,23 @@ def strength(anomaly_map: FloatMap) -> FloatMap:
     return np.asarray(1.0 - np.power(4.0, -np.maximum(anomaly_map, 0.0)), dtype=np.float32)
 
 
-def heat_overlay(image: Image, anomaly_map: FloatMap) -> NDArray[np.uint8]:
-    """The map in colour over the image, `(H, W, 3)` uint8; what is normal stays uncovered."""
+def heat_overlay(image: Image, anomaly_map: FloatMap, mask: Mask | None = None) -> NDArray[np.uint8]:
+    """The map in colour over the image, `(H, W, 3)` uint8; what is normal stays uncovered.
+
+    With a mask, its regions are outlined.
+    """
     from matplotlib import colormaps
 
     level = strength(anomaly_map)
     colour = colormaps["inferno"](level)[..., :3] * 255.0
     opacity = np.clip(1.4 * level, 0.0, 0.85)[..., None]
     blended = (1 - opacity) * to_8_bit(image) + opacity * colour
-    return np.asarray(np.round(blended), dtype=np.uint8)
+    found = np.asarray(np.round(blended), dtype=np.uint8)
+    if mask is not None and mask.any():
+        from skimage.segmentation import find_boundaries
+
+        found[find_boundaries(mask, mode="thick")] = _OUTLINE
+    return found
 
 
 def prediction_grid(items: Sequence[Explained]) -> Figure:
@@ -97,7 +109,7 @@ def _panels(item: Explained) -> list[NDArray[np.uint8]]:
         prediction.impression,
         prediction.naive_impression,
         prediction.reconstruction,
-        heat_overlay(image, prediction.anomaly_map),
+        heat_overlay(image, prediction.anomaly_map, prediction.pred_mask),
         _black_and_white(prediction.pred_mask),
     ]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Of the names and shapes of the tensors; model files and checkpoints hold it."""
 
 _BLOCK = re.compile(r"(two_stage\.ie_net\.(?:encoder|decoder)\.layers\.)(\d+)(\..*)")
@@ -30,7 +30,7 @@ def upgrade(tensors: Mapping[str, Tensor], written_as: int, *, compares_pixels: 
 
     Format 1 had a batch norm per branch of an inception block, and the decoder's enlarging was one of its layers.
     Format 2 had the two 1x1 convolutions of a block as one. Both had other names for the measurement, and a backbone
-    even where pixels were compared.
+    even where pixels were compared. Up to format 3 no scores of normal images were kept.
 
     Args:
         tensors: by name, as they were written.
@@ -39,6 +39,15 @@ def upgrade(tensors: Mapping[str, Tensor], written_as: int, *, compares_pixels: 
     """
     if written_as >= FORMAT_VERSION:
         return dict(tensors)
+    named = dict(tensors) if written_as >= 3 else _with_blocks_of_format_3(tensors, written_as, compares_pixels)
+    if "normalisation.image" in named:
+        named["normalisation.normal"] = torch.empty(0, dtype=torch.float64)
+    return named
+
+
+def _with_blocks_of_format_3(
+    tensors: Mapping[str, Tensor], written_as: int, compares_pixels: bool
+) -> dict[str, Tensor]:
     blocks: dict[str, dict[str, Tensor]] = {}
     upgraded: dict[str, Tensor] = {}
     for name, tensor in tensors.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +9,8 @@ from torch import Tensor
 
 from utad.errors import InputError
 from utad.scoring.fitted_module import FittedModule
+from utad.scoring.limits import upper_limit
 
-_TAIL = 0.2
 _MAP_SAMPLES = 4_000_000
 
 
@@ -33,22 +32,31 @@ class Normalisation:
 
 
 class ScoreNormalisation(FittedModule):
-    """The normalisations of image scores and of pixels, as buffers, so that they travel in the model file."""
+    """The normalisations of image scores and of pixels, as buffers, so that they travel in the model file.
+
+    Attributes:
+        image: location and limit of image scores, `(2,)`.
+        pixel: the same of the values of maps.
+        normal: raw scores of the normal images that `image` was fitted to, ascending, `(N,)` float64; N is 0 for a
+            model of a format before 4.
+    """
 
     image: Tensor
     pixel: Tensor
+    normal: Tensor
 
     def __init__(self) -> None:
-        super().__init__(("image", "pixel"))
+        super().__init__(("image", "pixel", "normal"))
 
     def fit(self, scores: Tensor, maps: Tensor, *, image_rate: float, pixel_rate: float) -> None:
         """Fits to the raw scores `(N,)` and maps `(N, S, S)` of normal images; the rates are of what lies above 0.5."""
-        self.set_image(fit_normalisation(scores, image_rate))
+        self.fit_images(scores, image_rate)
         self.pixel = _as_tensor(fit_normalisation(sampled_pixels(maps), pixel_rate))
 
-    def set_image(self, normalisation: Normalisation) -> None:
-        """Replaces the normalisation of image scores."""
-        self.image = _as_tensor(normalisation)
+    def fit_images(self, scores: Tensor, rate: float) -> None:
+        """Fits the normalisation of image scores to those of normal images `(N,)`, and keeps these."""
+        self.image = _as_tensor(fit_normalisation(scores, rate))
+        self.normal = scores.detach().double().flatten().cpu().sort().values
 
     def of_image(self) -> Normalisation:
         """The normalisation of image scores."""
@@ -79,9 +87,9 @@ def fit_normalisation(raw: Tensor, rate: float) -> Normalisation:
     """
     if raw.numel() == 0 or not bool(torch.isfinite(raw).all()):
         raise InputError(f"expected at least one finite normal score, got {raw.numel()}, not all of them finite")
-    values = raw.detach().double().flatten()
+    values = raw.detach().double().flatten().cpu()
     location = float(values.median())
-    limit = upper_limit(values, rate)
+    limit = upper_limit(values.numpy(), rate)
     # Identical scores leave no spread to normalise by; the smallest step above them is a threshold still.
     spread = max(limit - location, 1e-6 * max(1.0, abs(location)))
     return Normalisation(location, location + spread)
@@ -108,31 +116,6 @@ def without_gap(scores: Tensor, trained_on: Tensor) -> Tensor:
         The same, with the gap between the two groups added to those that were trained on.
     """
     return torch.where(trained_on, scores + gap(scores[trained_on], scores[~trained_on]), scores)
-
-
-def upper_limit(values: Tensor, rate: float) -> float:
-    """The value that `rate` of further draws are expected to exceed.
-
-    With n values, the k-th smallest with k = ceil((n + 1)(1 - rate)) is exceeded by at most `rate` of
-    exchangeable draws (split conformal prediction, Vovk et al., 2005). Where k > n there are too few values for
-    that rate; an exponential tail, fitted to the upper fifth, goes beyond the largest (peaks over threshold).
-    The larger of the two is taken where both exist.
-
-    Args:
-        values: `(n,)` float64.
-        rate: in (0, 1).
-    """
-    ordered = values.sort().values
-    count = len(ordered)
-    rank = math.ceil((count + 1) * (1.0 - rate))
-    conformal = float(ordered[rank - 1]) if rank <= count else -math.inf
-    tail = max(2, math.ceil(_TAIL * count))
-    if count < 2 or rate >= tail / count:
-        return max(conformal, float(ordered[min(rank, count) - 1]))
-    base = float(ordered[-tail])
-    mean_excess = float((ordered[-tail:] - base).mean()) * tail / (tail - 1)
-    exponential = base + mean_excess * math.log(tail / count / rate)
-    return max(conformal, exponential)
 
 
 def _as_tensor(normalisation: Normalisation) -> Tensor:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
+from utad.config import MaskConfig
+from utad.scoring.regions import without_small
 from utad.types import FloatMap, Mask
 
 if TYPE_CHECKING:
@@ -15,17 +19,36 @@ def segment(anomaly_map: FloatMap, alpha: float = 0.5) -> Mask: ...
 
 
 @overload
-def segment(anomaly_map: Tensor, alpha: float = 0.5) -> Tensor: ...
+def segment(anomaly_map: Tensor, alpha: float | Tensor = 0.5) -> Tensor: ...
 
 
-def segment(anomaly_map: Any, alpha: float = 0.5) -> Any:
+def segment(anomaly_map: Any, alpha: Any = 0.5) -> Any:
     """Y = 1 where e > alpha (Eq. 9).
 
     Args:
-        anomaly_map: normalised e, an array or tensor of any shape.
-        alpha: the threshold; on a normalised map, 0.5 is the chosen rate of normal pixels.
+        anomaly_map: e, an array or tensor of any shape.
+        alpha: the threshold, a number or a tensor that goes with the map.
 
     Returns:
         Bool, the shape of the map.
     """
     return anomaly_map > alpha
+
+
+def draw_mask(anomaly_map: FloatMap, settings: MaskConfig, *, anomalous: bool) -> Mask:
+    """Eq. 9 for one image, as docs/adr/0014 reads it: label and mask agree.
+
+    Args:
+        anomaly_map: normalised e, `(H, W)`.
+        settings: how e and alpha are compared.
+        anomalous: what the image is called.
+
+    Returns:
+        `(H, W)`, all false if the image is called normal, and never if it is called anomalous.
+    """
+    if not anomalous:
+        return np.zeros(anomaly_map.shape, dtype=np.bool_)
+    peak = float(anomaly_map.max())
+    found = segment(anomaly_map, settings.alpha * peak if settings.relative and peak > 0 else settings.alpha)
+    # Where nothing is above, what is highest is still where to look first.
+    return without_small(found if found.any() else anomaly_map >= peak, settings.min_area)

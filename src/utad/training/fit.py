@@ -218,7 +218,7 @@ class _Run:
 
 def stage_settings(config: Config) -> str:
     """What the weights of both stages hang on besides the images, as JSON."""
-    others = {"scoring", "calibration", "backbone", "feature_net", "feature_training"}
+    others = {"scoring", "calibration", "mask", "backbone", "feature_net", "feature_training"}
     return json.dumps(config.model_dump(mode="json", exclude=others), sort_keys=True)
 
 
