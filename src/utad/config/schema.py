@@ -114,9 +114,10 @@ class OptimizerConfig(_Section):
 
 
 class IEWeights(_Section):
-    """Weights of the terms of Eq. 6 (design, section 2)."""
+    """Weights of the terms of Eq. 6 (design, section 2); `restoration` is that of synthetic anomalies alone."""
 
     reconstruction: NonNegative = 100.0
+    restoration: NonNegative = 0.0
     local_information: NonNegative = 1.5
     global_information: NonNegative = 0.5
     prior: NonNegative = 0.1

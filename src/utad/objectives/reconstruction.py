@@ -18,6 +18,21 @@ def impression_loss(impression: Tensor, image: Tensor) -> Tensor:
     return (impression - image).square().mean()
 
 
+def restoration_loss(impression: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error of the impression where the image that it was made of had a synthetic anomaly.
+
+    Args:
+        impression: m of the changed images, `(N, C, S, S)` in [0, 1].
+        image: x before they were changed, the same shape.
+        mask: bool `(N, S, S)`, true where they were; somewhere it must be.
+
+    Returns:
+        A scalar.
+    """
+    squares = (impression - image).square().mean(dim=1)  # (N, S, S)
+    return squares[mask].mean()
+
+
 def expert_losses(
     *,
     reconstruction: Tensor,

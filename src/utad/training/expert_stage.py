@@ -45,7 +45,7 @@ class ExpertStage(Stage):
         del batch_index
         anomalous = int(self.anomalous * len(images))
         with torch.no_grad():
-            seen = self.with_anomalies(images, anomalous)
+            seen = self.with_anomalies(images, anomalous).images
             impressions = self.ie_net(seen).impression.float().contiguous()
         generator = generator_for(self.seed, f"expert_net/detail/{self.global_rank}", self.global_step)
         output = self.expert_net(seen, impressions, generator)

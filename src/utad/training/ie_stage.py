@@ -9,7 +9,7 @@ from utad.config import AugmentConfig, IETrainingConfig
 from utad.models.critics import GlobalCritic, LocalCritic
 from utad.models.ie_net import IENet
 from utad.objectives.mutual_information import jensen_shannon_loss, mismatch, prior_divergence, sample_latent
-from utad.objectives.reconstruction import impression_loss
+from utad.objectives.reconstruction import impression_loss, restoration_loss
 from utad.seeding import generator_for
 from utad.training.stage import Stage
 
@@ -36,7 +36,8 @@ class IEStage(Stage):
     def training_step(self, images: Tensor, batch_index: int) -> Tensor:
         """The loss of one batch `(N, C, S, S)`."""
         del batch_index
-        output = self.ie_net(self.with_anomalies(images, int(self.anomalous * len(images))))
+        seen = self.with_anomalies(images, int(self.anomalous * len(images)))
+        output = self.ie_net(seen.images)
         mu, log_var = output.mu.float(), output.log_var.float()
         noise = torch.randn(
             mu.shape,
@@ -45,6 +46,8 @@ class IEStage(Stage):
         latent = sample_latent(mu, log_var, noise.to(mu))
         features = output.feature_map
         terms = {"reconstruction": impression_loss(output.impression.float(), images)}
+        if bool(seen.mask.any()):
+            terms["restoration"] = restoration_loss(output.impression.float(), images, seen.mask)
         for name, critic in (
             ("local_information", self.local_critic),
             ("global_information", self.global_critic),

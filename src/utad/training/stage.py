@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from utad.config import AugmentConfig, ExpertTrainingConfig, FeatureTrainingConfig, IETrainingConfig, OptimizerConfig
-from utad.data.synthetic_anomalies import add_anomalies
+from utad.data.synthetic_anomalies import SyntheticAnomalies, add_anomalies
 from utad.errors import NonFiniteLossError
 from utad.seeding import generator_for
 from utad.training.batches import StepBatches
@@ -83,13 +83,16 @@ class Stage(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def with_anomalies(self, images: Tensor, count: int) -> Tensor:
+    def with_anomalies(self, images: Tensor, count: int) -> SyntheticAnomalies:
         """A batch `(N, C, S, S)` whose first `count` have a synthetic anomaly each, of content of the other images."""
+        unchanged = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.bool)
         if count == 0:
-            return images
+            return SyntheticAnomalies(images, unchanged)
         generator = generator_for(self.seed, f"{self.name}/anomalies/{self.global_rank}", self.global_step)
         changed = add_anomalies(images[:count], images.roll(1, dims=0)[:count], self.global_step, generator)
-        return torch.cat([changed.images, images[count:]])
+        return SyntheticAnomalies(
+            torch.cat([changed.images, images[count:]]), torch.cat([changed.mask, unchanged[count:]])
+        )
 
     def weighted_sum(
         self, terms: Mapping[str, Tensor], weights: Mapping[str, float], watched: Mapping[str, Tensor]
