@@ -278,9 +278,49 @@ def test_calibration_on_normals_sets_the_rate(detector):
     assert 6 <= above <= 12
 
 
+def test_a_calibration_says_what_it_changes_and_can_be_undone(detector, tmp_path):
+    images = [fabricate.picture(40, 48, seed=seed) for seed in range(300, 312)]
+    before = (detector.threshold, detector.image_normalisation)
+    called = sum(prediction.pred_label for prediction in detector.predict(images))
+    outcome = detector.calibrate(images, fpr=0.4)
+    (part,) = outcome.flagged
+    now = sum(prediction.pred_label for prediction in detector.predict(images))
+    assert (part.kind, part.n_images, part.before, part.after) == ("normal", 12, called, now)
+    detector.save(tmp_path / "m.safetensors")
+    restored = UTAD.load(tmp_path / "m.safetensors")
+    assert restored.image_normalisation != before[1]
+    restored.undo_calibration()
+    assert (restored.threshold, restored.image_normalisation) == before
+
+
+@pytest.mark.parametrize("fpr", [0.0, -0.1, 0.5, 1.0, 1.5, math.nan, math.inf])
+def test_rates_that_no_threshold_has(detector, fpr):
+    with pytest.raises(ConfigError, match=r"above 0 and below 0\.5"):
+        detector.calibrate([PIXELS] * 12, fpr=fpr)
+    assert detector.calibrations == ()
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_a_handful_of_images_sets_no_threshold_unless_insisted(detector, count):
+    images = [fabricate.picture(40, 48, seed=seed) for seed in range(300, 300 + count)]
+    with pytest.raises(DataError, match=f"got {count} image"):
+        detector.calibrate(images)
+    detector.calibrate(images, force=True)
+    # Another image of the kind is no million times as anomalous as those.
+    assert abs(detector.predict(fabricate.picture(40, 48, seed=400)).pred_score) < 50
+
+
+def test_copies_of_one_image_move_the_scores_and_do_not_stretch_them(detector):
+    spread = detector.image_normalisation.limit - detector.image_normalisation.location
+    detector.calibrate([PIXELS] * 12)
+    assert detector.predict(PIXELS).pred_score == pytest.approx(0, abs=1e-6)
+    after = detector.image_normalisation
+    assert after.limit - after.location == pytest.approx(spread)
+
+
 def test_calibration_on_labels_reaches_the_recall(detector, parts):
     test = open_category(parts).test
-    outcome = detector.calibrate_labelled(test, target="recall=1.0")
+    outcome = detector.calibrate_labelled(test, target="recall=1.0", force=True)
     predictions = detector.predict([sample for sample in test if sample.anomalous])
     assert all(prediction.pred_label for prediction in predictions)
     assert "recall=1.0 on" in outcome.basis

@@ -24,10 +24,14 @@ from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, is_run_folder, prepare_run
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation, fit_normalisation
 from utad.scoring.torch_engine import TorchEngine
-from utad.thresholds import Recalibration
+from utad.thresholds import Flagged, PastCalibration, Recalibration, check_enough, check_rate, past_calibrations
+from utad.training_images import fingerprints
 from utad.types import Category
 
 _LOGGER = logging.getLogger(__name__)
+
+FEW_IMAGES = 20
+"""Up to this many training images, what the threshold is worth is said."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,10 @@ class UTAD(Predictor):
         if config is not None and any(given.values()):
             names = " and ".join(name for name, there in given.items() if there)
             raise ConfigError(f"got config together with {names}: a config is complete, give the one or the other")
-        self.config = config if config is not None else load_config(preset or "fast", overrides=overrides, seed=seed)
+        self.config = config if config is not None else load_config(preset, overrides=overrides, seed=seed)
         super().__init__(max_pixels=self.config.image.max_pixels, threads=threads)
         self._network: DetectorNetwork | None = None
+        self._trained_on: list[str] = []
         self.report_: FitReport | None = None
 
     def fit(
@@ -143,7 +148,7 @@ class UTAD(Predictor):
             progress=progress,
         )
         self._use(network.eval())
-        self.threshold = 0.5
+        self.threshold, self.calibrations = 0.5, ()
         if directory is not None:
             write_config(directory, self.config)
             self.save(directory, graph=graph)
@@ -158,20 +163,50 @@ class UTAD(Predictor):
         return self
 
     def calibrate(
-        self, normal: Iterable[Input], *, fpr: float = 0.01, scored_by: Predictor | None = None
+        self, normal: Iterable[Input], *, fpr: float = 0.01, force: bool = False, scored_by: Predictor | None = None
     ) -> Recalibration:
         """Sets normalisation and threshold anew from normal images, such as those of another camera.
 
+        What they were stays in `calibrations`, and `undo_calibration` brings it back.
+
         Args:
-            normal: normal images that the detector was not trained on.
-            fpr: share of normal images above the threshold.
+            normal: normal images that the detector was not trained on, at least 10.
+            fpr: share of normal images above the threshold, above 0 and below 0.5.
+            force: fewer images will do. From images whose scores do not differ only the location is taken.
             scored_by: a faster form of this detector that scores the images.
+
+        Raises:
+            ConfigError: if `fpr` is out of range.
+            DataError: if there are too few images.
         """
-        predictor = scored_by if scored_by is not None else self
-        raw = [prediction.raw_score for prediction in predictor.predict(list(iterate_samples(normal)))]
-        self._fitted().normalisation.set_image(fit_normalisation(torch.tensor(raw, dtype=torch.float64), fpr))
+        check_rate(fpr)
+        normalisation, samples = self._fitted().normalisation, list(iterate_samples(normal))
+        check_enough(len(samples), force=force)
+        predictions = (scored_by if scored_by is not None else self).predict(samples)
+        raw = torch.tensor([prediction.raw_score for prediction in predictions], dtype=torch.float64)
+        before = normalisation.of_image()
+        after = fit_normalisation(raw, fpr, least_spread_of=before)
+        self.calibrations = (*self.calibrations, PastCalibration(self.threshold, (before.location, before.limit)))
+        normalisation.set_image(after)
+        above = Flagged(
+            "normal",
+            len(raw),
+            before=int((before.apply(raw) > self.threshold).sum()),
+            after=int((after.apply(raw) > 0.5).sum()),
+        )
         self.threshold = 0.5
-        return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw))
+        return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw), (above,))
+
+    def undo_calibration(self) -> PastCalibration:
+        """Brings back what the last calibration replaced, and returns it.
+
+        Raises:
+            ConfigError: if there was none.
+        """
+        last = super().undo_calibration()
+        if last.image is not None:
+            self._fitted().normalisation.set_image(Normalisation(*last.image))
+        return last
 
     def save(self, path: Path | str, *, graph: bool = True) -> None:
         """Writes the whole detector to one safetensors file, atomically.
@@ -192,6 +227,8 @@ class UTAD(Predictor):
             "config": self.config.model_dump(mode="json"),
             "channels": network.channels,
             "threshold": self.threshold,
+            "calibrations": [asdict(past) for past in self.calibrations],
+            "trained_on": self._trained_on,
         }
         write_model(path, manifest, network.state_dict())
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
@@ -212,6 +249,8 @@ class UTAD(Predictor):
         stored = read_model(Path(path))
         detector = cls(config=parse_config(with_present_names(stored.manifest["config"])), threads=threads)
         detector.threshold = float(stored.manifest["threshold"])
+        detector.calibrations = past_calibrations(stored.manifest.get("calibrations", ()))
+        detector._trained_on = list(stored.manifest.get("trained_on", ()))
         network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
         compares_pixels = detector.config.scoring.space == "pixels"
         tensors = upgrade(stored.tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)
@@ -239,9 +278,9 @@ class UTAD(Predictor):
             _LOGGER.warning("no graph is written beside the model, which is scored by PyTorch then: %s", error)
 
     def _load_normals(self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool) -> LoadedImages:
-        settings = self.config.image
+        settings, samples = self.config.image, normal_samples(data)
         loaded = load_images(
-            normal_samples(data),
+            samples,
             size=settings.size,
             channels=None if settings.channels == "auto" else settings.channels,
             max_pixels=settings.max_pixels,
@@ -249,6 +288,14 @@ class UTAD(Predictor):
         )
         if len(loaded.images) < 4:
             raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")
+        if len(loaded.images) <= FEW_IMAGES:
+            _LOGGER.warning(
+                "training on %d images: the threshold is a guess that about one normal image in %d may exceed; with %d "
+                "or more it means what it says (utad calibrate --normal sets it anew)",
+                *(len(loaded.images), len(loaded.images) + 1, round(1 / self.config.calibration.image_fpr)),
+            )
+        names = set(loaded.names)
+        self._trained_on = fingerprints(sample for sample in samples if sample.name in names)
         return loaded
 
     def _fitted(self) -> DetectorNetwork:

@@ -12,7 +12,7 @@ import PIL.Image
 
 from utad.data.conversion import image_from_array, image_from_pil
 from utad.data.image_files import list_images
-from utad.errors import InputError
+from utad.errors import DatasetError, InputError
 from utad.types import Category, Sample
 
 if TYPE_CHECKING:
@@ -74,6 +74,23 @@ def as_sample(item: object, name: str) -> Sample:
     raise InputError(f"{name}: got {type(item).__name__}, expected a path, a PIL image, an array or a tensor")
 
 
+def all_normal_samples(
+    data: str | Path, *, category: str | None = None, root: Path | None = None, layout: str | None = None
+) -> list[Sample]:
+    """Every normal image of a folder or data set, whichever side of a split it is on.
+
+    Raises:
+        DatasetError: as `open_category` does; or if there is none.
+    """
+    from utad.data.catalog import open_category
+
+    found = open_category(data, category=category, root=root, layout=layout, split=False, masks=False)
+    normal = [sample for sample in (*found.train, *found.test) if sample.anomalous is False]
+    if not normal:
+        raise DatasetError(f"{data} holds no normal images, of its {len(found.test)} images all are anomalous")
+    return normal
+
+
 def normal_samples(data: object) -> list[Sample]:
     """The normal images to train on: of a category, of a data set or folder by name, or as they are given."""
     if isinstance(data, Category):
@@ -81,7 +98,7 @@ def normal_samples(data: object) -> list[Sample]:
     if isinstance(data, str | Path):
         from utad.data.catalog import open_category
 
-        return list(open_category(data).train)
+        return list(open_category(data, masks=False).train)
     return list(iterate_samples(data))
 
 

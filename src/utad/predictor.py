@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from utad.data.reading import DEFAULT_MAX_PIXELS
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
-from utad.errors import ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
+from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
 from utad.inputs import Input, is_single, iterate_samples
 from utad.scoring.segmentation import segment
-from utad.thresholds import Recalibration, recalibrate_labelled
+from utad.thresholds import PastCalibration, Recalibration, check_threshold, recalibrate_labelled
 from utad.types import EngineResult, Image, Outcome, Prediction, Sample
 
 
@@ -52,7 +52,8 @@ class Predictor:
         threads: that read images, and that compute batches side by side where the engine can; None for one per core.
 
     Attributes:
-        threshold: on normalised scores; may be set.
+        threshold: on normalised scores; may be set, to a finite number.
+        calibrations: what earlier calibrations replaced, the oldest first.
     """
 
     def __init__(
@@ -66,9 +67,23 @@ class Predictor:
         if threads is not None and threads < 1:
             raise InputError(f"got {threads} threads, expected at least 1")
         self.threshold = threshold
+        self.calibrations: tuple[PastCalibration, ...] = ()
         self._engine = engine
         self._max_pixels = max_pixels
         self._threads = threads
+
+    @property
+    def threshold(self) -> float:
+        """On normalised scores.
+
+        Raises:
+            ConfigError: when it is set to what is not finite.
+        """
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, threshold: float) -> None:
+        self._threshold = check_threshold(threshold)
 
     @property
     def engine(self) -> Engine:
@@ -121,19 +136,36 @@ class Predictor:
         for batch in batches:
             yield from self._score(batch, concurrent=False)
 
-    def calibrate_labelled(self, samples: Sequence[Sample], *, target: str = "f1") -> Recalibration:
-        """Sets the threshold from labelled images, to the best F1 or to a recall.
+    def calibrate_labelled(
+        self, samples: Sequence[Sample], *, target: str = "f1", force: bool = False
+    ) -> Recalibration:
+        """Sets the threshold from labelled images, to the best F1 or to a recall; `undo_calibration` takes it back.
 
         Args:
             samples: normal and anomalous images; those without a label are left out.
             target: `f1` or `recall=0.95`.
+            force: fewer than 10 images will do.
 
         Raises:
-            DataError: unless both kinds are there.
+            DataError: unless both kinds are there, and enough of them.
         """
-        outcome = recalibrate_labelled(self.predict_samples, samples, target)
+        outcome = recalibrate_labelled(self.predict_samples, samples, target, force=force)
+        self.calibrations = (*self.calibrations, PastCalibration(self.threshold))
         self.threshold = outcome.threshold
         return outcome
+
+    def undo_calibration(self) -> PastCalibration:
+        """Brings back what the last calibration replaced, and returns it.
+
+        Raises:
+            ConfigError: if there was none.
+        """
+        if not self.calibrations:
+            raise ConfigError("there is no calibration to undo: the threshold is that of the training")
+        *earlier, last = self.calibrations
+        self.calibrations = tuple(earlier)
+        self.threshold = last.threshold
+        return last
 
     def _score(self, batch: Sequence[Read], *, concurrent: bool) -> list[Outcome]:
         images = [image for _, image in batch if not isinstance(image, ImageReadError)]

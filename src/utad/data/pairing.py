@@ -70,7 +70,7 @@ def pair_masks(
         if len(claimed) > 1:
             problems.found.append(f"{image} has {len(claimed)} masks: {', '.join(map(str, claimed))}")
         elif claimed:
-            _check_sizes(image, claimed[0], problems)
+            check_sizes(image, claimed[0], problems)
             pairs[image] = claimed[0]
         elif masks and complete:
             problems.found.append(f"{image} has no mask in {mask_folder}, though others there do")
@@ -95,7 +95,8 @@ def _claimed(mask_stem: str, stems: Mapping[str, Path]) -> str | None:
     return mask_stem if mask_stem in stems else None
 
 
-def _check_sizes(image: Path, mask: Path, problems: Problems) -> None:
+def check_sizes(image: Path, mask: Path, problems: Problems) -> None:
+    """Notes a mask of another size than its image, and one that cannot be read."""
     try:
         image_size = read_size(image)
     except ImageReadError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "IMAGE_SUFFIXES",
     "decoded",
+    "has_two_colours",
     "image_from_array",
     "load_image",
     "load_mask",
@@ -100,6 +102,16 @@ def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
         return oriented(mask, orientation)
 
 
+def has_two_colours(path: Path) -> bool:
+    """Whether an image has no more than two colours, as masks have and photographs have not.
+
+    Raises:
+        ImageReadError: as for `read_image`.
+    """
+    pixels = read_image(path).astype(np.uint64)
+    return len(np.unique(pixels[..., 0] << 32 | pixels[..., 1] << 16 | pixels[..., 2])) <= 2
+
+
 def read_size(path: Path) -> tuple[int, int]:
     """Reads the size `(H, W)` of an image from its header alone, as `read_image` would return it.
 
@@ -143,6 +155,10 @@ def load_mask(sample: Sample, size: tuple[int, int]) -> Mask | None:
     """
     if sample.mask is None:
         return np.zeros(size, dtype=np.bool_) if sample.anomalous is False else None
+    if isinstance(sample.mask, tuple):
+        parts = [load_mask(replace(sample, mask=part), size) for part in sample.mask]
+        marked: Mask = np.logical_or.reduce([part for part in parts if part is not None])
+        return marked
     if isinstance(sample.mask, Path):
         got = read_size(sample.mask)
     elif sample.mask.ndim == 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from utad.export.openvino_graph import OpenVinoGraph
 from utad.export.runtime import Arrays, Graph, runtime_errors
 from utad.interpret.figures import to_8_bit
 from utad.predictor import Engine, Predictor
+from utad.thresholds import past_calibrations
 from utad.types import EngineResult, Image, LazyArrays
 
 
@@ -42,6 +43,7 @@ class ExportedDetector(Predictor):
         self.manifest = manifest
         self.config: Config = parse_config(with_present_names(manifest.config))
         super().__init__(engine, threshold=manifest.threshold, max_pixels=self.config.image.max_pixels, threads=threads)
+        self.calibrations = past_calibrations(manifest.calibrations)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> ExportedDetector:
@@ -55,12 +57,13 @@ class ExportedDetector(Predictor):
         return cls(manifest, ExportEngine.open(Path(folder), manifest, threads=threads), threads=threads)
 
     def save_threshold(self, folder: Path) -> Path:
-        """Keeps the threshold in the exported folder, and returns the file that holds it.
+        """Keeps the threshold, and those before it, in the exported folder, and returns the file that holds it.
 
         Raises:
             OutputError: if that is not possible.
         """
-        self.manifest = replace(self.manifest, threshold=self.threshold)
+        past = [asdict(one) for one in self.calibrations]
+        self.manifest = replace(self.manifest, threshold=self.threshold, calibrations=past)
         return write_manifest(folder, self.manifest)
 
 

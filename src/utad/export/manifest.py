@@ -45,6 +45,7 @@ class Manifest:
         files: sha256 by name of each graph file.
         components: names of the score components whose maps the graph gives.
         model: sha256 of the model file that the graph belongs to; None for an export that stands alone.
+        calibrations: what earlier calibrations of this export replaced, the oldest first.
     """
 
     format: Format
@@ -58,6 +59,7 @@ class Manifest:
     files: dict[str, str]
     components: list[str] = field(default_factory=list)
     model: str | None = None
+    calibrations: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:

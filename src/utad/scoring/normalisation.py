@@ -13,6 +13,7 @@ from utad.scoring.fitted_module import FittedModule
 
 _TAIL = 0.2
 _MAP_SAMPLES = 4_000_000
+_LEAST_VALUES = 4
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,13 @@ def sampled_pixels(maps: Tensor) -> Tensor:
     return pixels[:: max(1, len(pixels) // _MAP_SAMPLES)]
 
 
-def fit_normalisation(raw: Tensor, rate: float) -> Normalisation:
+def fit_normalisation(raw: Tensor, rate: float, *, least_spread_of: Normalisation | None = None) -> Normalisation:
     """Fits to the raw scores of normal images that the detector did not learn from.
 
     Args:
         raw: `(N,)`, finite.
         rate: of normal scores above the limit, in (0, 1).
+        least_spread_of: whose spread is kept where fewer than 4 values, or equal ones, tell nothing of it.
 
     Raises:
         InputError: if there are no scores or some are not finite.
@@ -82,9 +84,15 @@ def fit_normalisation(raw: Tensor, rate: float) -> Normalisation:
     values = raw.detach().double().flatten()
     location = float(values.median())
     limit = upper_limit(values, rate)
+    if least_spread_of is not None and (len(values) < _LEAST_VALUES or limit - location < _floor(location)):
+        return Normalisation(location, location + least_spread_of.limit - least_spread_of.location)
     # Identical scores leave no spread to normalise by; the smallest step above them is a threshold still.
-    spread = max(limit - location, 1e-6 * max(1.0, abs(location)))
+    spread = max(limit - location, _floor(location))
     return Normalisation(location, location + spread)
+
+
+def _floor(location: float) -> float:
+    return 1e-6 * max(1.0, abs(location))
 
 
 def gap(of_trained: Tensor, of_held_out: Tensor) -> float:
