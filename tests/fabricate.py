@@ -207,6 +207,30 @@ def _flipped(content: bytes) -> bytes:
     return bytes(flipped)
 
 
+def tiff(path: Path, pixels: np.ndarray) -> Path:
+    """A TIFF without compression of pixels (H, W, bands) of any dtype, as instruments write them and Pillow cannot."""
+    height, width, bands = pixels.shape
+    kind = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    data = np.ascontiguousarray(pixels).tobytes()
+    counts = 8 + 2 + 11 * 12 + 4  # where the values of the tags that hold one for each band begin
+    tags = [
+        *((256, 4, width), (257, 4, height), (258, 3, 8 * pixels.itemsize), (259, 3, 1), (262, 3, 1)),
+        *((273, 4, counts + 4 * bands), (277, 3, bands), (278, 4, height), (279, 4, len(data)), (284, 3, 1)),
+        (339, 3, kind),
+    ]
+    content = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    for number, form, value in tags:
+        per_band = number in (258, 339)
+        place = counts + (2 * bands if number == 339 else 0)
+        inline = struct.pack("<I", place if per_band and bands > 2 else value)
+        content += struct.pack("<HHI", number, form, bands if per_band else 1) + inline
+    content += struct.pack("<I", 0) + struct.pack(f"<{bands}H", *[8 * pixels.itemsize] * bands)
+    content += struct.pack(f"<{bands}H", *[kind] * bands) + data
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
 def bomb(path: Path, side: int = 30_000) -> Path:
     """A valid grey PNG of side x side black pixels in a small file."""
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 
 from utad.config import Config, load_config, parse_config, with_present_names
+from utad.data.copies import check_copies
 from utad.data.loading import LoadedImages, load_images
 from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError
@@ -129,7 +130,7 @@ class UTAD(Predictor):
         Raises:
             DatasetError: naming every damaged image, or if there are none.
             OutputError: if `output` holds a run and neither `resume` nor `replace` is set, or cannot be written.
-            TrainingError: if training fails, or the run to resume is another one.
+            TrainingError: if training fails, the run to resume is another one, or the images are copies of each other.
         """
         start = time.perf_counter()
         directory = Path(output) if output is not None else None
@@ -294,6 +295,7 @@ class UTAD(Predictor):
                 "or more it means what it says (utad calibrate --normal sets it anew)",
                 *(len(loaded.images), len(loaded.images) + 1, round(1 / self.config.calibration.image_fpr)),
             )
+        check_copies(loaded.images, loaded.names)
         names = set(loaded.names)
         self._trained_on = fingerprints(sample for sample in samples if sample.name in names)
         return loaded

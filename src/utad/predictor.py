@@ -101,6 +101,7 @@ class Predictor:
 
         Args:
             inputs: paths, PIL images, arrays (HWC, uint8 or float in [0, 1]), tensors (NCHW or CHW, [0, 1]), samples.
+                Channels are RGB; what OpenCV reads is BGR: `image[..., ::-1]`.
             batch_size: most images scored together; the engine may take fewer.
 
         Raises:

@@ -58,12 +58,14 @@ def start_logging() -> None:
 def say(text: str, *, as_json: bool) -> None:
     """Prints text for people; with --json, stdout is for the one JSON object alone."""
     if not as_json:
-        print(text)
+        print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def print_json(values: Mapping[str, Any]) -> None:
     """Prints the JSON object of a command."""
-    print(json.dumps(values, allow_nan=False, ensure_ascii=False))
+    # Names that are not UTF-8 become JSON's own escapes, where the terminal or file would refuse them.
+    text = json.dumps(values, allow_nan=False, ensure_ascii=False)
+    print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def read_from(images: Images) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,10 @@ from utad.data.image_files import stem_below
 from utad.data.reading import read_size
 from utad.errors import DatasetError, ImageReadError
 
+_log = logging.getLogger(__name__)
+
 MASK_ENDING = "_mask"
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 @dataclass
@@ -56,6 +60,14 @@ def pair_masks(
     Returns:
         The mask of each image that has exactly one.
     """
+    lossy = [mask for mask in masks if mask.suffix.lower() in JPEG_SUFFIXES]
+    if lossy:
+        _log.warning(
+            "%d masks in %s are JPEG, which leaves grey edges: pixels above half of the brightest are taken for "
+            "anomalous; PNG would be exact",
+            len(lossy),
+            mask_folder,
+        )
     by_stem = _unique_stems(images, image_folder, problems)
     claims: dict[str, list[Path]] = defaultdict(list)
     for mask in masks:
