@@ -4,6 +4,7 @@ import copy
 import math
 import os
 import pickle
+import random
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
@@ -241,7 +242,11 @@ def test_too_few_images(tmp_path):
 
 def test_mixed_photos_train_and_predict(tmp_path, caplog):
     fabricate.photos(tmp_path / "Meine Fotos")
+    before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())
     detector = UTAD(overrides=TINY).fit(tmp_path / "Meine Fotos")
+    # Whoever trains beside other work draws the same random numbers there as without it.
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
     assert "training on 5 images: the threshold is a guess that about one normal image in 6 may exceed" in caplog.text
     predictions = detector.predict(tmp_path / "Meine Fotos")
     assert len(predictions) == detector.report_.n_images >= 5

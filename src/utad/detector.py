@@ -105,6 +105,7 @@ class UTAD(Predictor):
         self._trained_on: list[str] = []
         self.report_: FitReport | None = None
 
+    @torch.random.fork_rng()  # what is drawn from torch's own generator, a loader's base seed, is given back
     def fit(
         self,
         data: str | Path | Category | Iterable[Input],

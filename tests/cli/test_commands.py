@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tests import fabricate
 from tests.conftest import TINY
-from utad import UTAD
+from utad import UTAD, load_config
 from utad.cli.app import app
 from utad.data import open_category
 from utad.errors import ConfigError
@@ -30,8 +30,9 @@ def shell(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_train_leaves_a_run(parts, tmp_path):
-    result = utad("train", parts, "--output", tmp_path / "r", *SETTINGS, "--seed", 3, "--json")
+def test_train_leaves_a_run_that_can_be_repeated_from_its_config(parts, tmp_path):
+    (tmp_path / "mine.yaml").write_text("seed: 3", encoding="utf-8")
+    result = utad("train", parts, "--output", tmp_path / "r", *SETTINGS, "--config", tmp_path / "mine.yaml", "--json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["n_images"] + report["n_skipped"] == len(open_category(parts).train)
@@ -42,7 +43,9 @@ def test_train_leaves_a_run(parts, tmp_path):
         "model.safetensors",
         "openvino",
     ]
-    assert "seed: 3" in (tmp_path / "r" / "config.yaml").read_text(encoding="utf-8")
+    # What a person wrote beats the default of every option.
+    assert load_config(file=tmp_path / "r" / "config.yaml") == load_config(overrides=[*TINY, "seed=3"])
+    assert report["layout"] == "labelled"
 
 
 def test_predict_writes_tables_and_pictures(run, tmp_path):

@@ -127,7 +127,8 @@ def _place(root: Path, category: str | None, layout: str | None) -> _Place:
     if category is not None and (category in ("", ".", "..") or "/" in category or "\\" in category):
         raise DatasetError(f"got category {category!r}, expected the name of one folder in {root}")
     choices = _automatic() if chosen is None else (chosen,)
-    folder = _subfolder(root, category)
+    # `.` and `..` have no name, and a parent that is not theirs.
+    folder = _subfolder(root if root.name not in ("", "..") else root.resolve(), category)
     recognised = _recognised(folder, choices)
     if recognised is not None:
         return _Place(folder, category or folder.resolve().name, recognised, asked=chosen is not None)

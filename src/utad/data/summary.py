@@ -17,7 +17,8 @@ def summary(category: Category, folder: Path) -> str:
     of_test = Counter(sample.anomalous for sample in category.test)
     marked = sum(sample.mask is not None for sample in category.test)
     shape = next(layout.shape for layout in LAYOUTS if layout.name == category.layout)
-    parts = [f"{len(category.train)} normal to train on"] if category.train else []
+    use = " to train on" if category.test else " images"
+    parts = [f"{len(category.train)} normal{use}"] if category.train else []
     if category.test:
         parts.append(
             f"{of_test[False]} normal and {of_test[True]} anomalous to test on"

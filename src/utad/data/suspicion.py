@@ -30,6 +30,8 @@ def check_normal(images: Sequence[Path], folder: Path) -> None:
     """
     telling: dict[str, int] = defaultdict(int)
     for path in images:
+        if not path.is_relative_to(folder):
+            continue  # a table put it there
         parents = path.relative_to(folder).parts[:-1]
         named = next((index for index, part in enumerate(parents) if is_telling(part)), None)
         if named is not None:
@@ -78,5 +80,6 @@ def _look_like_masks(paths: Iterable[Path]) -> bool:
 
 
 def _some(paths: Sequence[Path], folder: Path) -> str:
-    names = ", ".join(relative_name(path, folder) for path in paths[:_SHOWN])
+    shown = (relative_name(path, folder) if path.is_relative_to(folder) else str(path) for path in paths[:_SHOWN])
+    names = ", ".join(shown)
     return names if len(paths) <= _SHOWN else f"{names} and {len(paths) - _SHOWN} more"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests import fabricate
@@ -86,3 +88,16 @@ def test_a_table_that_is_no_text(tmp_path):
 def test_the_folder_of_a_category_has_the_split_of_the_table_beside_it(tmp_path):
     root = fabricate.visa(tmp_path, ("candle", "pcb1"))
     assert open_folder(root / "pcb1") == open_folder(root, category="pcb1")
+
+
+def test_relative_paths(tmp_path, monkeypatch):
+    """`.` has no name, and a parent that is not its own."""
+    root = fabricate.visa(tmp_path, ("candle", "pcb1"))
+    expected = [sample.name for sample in open_folder(root, category="candle").train]
+    monkeypatch.chdir(root)
+    for path, category in (("candle", None), (".", "candle")):
+        opened = open_folder(Path(path), category=category)
+        assert [sample.name for sample in opened.train] == expected
+        assert opened.left_out == ()
+    monkeypatch.chdir(root / "candle")
+    assert [sample.name for sample in open_folder(Path(".")).train] == expected

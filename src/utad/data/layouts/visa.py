@@ -18,7 +18,6 @@ _LABELS = {"normal": False, "anomaly": True}
 
 def _recognise(folder: Path) -> bool:
     """Whether the table beside a folder names it."""
-    folder = folder.absolute()
     return (folder.parent / _TABLE).is_file() and any(row["object"] == folder.name for _, row in _rows(folder.parent))
 
 
@@ -29,7 +28,7 @@ def _read(folder: Path, *, masks: bool) -> LayoutImages:
         DatasetError: the table is damaged, names files that are missing or lie outside its root, or puts anomalous
             images into the training split. All of them are named.
     """
-    root, category = folder.absolute().parent, folder.absolute().name
+    root, category = folder.parent, folder.name
     train: list[Sample] = []
     test: list[Sample] = []
     problems: list[str] = []
