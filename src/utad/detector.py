@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 
@@ -16,7 +16,7 @@ from utad.data.copies import check_copies
 from utad.data.loading import LoadedImages, load_images
 from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError
-from utad.fitting import fit_network
+from utad.fitting import FitReport, fit_network
 from utad.inputs import Input, iterate_samples, normal_samples
 from utad.model_file import read_model, write_model
 from utad.models.migration import upgrade
@@ -25,41 +25,19 @@ from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, is_run_folder, prepare_run
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation, fit_normalisation
 from utad.scoring.torch_engine import TorchEngine
-from utad.thresholds import Flagged, PastCalibration, Recalibration, check_enough, check_rate, past_calibrations
+from utad.thresholds import (
+    Flagged,
+    PastCalibration,
+    Recalibration,
+    check_enough,
+    check_rate,
+    past_calibrations,
+    warn_if_few,
+)
 from utad.training_images import fingerprints
 from utad.types import Category
 
 _LOGGER = logging.getLogger(__name__)
-
-FEW_IMAGES = 20
-"""Up to this many training images, what the threshold is worth is said."""
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What `UTAD.fit` came to.
-
-    Attributes:
-        n_images: normal images used.
-        n_held_out: of these, left out of the training of the networks.
-        n_skipped: damaged images left out altogether.
-        seconds: from the first file to the model, the exported graph included.
-        stage_seconds: of each network's training.
-        model: the file written, if an output folder was given.
-    """
-
-    n_images: int
-    n_held_out: int
-    n_skipped: int
-    seconds: float
-    stage_seconds: dict[str, float]
-    model: Path | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, without the path."""
-        values = asdict(self)
-        del values["model"]
-        return values
 
 
 class UTAD(Predictor):
@@ -290,12 +268,7 @@ class UTAD(Predictor):
         )
         if len(loaded.images) < 4:
             raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")
-        if len(loaded.images) <= FEW_IMAGES:
-            _LOGGER.warning(
-                "training on %d images: the threshold is a guess that about one normal image in %d may exceed; with %d "
-                "or more it means what it says (utad calibrate --normal sets it anew)",
-                *(len(loaded.images), len(loaded.images) + 1, round(1 / self.config.calibration.image_fpr)),
-            )
+        warn_if_few(len(loaded.images), self.config.calibration.image_fpr)
         check_copies(loaded.images, loaded.names)
         names = set(loaded.names)
         self._trained_on = fingerprints(sample for sample in samples if sample.name in names)

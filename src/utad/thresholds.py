@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,8 +18,13 @@ Scoring = Callable[[Sequence[Sample]], Iterable[Outcome]]
 """`predict_samples` of a detector."""
 
 
+_log = logging.getLogger(__name__)
+
 LEAST_IMAGES = 10
 """Fewer say next to nothing about a threshold."""
+
+FEW_IMAGES = 20
+"""Up to this many training images, what the threshold is worth is said."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,21 @@ def check_enough(count: int, *, force: bool) -> None:
         raise DataError(
             f"got {count} image{'' if count == 1 else 's'} to set the threshold from, expected at least "
             f"{LEAST_IMAGES}: with fewer it is a guess. Take more, or insist (--force, force=True)"
+        )
+
+
+def warn_if_few(count: int, rate: float) -> None:
+    """Says what a threshold is worth that comes from a few training images.
+
+    Args:
+        count: of the training images.
+        rate: of normal images that the threshold promises to leave above it.
+    """
+    if count <= FEW_IMAGES:
+        _log.warning(
+            "training on %d images: the threshold is a guess that about one normal image in %d may exceed; with %d or "
+            "more it means what it says (utad calibrate --normal sets it anew)",
+            *(count, count + 1, round(1 / rate)),
         )
 
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -17,6 +18,7 @@ from utad import UTAD, load_config
 from utad.cli.app import app
 from utad.data import open_category
 from utad.errors import ConfigError
+from utad.model_file import read_model
 
 SETTINGS = [part for setting in TINY for part in ("--set", setting)]
 
@@ -120,10 +122,14 @@ def test_calibrate_undo_brings_the_model_back(run, parts, tmp_path):
     result = utad("calibrate", model, "--normal", tmp_path / "normal", "--fpr", "0.2")
     assert result.exit_code == 0, result.output
     assert "of these 12 normal images it calls" in result.stdout
-    assert model.read_bytes() != (run / "model.safetensors").read_bytes()
+    before, changed = read_model(run), read_model(model)
+    assert changed.manifest["calibrations"] != before.manifest["calibrations"] == []
     result = utad("calibrate", model, "--undo")
     assert result.exit_code == 0, result.output
-    assert model.read_bytes() == (run / "model.safetensors").read_bytes()
+    after = read_model(model)
+    assert after.manifest == before.manifest
+    assert all(torch.equal(after.tensors[name], tensor) for name, tensor in before.tensors.items())
+    assert not all(torch.equal(changed.tensors[name], tensor) for name, tensor in before.tensors.items())
     assert utad("calibrate", model, "--undo").exit_code == 1
 
 

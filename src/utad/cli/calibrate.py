@@ -36,7 +36,6 @@ def calibrate(
     start_logging()
     if (normal is not None) + (labelled is not None) + undo != 1:
         raise typer.BadParameter("give one of --normal DIR, --labelled DATA and --undo", param_hint="--normal")
-
     from utad.errors import ConfigError
     from utad.export.exported import ExportedDetector
     from utad.loading import is_export, load_detector
@@ -55,8 +54,8 @@ def calibrate(
         _undo(model, as_json=as_json)
         return
     detector = load_detector(model, runtime=runtime)
-    samples = _samples(normal, labelled, category=category, root=root, layout=layout, seed=detector.config.seed)
-    samples = unseen(samples, model)
+    given = _samples(normal, labelled, category=category, root=root, layout=layout, seed=detector.config.seed)
+    samples = unseen(given, model)
     if isinstance(detector, ExportedDetector) and stands_alone:
         outcome = detector.calibrate_labelled(samples, target=target, force=force)
         saved = detector.save_threshold(model)
