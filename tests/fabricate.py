@@ -66,14 +66,22 @@ def mvtec_category(
     return folder
 
 
-def normal_abnormal(folder: Path, *, n_normal: int = 10, n_abnormal: int = 3, masks: bool = True) -> Path:
-    """A folder with `normal`, `abnormal` and `masks`; returns it."""
+def normal_abnormal(
+    folder: Path,
+    *,
+    n_normal: int = 10,
+    n_abnormal: int = 3,
+    masks: bool = True,
+    names: tuple[str, str, str] = ("normal", "abnormal", "masks"),
+) -> Path:
+    """A folder with `normal`, `abnormal` and `masks`, or what else they are called; returns it."""
+    normal, abnormal, of_masks = names
     for index in range(1, n_normal + 1):
-        save(folder / "normal" / f"{index}.png", picture(seed=index))
+        save(folder / normal / f"{index}.png", picture(seed=index))
     for index in range(1, n_abnormal + 1):
-        save(folder / "abnormal" / f"{index}.png", defective(seed=index))
+        save(folder / abnormal / f"{index}.png", defective(seed=index))
         if masks:
-            save(folder / "masks" / f"{index}.png", square_mask())
+            save(folder / of_masks / f"{index}.png", square_mask())
     return folder
 
 
@@ -92,6 +100,66 @@ def visa(root: Path, objects: Sequence[str] = ("candle",)) -> Path:
     (root / "split_csv").mkdir(parents=True, exist_ok=True)
     (root / "split_csv" / "1cls.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return root
+
+
+def btad_category(folder: Path) -> Path:
+    """One product in the layout of BTAD, with five training, two normal and two anomalous test images."""
+    for part, count in (("train/ok", 5), ("test/ok", 2)):
+        for index in range(count):
+            save(folder / part / f"{index:04d}.bmp", picture(seed=index))
+    for index in range(2):
+        save(folder / "test" / "ko" / f"{index:04d}.bmp", defective(seed=index))
+        save(folder / "ground_truth" / "ko" / f"{index:04d}.png", square_mask())
+    return folder
+
+
+def loco_category(folder: Path) -> Path:
+    """One category in the layout of MVTec LOCO AD; the first logical anomaly has two masks."""
+    for part, count in (("train/good", 4), ("validation/good", 2), ("test/good", 2)):
+        for index in range(count):
+            save(folder / part / f"{index:03d}.png", picture(seed=index))
+    for kind in ("logical_anomalies", "structural_anomalies"):
+        for index in range(2):
+            save(folder / "test" / kind / f"{index:03d}.png", defective(seed=index))
+            save(folder / "ground_truth" / kind / f"{index:03d}" / "000.png", square_mask())
+    second = np.zeros((40, 48), np.uint8)
+    second[30:35, 40:44] = 7  # each kind of logical defect has a grey value of its own
+    save(folder / "ground_truth" / "logical_anomalies" / "000" / "001.png", second)
+    return folder
+
+
+def kolektor_sdd(root: Path, *, parts: int = 3) -> Path:
+    """KolektorSDD: four images of each part, the second of which has a defect; all of them have masks."""
+    for part in range(1, parts + 1):
+        for index in range(4):
+            stem = root / f"kos{part:02d}" / f"Part{index}"
+            bad = index == 1
+            save(stem.with_suffix(".jpg"), (defective if bad else picture)(seed=10 * part + index))
+            mask = square_mask() if bad else np.zeros((40, 48), np.uint8)
+            save(stem.with_name(f"{stem.name}_label.bmp"), mask)
+    return root
+
+
+def kolektor_sdd2(root: Path, *, n_train: int = 6, n_test: int = 4) -> Path:
+    """KolektorSDD2: a third of the images, in training too, has a defect; all of them have masks."""
+    for part, start, count in (("train", 10000, n_train), ("test", 20000, n_test)):
+        for index in range(count):
+            bad = index % 3 == 2
+            save(root / part / f"{start + index}.png", (defective if bad else picture)(seed=start + index))
+            mask = square_mask() if bad else np.zeros((40, 48), np.uint8)
+            save(root / part / f"{start + index}_GT.png", mask)
+    return root
+
+
+def visa_folder(folder: Path) -> Path:
+    """One category of VisA, without the table that splits it."""
+    for index in range(10):
+        save(folder / "Data" / "Images" / "Normal" / f"{index:04d}.JPG", picture(seed=index))
+    for index in range(2):
+        save(folder / "Data" / "Images" / "Anomaly" / f"{index:03d}.JPG", defective(seed=index))
+        save(folder / "Data" / "Masks" / "Anomaly" / f"{index:03d}.png", square_mask())
+    (folder / "image_anno.csv").write_text("image,label,mask\n", encoding="utf-8")
+    return folder
 
 
 def photos(folder: Path) -> Path:
@@ -137,6 +205,30 @@ def _flipped(content: bytes) -> bytes:
     for position in range(500, 3000, 97):
         flipped[position] ^= 0xFF
     return bytes(flipped)
+
+
+def tiff(path: Path, pixels: np.ndarray) -> Path:
+    """A TIFF without compression of pixels (H, W, bands) of any dtype, as instruments write them and Pillow cannot."""
+    height, width, bands = pixels.shape
+    kind = {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    data = np.ascontiguousarray(pixels).tobytes()
+    counts = 8 + 2 + 11 * 12 + 4  # where the values of the tags that hold one for each band begin
+    tags = [
+        *((256, 4, width), (257, 4, height), (258, 3, 8 * pixels.itemsize), (259, 3, 1), (262, 3, 1)),
+        *((273, 4, counts + 4 * bands), (277, 3, bands), (278, 4, height), (279, 4, len(data)), (284, 3, 1)),
+        (339, 3, kind),
+    ]
+    content = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    for number, form, value in tags:
+        per_band = number in (258, 339)
+        place = counts + (2 * bands if number == 339 else 0)
+        inline = struct.pack("<I", place if per_band and bands > 2 else value)
+        content += struct.pack("<HHI", number, form, bands if per_band else 1) + inline
+    content += struct.pack("<I", 0) + struct.pack(f"<{bands}H", *[8 * pixels.itemsize] * bands)
+    content += struct.pack(f"<{bands}H", *[kind] * bands) + data
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
 
 
 def bomb(path: Path, side: int = 30_000) -> Path:

@@ -170,8 +170,10 @@ def test_a_file_goes_on_top_of_the_preset_and_overrides_on_top_of_both(tmp_path)
 
 
 def test_the_preset_that_a_file_names_is_the_base(tmp_path):
-    config = load_config("fast", file=written(tmp_path, "preset: paper-small\nseed: 3\n"))
-    assert config == load_config("paper-small", seed=3)
+    file = written(tmp_path, "preset: paper-small\nseed: 3\n")
+    assert load_config(file=file) == load_config("paper-small", file=file) == load_config("paper-small", seed=3)
+    with pytest.raises(ConfigError, match="on top of preset paper-small: leave one of them out"):
+        load_config("fast", file=file)
 
 
 @pytest.mark.parametrize("name", ["paper", "nonsense"])
@@ -209,7 +211,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_a_config_written_as_yaml_is_read_back_the_same(tmp_path, name):
     overrides = ["backbone.weights=weights/größe 1.pth", "seed=4294967295", "scoring.top_fractions=[0.1, 0.3]"]
     config = load_config(name, overrides=overrides)
-    assert load_config("balanced", file=written(tmp_path, config.to_yaml())) == config
+    assert load_config(file=written(tmp_path, config.to_yaml())) == config
     assert parse_config(config.model_dump(mode="json")) == config
 
 
@@ -218,7 +220,9 @@ def test_seed_0_is_a_seed_like_any_other(tmp_path):
     assert load_config(file=file).seed == 5
     assert load_config(file=file, seed=0).seed == 0
     assert load_config(file=written(tmp_path, "seed: 0\n")).seed == 0
-    assert load_config(overrides=["seed=7"], seed=0).seed == 0
+    assert load_config(overrides=["seed=7"]).seed == 7
+    with pytest.raises(ConfigError, match="seed 0 and an override seed=7"):
+        load_config(overrides=["seed=7"], seed=0)
 
 
 def test_a_config_cannot_be_changed():

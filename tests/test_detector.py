@@ -4,6 +4,7 @@ import copy
 import math
 import os
 import pickle
+import random
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
@@ -135,10 +136,15 @@ def test_every_form_of_an_image_gives_the_same_score(detector, tmp_path):
     with Image.open(path) as picture:
         forms = [str(path), picture.copy(), PIXELS, Sample("x", path)]
     assert [detector.predict(form).pred_score for form in forms] == [expected] * 4
-    # More than 8 bits are resized without rounding, and differ by that.
-    finer = [detector.predict(form).pred_score for form in (as_float, tensor, PIXELS.astype(np.uint16) * 257)]
-    assert finer == pytest.approx([expected] * 3, abs=0.02)
-    assert finer[0] == finer[1] == finer[2]
+    wider = (as_float, tensor, PIXELS.astype(np.uint16) * 257)
+    assert [detector.predict(form).pred_score for form in wider] == [expected] * 3
+
+
+def test_copies_of_one_photograph_are_no_training_data(tmp_path):
+    for index in range(24):
+        fabricate.save(tmp_path / f"{index}.png", PIXELS)
+    with pytest.raises(TrainingError, match="of 24 training images only 1 differ"):
+        UTAD(overrides=TINY).fit(tmp_path)
 
 
 def test_several_images_give_a_list(detector, tmp_path):
@@ -234,9 +240,14 @@ def test_too_few_images(tmp_path):
         UTAD(overrides=TINY).fit(tmp_path)
 
 
-def test_mixed_photos_train_and_predict(tmp_path):
+def test_mixed_photos_train_and_predict(tmp_path, caplog):
     fabricate.photos(tmp_path / "Meine Fotos")
+    before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())
     detector = UTAD(overrides=TINY).fit(tmp_path / "Meine Fotos")
+    # Whoever trains beside other work draws the same random numbers there as without it.
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]
+    assert "training on 5 images: the threshold is a guess that about one normal image in 6 may exceed" in caplog.text
     predictions = detector.predict(tmp_path / "Meine Fotos")
     assert len(predictions) == detector.report_.n_images >= 5
     assert all(math.isfinite(prediction.pred_score) for prediction in predictions)
@@ -278,9 +289,49 @@ def test_calibration_on_normals_sets_the_rate(detector):
     assert 6 <= above <= 12
 
 
+def test_a_calibration_says_what_it_changes_and_can_be_undone(detector, tmp_path):
+    images = [fabricate.picture(40, 48, seed=seed) for seed in range(300, 312)]
+    before = (detector.threshold, detector.image_normalisation)
+    called = sum(prediction.pred_label for prediction in detector.predict(images))
+    outcome = detector.calibrate(images, fpr=0.4)
+    (part,) = outcome.flagged
+    now = sum(prediction.pred_label for prediction in detector.predict(images))
+    assert (part.kind, part.n_images, part.before, part.after) == ("normal", 12, called, now)
+    detector.save(tmp_path / "m.safetensors")
+    restored = UTAD.load(tmp_path / "m.safetensors")
+    assert restored.image_normalisation != before[1]
+    restored.undo_calibration()
+    assert (restored.threshold, restored.image_normalisation) == before
+
+
+@pytest.mark.parametrize("fpr", [0.0, -0.1, 0.5, 1.0, 1.5, math.nan, math.inf])
+def test_rates_that_no_threshold_has(detector, fpr):
+    with pytest.raises(ConfigError, match=r"above 0 and below 0\.5"):
+        detector.calibrate([PIXELS] * 12, fpr=fpr)
+    assert detector.calibrations == ()
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_a_handful_of_images_sets_no_threshold_unless_insisted(detector, count):
+    images = [fabricate.picture(40, 48, seed=seed) for seed in range(300, 300 + count)]
+    with pytest.raises(DataError, match=f"got {count} image"):
+        detector.calibrate(images)
+    detector.calibrate(images, force=True)
+    # Another image of the kind is no million times as anomalous as those.
+    assert abs(detector.predict(fabricate.picture(40, 48, seed=400)).pred_score) < 50
+
+
+def test_copies_of_one_image_move_the_scores_and_do_not_stretch_them(detector):
+    spread = detector.image_normalisation.limit - detector.image_normalisation.location
+    detector.calibrate([PIXELS] * 12)
+    assert detector.predict(PIXELS).pred_score == pytest.approx(0, abs=1e-6)
+    after = detector.image_normalisation
+    assert after.limit - after.location == pytest.approx(spread)
+
+
 def test_calibration_on_labels_reaches_the_recall(detector, parts):
     test = open_category(parts).test
-    outcome = detector.calibrate_labelled(test, target="recall=1.0")
+    outcome = detector.calibrate_labelled(test, target="recall=1.0", force=True)
     predictions = detector.predict([sample for sample in test if sample.anomalous])
     assert all(prediction.pred_label for prediction in predictions)
     assert "recall=1.0 on" in outcome.basis

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -216,8 +217,18 @@ def test_rates_need_scores_of_normal_images_and_an_order(engine):
 
 def test_the_threshold_is_set_from_labels(predictor):
     samples = [Sample(f"{value}", filled(value), anomalous=value > 100) for value in (51, 102, 153)]
-    outcome = predictor.calibrate_labelled(samples)
+    with pytest.raises(DataError, match="got 3 images to set the threshold from, expected at least 10"):
+        predictor.calibrate_labelled(samples)
+    before = predictor.threshold
+    outcome = predictor.calibrate_labelled(samples, force=True)
     assert predictor.threshold == outcome.threshold == pytest.approx(0.3)
+    assert [(part.kind, part.n_images, part.after) for part in outcome.flagged] == [
+        ("normal", 1, 0),
+        ("anomalous", 2, 2),
+    ]
+    assert predictor.undo_calibration().threshold == predictor.threshold == before
+    with pytest.raises(ConfigError, match="no calibration to undo"):
+        predictor.undo_calibration()
     with pytest.raises(DataError, match="none of the images has a label"):
         predictor.calibrate_labelled([Sample("x", filled(1))])
 
@@ -225,3 +236,11 @@ def test_the_threshold_is_set_from_labels(predictor):
 def test_without_an_engine_it_says_what_to_do():
     with pytest.raises(NotFittedError, match=r"call fit, or UTAD\.load"):
         Predictor().predict(filled(1))
+
+
+@pytest.mark.parametrize("threshold", [math.nan, math.inf, -math.inf])
+def test_a_threshold_is_a_number(predictor, threshold):
+    with pytest.raises(ConfigError, match="expected a finite number"):
+        predictor.threshold = threshold
+    with pytest.raises(ConfigError, match="expected a finite number"):
+        Predictor(threshold=threshold)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 
 from utad.config import Config, load_config, parse_config, with_present_names
+from utad.data.copies import check_copies
 from utad.data.loading import LoadedImages, load_images
 from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError
-from utad.fitting import fit_network
+from utad.fitting import FitReport, fit_network
 from utad.inputs import Input, iterate_samples, normal_samples
 from utad.model_file import read_model, write_model
 from utad.models.migration import upgrade
@@ -24,37 +25,19 @@ from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, is_run_folder, prepare_run
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
-from utad.thresholds import Recalibration
+from utad.thresholds import (
+    Flagged,
+    PastCalibration,
+    Recalibration,
+    check_enough,
+    check_rate,
+    past_calibrations,
+    warn_if_few,
+)
+from utad.training_images import fingerprints
 from utad.types import Category
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What `UTAD.fit` came to.
-
-    Attributes:
-        n_images: normal images used.
-        n_held_out: of these, left out of the training of the networks.
-        n_skipped: damaged images left out altogether.
-        seconds: from the first file to the model, the exported graph included.
-        stage_seconds: of each network's training.
-        model: the file written, if an output folder was given.
-    """
-
-    n_images: int
-    n_held_out: int
-    n_skipped: int
-    seconds: float
-    stage_seconds: dict[str, float]
-    model: Path | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, without the path."""
-        values = asdict(self)
-        del values["model"]
-        return values
 
 
 class UTAD(Predictor):
@@ -95,11 +78,13 @@ class UTAD(Predictor):
         if config is not None and any(given.values()):
             names = " and ".join(name for name, there in given.items() if there)
             raise ConfigError(f"got config together with {names}: a config is complete, give the one or the other")
-        self.config = config if config is not None else load_config(preset or "fast", overrides=overrides, seed=seed)
+        self.config = config if config is not None else load_config(preset, overrides=overrides, seed=seed)
         super().__init__(max_pixels=self.config.image.max_pixels, mask=self.config.mask, threads=threads)
         self._network: DetectorNetwork | None = None
+        self._trained_on: list[str] = []
         self.report_: FitReport | None = None
 
+    @torch.random.fork_rng()  # what is drawn from torch's own generator, a loader's base seed, is given back
     def fit(
         self,
         data: str | Path | Category | Iterable[Input],
@@ -125,7 +110,7 @@ class UTAD(Predictor):
         Raises:
             DatasetError: naming every damaged image, or if there are none.
             OutputError: if `output` holds a run and neither `resume` nor `replace` is set, or cannot be written.
-            TrainingError: if training fails, or the run to resume is another one.
+            TrainingError: if training fails, the run to resume is another one, or the images are copies of each other.
         """
         start = time.perf_counter()
         directory = Path(output) if output is not None else None
@@ -144,6 +129,7 @@ class UTAD(Predictor):
             progress=progress,
         )
         self._use(network.eval())
+        self.calibrations = ()
         self._reset_thresholds(self.config.calibration.fail_fpr)
         if directory is not None:
             write_config(directory, self.config)
@@ -164,21 +150,56 @@ class UTAD(Predictor):
         *,
         fpr: float = 0.01,
         fail_fpr: float = 0.001,
+        force: bool = False,
         scored_by: Predictor | None = None,
     ) -> Recalibration:
         """Sets normalisation and threshold anew from normal images, such as those of another camera.
 
+        What they were stays in `calibrations`, and `undo_calibration` brings it back.
+
         Args:
-            normal: normal images that the detector was not trained on.
-            fpr: share of normal images above the threshold.
-            fail_fpr: share of normal images in the band `fail`.
+            normal: normal images that the detector was not trained on, at least 10.
+            fpr: share of normal images above the threshold, above 0 and below 0.5.
+            fail_fpr: share of normal images in the band `fail`, at most `fpr`; more counts as `fpr`.
+            force: fewer images will do. From images whose scores do not differ only the location is taken.
             scored_by: a faster form of this detector that scores the images.
+
+        Raises:
+            ConfigError: if `fpr` is out of range.
+            DataError: if there are too few images.
         """
-        predictor = scored_by if scored_by is not None else self
-        raw = [prediction.raw_score for prediction in predictor.predict(list(iterate_samples(normal)))]
-        self._fitted().normalisation.fit_images(torch.tensor(raw, dtype=torch.float64), fpr)
+        check_rate(fpr)
+        check_rate(fail_fpr, "fail_fpr")
+        normalisation, samples = self._fitted().normalisation, list(iterate_samples(normal))
+        check_enough(len(samples), force=force)
+        predictions = (scored_by if scored_by is not None else self).predict(samples)
+        raw = torch.tensor([prediction.raw_score for prediction in predictions], dtype=torch.float64)
+        before = normalisation.of_image()
+        past = PastCalibration(
+            self.threshold, self.fail_threshold, (before.location, before.limit), tuple(normalisation.normal.tolist())
+        )
+        normalisation.fit_images(raw, fpr, least_spread_of=before)
+        above = Flagged(
+            "normal",
+            len(raw),
+            before=int((before.apply(raw) > self.threshold).sum()),
+            after=int((normalisation.of_image().apply(raw) > 0.5).sum()),
+        )
+        self.calibrations = (*self.calibrations, past)
         self._reset_thresholds(min(fail_fpr, fpr))
-        return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw))
+        return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw), (above,))
+
+    def undo_calibration(self) -> PastCalibration:
+        """Brings back what the last calibration replaced, and returns it.
+
+        Raises:
+            ConfigError: if there was none.
+        """
+        last, network = super().undo_calibration(), self._fitted()
+        if last.image is not None:
+            network.normalisation.restore_images(Normalisation(*last.image), last.normal)
+            self._use(network)
+        return last
 
     def save(self, path: Path | str, *, graph: bool = True) -> None:
         """Writes the whole detector to one safetensors file, atomically.
@@ -200,6 +221,8 @@ class UTAD(Predictor):
             "channels": network.channels,
             "threshold": self.threshold,
             "fail_threshold": self.fail_threshold,
+            "calibrations": [asdict(past) for past in self.calibrations],
+            "trained_on": self._trained_on,
         }
         write_model(path, manifest, network.state_dict())
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
@@ -220,6 +243,8 @@ class UTAD(Predictor):
         stored = read_model(Path(path))
         detector = cls(config=parse_config(with_present_names(stored.manifest["config"])), threads=threads)
         detector.threshold = float(stored.manifest["threshold"])
+        detector.calibrations = past_calibrations(stored.manifest.get("calibrations", ()))
+        detector._trained_on = list(stored.manifest.get("trained_on", ()))
         network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
         compares_pixels = detector.config.scoring.space == "pixels"
         tensors = upgrade(stored.tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)
@@ -249,9 +274,9 @@ class UTAD(Predictor):
             _LOGGER.warning("no graph is written beside the model, which is scored by PyTorch then: %s", error)
 
     def _load_normals(self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool) -> LoadedImages:
-        settings = self.config.image
+        settings, samples = self.config.image, normal_samples(data)
         loaded = load_images(
-            normal_samples(data),
+            samples,
             size=settings.size,
             channels=None if settings.channels == "auto" else settings.channels,
             max_pixels=settings.max_pixels,
@@ -259,6 +284,10 @@ class UTAD(Predictor):
         )
         if len(loaded.images) < 4:
             raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")
+        warn_if_few(len(loaded.images), self.config.calibration.image_fpr)
+        check_copies(loaded.images, loaded.names)
+        names = set(loaded.names)
+        self._trained_on = fingerprints(sample for sample in samples if sample.name in names)
         return loaded
 
     def _fitted(self) -> DetectorNetwork:

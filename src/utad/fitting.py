@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +20,33 @@ from utad.training.fit import train_feature_impression, train_two_stage
 
 MARGIN = 0.1
 """Part of the images on either side of the held-out block that does not train the witness either: its neighbours."""
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What `UTAD.fit` came to.
+
+    Attributes:
+        n_images: normal images used.
+        n_held_out: of these, left out of the training of the networks.
+        n_skipped: damaged images left out altogether.
+        seconds: from the first file to the model, the exported graph included.
+        stage_seconds: of each network's training.
+        model: the file written, if an output folder was given.
+    """
+
+    n_images: int
+    n_held_out: int
+    n_skipped: int
+    seconds: float
+    stage_seconds: dict[str, float]
+    model: Path | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, without the path."""
+        values = asdict(self)
+        del values["model"]
+        return values
 
 
 def fit_network(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
@@ -11,16 +14,21 @@ import numpy as np
 import PIL.Image
 
 from utad.data.conversion import image_from_array, image_from_pil
-from utad.data.image_files import list_images
-from utad.errors import InputError
+from utad.data.image_files import survey
+from utad.data.local import not_local
+from utad.data.pages import later_pages
+from utad.data.reading import IMAGE_SUFFIXES
+from utad.errors import DatasetError, InputError
 from utad.types import Category, Sample
 
 if TYPE_CHECKING:
     import torch
 
+_log = logging.getLogger(__name__)
+
 Input = Union[str, Path, PIL.Image.Image, np.ndarray[Any, Any], "torch.Tensor", Sample]
 """One image: a file, a PIL image, an array `(H, W[, C])` of uint8, uint16 or float in [0, 1], or a tensor
-`(C, H, W)` in [0, 1]."""
+`(C, H, W)` in [0, 1]; the channels are RGB."""
 
 
 def is_single(inputs: object) -> bool:
@@ -40,8 +48,7 @@ def iterate_samples(inputs: object) -> Iterator[Sample]:
         DatasetError: if a path does not exist or a folder holds no image.
     """
     if isinstance(inputs, str | Path) and Path(inputs).is_dir():
-        root = Path(inputs)
-        yield from (Sample(path.relative_to(root).as_posix(), path) for path in list_images(root))
+        yield from collect_images([Path(inputs)]).samples
     elif is_single(inputs):
         yield as_sample(inputs, "image")
     elif isinstance(inputs, Iterable):
@@ -51,6 +58,49 @@ def iterate_samples(inputs: object) -> Iterator[Sample]:
         raise InputError(
             f"cannot predict {type(inputs).__name__}: give a path, a PIL image, an array, a tensor, or several of them"
         )
+
+
+@dataclass(frozen=True)
+class CollectedImages:
+    """Files to score.
+
+    Attributes:
+        samples: every image once, named by its path below the folder that holds them all.
+        left_out: what else lies in the folders, a line for each reason, with its count.
+    """
+
+    samples: list[Sample]
+    left_out: tuple[str, ...]
+
+
+def collect_images(inputs: Iterable[Path]) -> CollectedImages:
+    """Every image of the given files and folders; what is left out is logged.
+
+    Raises:
+        DatasetError: if a path does not exist, or there is no image.
+    """
+    given = list(inputs)
+    missing = [path for path in given if not path.exists()]
+    if missing:
+        elsewhere = [text for text in map(not_local, missing) if text is not None]
+        there = f"{', '.join(map(str, missing))} does not exist; expected images, or folders of images"
+        raise DatasetError("; ".join(elsewhere) or there)
+    listings = {path: survey(path) for path in given if path.is_dir()}
+    found = [file for path in given for file in (listings[path].images if path in listings else [path])]
+    pages = later_pages(found)
+    left_out = (*(line for listing in listings.values() for line in listing.lines()), *pages)
+    if not found:
+        there = f"; there are {', '.join(left_out)}" if left_out else ""
+        expected = f"expected files that end in {', '.join(IMAGE_SUFFIXES)}"
+        raise DatasetError(f"{', '.join(map(str, given))}: got no image files, {expected}{there}")
+    for line in left_out:
+        _log.warning("left out: %s", line)
+    if len(given) == 1 and given[0] in listings:
+        root, files = given[0], list(dict.fromkeys(found))
+    else:
+        files = list(dict.fromkeys(file.absolute() for file in found))
+        root = Path(os.path.commonpath([file.parent for file in files]))
+    return CollectedImages([Sample(file.relative_to(root).as_posix(), file) for file in files], left_out)
 
 
 def as_sample(item: object, name: str) -> Sample:
@@ -74,6 +124,23 @@ def as_sample(item: object, name: str) -> Sample:
     raise InputError(f"{name}: got {type(item).__name__}, expected a path, a PIL image, an array or a tensor")
 
 
+def all_normal_samples(
+    data: str | Path, *, category: str | None = None, root: Path | None = None, layout: str | None = None
+) -> list[Sample]:
+    """Every normal image of a folder or data set, whichever side of a split it is on.
+
+    Raises:
+        DatasetError: as `open_category` does; or if there is none.
+    """
+    from utad.data.catalog import open_category
+
+    found = open_category(data, category=category, root=root, layout=layout, split=False, masks=False)
+    normal = [sample for sample in (*found.train, *found.test) if sample.anomalous is False]
+    if not normal:
+        raise DatasetError(f"{data} holds no normal images, of its {len(found.test)} images all are anomalous")
+    return normal
+
+
 def normal_samples(data: object) -> list[Sample]:
     """The normal images to train on: of a category, of a data set or folder by name, or as they are given."""
     if isinstance(data, Category):
@@ -81,7 +148,7 @@ def normal_samples(data: object) -> list[Sample]:
     if isinstance(data, str | Path):
         from utad.data.catalog import open_category
 
-        return list(open_category(data).train)
+        return list(open_category(data, masks=False).train)
     return list(iterate_samples(data))
 
 

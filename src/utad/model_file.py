@@ -23,8 +23,9 @@ from utad.errors import ModelFileError
 from utad.files import atomic_path
 from utad.models.migration import FORMAT_VERSION
 from utad.run_folder import find_model
+from utad.training_images import MANIFEST_KEY
 
-_MANIFEST, _DIGEST = "utad_manifest", "utad_sha256"
+_MANIFEST, _DIGEST = MANIFEST_KEY, "utad_sha256"
 
 
 @dataclass(frozen=True)

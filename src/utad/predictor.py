@@ -14,11 +14,17 @@ from typing import Any, Protocol
 from utad.config import MaskConfig
 from utad.data.reading import DEFAULT_MAX_PIXELS
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
-from utad.errors import ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
+from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
 from utad.inputs import Input, is_single, iterate_samples
 from utad.scoring.regions import find_regions
 from utad.scoring.segmentation import draw_mask
-from utad.thresholds import Recalibration, recalibrate_labelled, thresholds_at
+from utad.thresholds import (
+    PastCalibration,
+    Recalibration,
+    check_threshold,
+    recalibrate_labelled,
+    thresholds_at,
+)
 from utad.types import EngineResult, Image, Outcome, Prediction, Sample
 
 
@@ -57,9 +63,10 @@ class Predictor:
         threads: that read images, and that compute batches side by side where the engine can; None for one per core.
 
     Attributes:
-        threshold: on normalised scores; may be set.
+        threshold: on normalised scores; may be set, to a finite number.
         fail_threshold: that of the band `fail`; may be set, and counts as `threshold` where it is None or lower.
         normal_scores: as given.
+        calibrations: what earlier calibrations replaced, the oldest first.
     """
 
     def __init__(
@@ -78,10 +85,24 @@ class Predictor:
         self.threshold = threshold
         self.fail_threshold = fail_threshold
         self.normal_scores = tuple(normal_scores)
+        self.calibrations: tuple[PastCalibration, ...] = ()
         self._mask = mask if mask is not None else MaskConfig()
         self._engine = engine
         self._max_pixels = max_pixels
         self._threads = threads
+
+    @property
+    def threshold(self) -> float:
+        """On normalised scores.
+
+        Raises:
+            ConfigError: when it is set to what is not finite.
+        """
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, threshold: float) -> None:
+        self._threshold = check_threshold(threshold)
 
     @property
     def engine(self) -> Engine:
@@ -99,6 +120,7 @@ class Predictor:
 
         Args:
             inputs: paths, PIL images, arrays (HWC, uint8 or float in [0, 1]), tensors (NCHW or CHW, [0, 1]), samples.
+                Channels are RGB; what OpenCV reads is BGR: `image[..., ::-1]`.
             batch_size: most images scored together; the engine may take fewer.
 
         Raises:
@@ -142,26 +164,43 @@ class Predictor:
             fail_fpr: of normal images in the band `fail`; None leaves that threshold as it is.
 
         Raises:
-            ConfigError: if a rate is not in (0, 1), or the second is above the first.
+            ConfigError: if a rate is not above 0 and below 0.5, or the second is above the first.
             DataError: if the model does not hold the scores of its normal images.
         """
         thresholds = thresholds_at(self.normal_scores, fpr=fpr, fail_fpr=fail_fpr)
         self.threshold = thresholds.threshold if thresholds.threshold is not None else self.threshold
         self.fail_threshold = thresholds.fail if thresholds.fail is not None else self.fail_threshold
 
-    def calibrate_labelled(self, samples: Sequence[Sample], *, target: str = "f1") -> Recalibration:
-        """Sets the threshold from labelled images, to the best F1 or to a recall.
+    def calibrate_labelled(
+        self, samples: Sequence[Sample], *, target: str = "f1", force: bool = False
+    ) -> Recalibration:
+        """Sets the threshold from labelled images, to the best F1 or to a recall; `undo_calibration` takes it back.
 
         Args:
             samples: normal and anomalous images; those without a label are left out.
             target: `f1` or `recall=0.95`.
+            force: fewer than 10 images will do.
 
         Raises:
-            DataError: unless both kinds are there.
+            DataError: unless both kinds are there, and enough of them.
         """
-        outcome = recalibrate_labelled(self.predict_samples, samples, target)
+        outcome = recalibrate_labelled(self.predict_samples, samples, target, force=force)
+        self.calibrations = (*self.calibrations, PastCalibration(self.threshold, self.fail_threshold))
         self.threshold = outcome.threshold
         return outcome
+
+    def undo_calibration(self) -> PastCalibration:
+        """Brings back what the last calibration replaced, and returns it.
+
+        Raises:
+            ConfigError: if there was none.
+        """
+        if not self.calibrations:
+            raise ConfigError("there is no calibration to undo: the threshold is that of the training")
+        *earlier, last = self.calibrations
+        self.calibrations = tuple(earlier)
+        self.threshold, self.fail_threshold = last.threshold, last.fail_threshold
+        return last
 
     def _score(self, batch: Sequence[Read], *, concurrent: bool) -> list[Outcome]:
         images = [image for _, image in batch if not isinstance(image, ImageReadError)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,25 @@ Scoring = Callable[[Sequence[Sample]], Iterable[Outcome]]
 """`predict_samples` of a detector."""
 
 
+_log = logging.getLogger(__name__)
+
+LEAST_IMAGES = 10
+"""Fewer say next to nothing about a threshold."""
+
+FEW_IMAGES = 20
+"""Up to this many training images, what the threshold is worth is said."""
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """How many images of a kind lie above a threshold, before and after it was set anew."""
+
+    kind: str
+    n_images: int
+    before: int
+    after: int
+
+
 @dataclass(frozen=True)
 class Recalibration:
     """What a threshold was set to, and on what.
@@ -25,15 +46,100 @@ class Recalibration:
         threshold: on the normalised score.
         basis: what it rests on, in words.
         n_images: number of images used.
+        flagged: what it does to these images, by their kind.
     """
 
     threshold: float
     basis: str
     n_images: int
+    flagged: tuple[Flagged, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"threshold": self.threshold, "basis": self.basis, "n_images": self.n_images}
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PastCalibration:
+    """What a calibration replaced, and `undo` brings back.
+
+    Attributes:
+        threshold: on the normalised score.
+        fail_threshold: that of the band `fail`.
+        image: location and limit of the normalisation of image scores; None where it was not changed.
+        normal: raw scores of the normal images that these came from.
+    """
+
+    threshold: float
+    fail_threshold: float | None = None
+    image: tuple[float, float] | None = None
+    normal: tuple[float, ...] = ()
+
+
+def past_calibrations(stored: Iterable[Mapping[str, Any]]) -> tuple[PastCalibration, ...]:
+    """From the plain values in a manifest."""
+    return tuple(
+        PastCalibration(
+            float(one["threshold"]),
+            one["fail_threshold"],
+            None if one["image"] is None else (one["image"][0], one["image"][1]),
+            tuple(one["normal"]),
+        )
+        for one in stored
+    )
+
+
+def check_enough(count: int, *, force: bool) -> None:
+    """Refuses to set a threshold from a handful of images.
+
+    Raises:
+        DataError: for fewer than `LEAST_IMAGES`, unless `force` is set.
+    """
+    if count < LEAST_IMAGES and not force:
+        raise DataError(
+            f"got {count} image{'' if count == 1 else 's'} to set the threshold from, expected at least "
+            f"{LEAST_IMAGES}: with fewer it is a guess. Take more, or insist (--force, force=True)"
+        )
+
+
+def warn_if_few(count: int, rate: float) -> None:
+    """Says what a threshold is worth that comes from a few training images.
+
+    Args:
+        count: of the training images.
+        rate: of normal images that the threshold promises to leave above it.
+    """
+    if count <= FEW_IMAGES:
+        _log.warning(
+            "training on %d images: the threshold is a guess that about one normal image in %d may exceed; with %d or "
+            "more it means what it says (utad calibrate --normal sets it anew)",
+            *(count, count + 1, round(1 / rate)),
+        )
+
+
+def check_rate(fpr: float, name: str = "fpr") -> float:
+    """The rate itself, which an error calls `name`.
+
+    Raises:
+        ConfigError: if it is no share of normal images that a threshold can leave above it.
+    """
+    if not 0.0 < fpr < 0.5:  # false for NaN too
+        raise ConfigError(
+            f"got {name} {fpr:g}, expected a share of normal images above 0 and below 0.5, such as 0.01: at 0.5 the "
+            "typical normal image would be anomalous"
+        )
+    return fpr
+
+
+def check_threshold(threshold: float) -> float:
+    """The threshold itself.
+
+    Raises:
+        ConfigError: if it is not a finite number.
+    """
+    if not math.isfinite(threshold):
+        raise ConfigError(f"got a threshold of {threshold}, expected a finite number on the normalised score, as 0.5")
+    return float(threshold)
 
 
 @dataclass(frozen=True)
@@ -60,14 +166,12 @@ def thresholds_at(
         fail_fpr: the rate of the second, at most `fpr`.
 
     Raises:
-        ConfigError: if a rate is not in (0, 1), or the second is above the first.
+        ConfigError: if a rate is not above 0 and below 0.5, or the second is above the first.
         DataError: if there are no scores.
     """
     for name, rate in (("fpr", fpr), ("fail_fpr", fail_fpr)):
-        if rate is not None and not 0.0 < rate < 1.0:
-            raise ConfigError(
-                f"got {name} {rate:g}, expected a rate of normal images above 0 and below 1, such as 0.01"
-            )
+        if rate is not None:
+            check_rate(rate, name)
     if fpr is not None and fail_fpr is not None and fail_fpr > fpr:
         raise ConfigError(f"got fail_fpr {fail_fpr:g} above fpr {fpr:g}: fewer images fail than are called anomalous")
     if not normal_scores and (fpr is not None or fail_fpr is not None):
@@ -98,26 +202,36 @@ def parse_target(target: str) -> float | None:
     return recall
 
 
-def recalibrate_labelled(predict_samples: Scoring, samples: Sequence[Sample], target: str) -> Recalibration:
+def recalibrate_labelled(
+    predict_samples: Scoring, samples: Sequence[Sample], target: str, *, force: bool = False
+) -> Recalibration:
     """The threshold that suits labelled images.
 
     Args:
         predict_samples: of the detector.
         samples: normal and anomalous images; those without a label are left out.
         target: `f1` or `recall=R`.
+        force: fewer than `LEAST_IMAGES` will do.
 
     Raises:
-        DataError: unless both kinds are there.
+        DataError: unless both kinds are there, and enough of them.
         ImageReadError: naming a file that cannot be read.
     """
     labelled = [sample for sample in samples if sample.anomalous is not None]
     if not labelled:
         raise DataError("none of the images has a label: name the folders normal/ and abnormal/")
-    scores = [checked(outcome).pred_score for _, outcome in predict_samples(labelled)]
+    check_enough(len(labelled), force=force)
+    predictions = [checked(outcome) for _, outcome in predict_samples(labelled)]
     labels = np.array([bool(sample.anomalous) for sample in labelled])
-    threshold = threshold_for(np.array(scores, dtype=np.float64), labels, target)
+    scores = np.array([prediction.pred_score for prediction in predictions], dtype=np.float64)
+    called = np.array([prediction.pred_label for prediction in predictions])
+    threshold = threshold_for(scores, labels, target)
     basis = f"{target} on {int((~labels).sum())} normal and {int(labels.sum())} anomalous images"
-    return Recalibration(threshold, basis, len(labelled))
+    flagged = tuple(
+        Flagged(kind, int(chosen.sum()), int(called[chosen].sum()), int((scores[chosen] > threshold).sum()))
+        for kind, chosen in (("normal", ~labels), ("anomalous", labels))
+    )
+    return Recalibration(threshold, basis, len(labelled), flagged)
 
 
 def threshold_for(scores: NDArray[np.float64], labels: NDArray[np.bool_], target: str) -> float:

@@ -32,15 +32,15 @@ class Sample:
         image: the file, or the pixels themselves.
         anomalous: the label; None where it is not known.
         defect: the kind of defect as the data set names it; `good` for normal images, empty if unknown.
-        mask: the file or pixels of the ground truth; None where there is none. A normal image needs none: all
-            of it is normal.
+        mask: the file or pixels of the ground truth, or several files, whose marks add up; None where there is none.
+            A normal image needs none: all of it is normal.
     """
 
     name: str
     image: Path | Image = field(repr=False)
     anomalous: bool | None = None
     defect: str = ""
-    mask: Path | Mask | None = field(default=None, repr=False)
+    mask: Path | tuple[Path, ...] | Mask | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,15 @@ class Category:
         name: `bottle`, `elpv-mono`, `brick`, the folder's name, ...
         train: normal images only, in an order in which neighbours may resemble each other (time, space).
         test: normal and anomalous images, never seen in training, calibration or threshold setting.
+        layout: that a folder was read by; empty for other data.
+        left_out: what lies in the folder and is in neither, a line for each reason, with its count.
     """
 
     name: str
     train: Sequence[Sample]
     test: Sequence[Sample] = ()
+    layout: str = ""
+    left_out: Sequence[str] = ()
 
 
 class LazyArrays(Mapping[str, NDArray[Any]]):

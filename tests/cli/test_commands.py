@@ -8,14 +8,17 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
 from tests import fabricate
 from tests.conftest import TINY
-from utad import UTAD
+from utad import UTAD, load_config
 from utad.cli.app import app
 from utad.data import open_category
+from utad.errors import ConfigError
+from utad.model_file import read_model
 
 SETTINGS = [part for setting in TINY for part in ("--set", setting)]
 
@@ -29,8 +32,9 @@ def shell(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_train_leaves_a_run(parts, tmp_path):
-    result = utad("train", parts, "--output", tmp_path / "r", *SETTINGS, "--seed", 3, "--json")
+def test_train_leaves_a_run_that_can_be_repeated_from_its_config(parts, tmp_path):
+    (tmp_path / "mine.yaml").write_text("seed: 3", encoding="utf-8")
+    result = utad("train", parts, "--output", tmp_path / "r", *SETTINGS, "--config", tmp_path / "mine.yaml", "--json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["n_images"] + report["n_skipped"] == len(open_category(parts).train)
@@ -41,7 +45,9 @@ def test_train_leaves_a_run(parts, tmp_path):
         "model.safetensors",
         "openvino",
     ]
-    assert "seed: 3" in (tmp_path / "r" / "config.yaml").read_text(encoding="utf-8")
+    # What a person wrote beats the default of every option.
+    assert load_config(file=tmp_path / "r" / "config.yaml") == load_config(overrides=[*TINY, "seed=3"])
+    assert report["layout"] == "labelled"
 
 
 def test_predict_writes_tables_and_pictures(run, tmp_path):
@@ -99,7 +105,7 @@ def test_evaluate_writes_metrics(run, parts, tmp_path):
 def test_calibrate_saves_the_threshold_in_place(run, parts, tmp_path):
     model = tmp_path / "m.safetensors"
     model.write_bytes((run / "model.safetensors").read_bytes())
-    result = utad("calibrate", model, "--labelled", parts, "--target", "recall=1", "--json")
+    result = utad("calibrate", model, "--labelled", parts, "--target", "recall=1", "--json", "--force")
     assert result.exit_code == 0, result.output
     threshold = json.loads(result.stdout)["threshold"]
     image = fabricate.save(tmp_path / "x.png", fabricate.picture())
@@ -108,9 +114,69 @@ def test_calibrate_saves_the_threshold_in_place(run, parts, tmp_path):
     assert json.loads(line)["threshold"] == threshold
 
 
+def test_calibrate_undo_brings_the_model_back(run, parts, tmp_path):
+    model = tmp_path / "m.safetensors"
+    model.write_bytes((run / "model.safetensors").read_bytes())
+    for seed in range(20, 32):
+        fabricate.save(tmp_path / "normal" / f"{seed}.png", fabricate.picture(seed=seed))
+    result = utad("calibrate", model, "--normal", tmp_path / "normal", "--fpr", "0.2")
+    assert result.exit_code == 0, result.output
+    assert "of these 12 normal images it calls" in result.stdout
+    before, changed = read_model(run), read_model(model)
+    assert changed.manifest["calibrations"] != before.manifest["calibrations"] == []
+    result = utad("calibrate", model, "--undo")
+    assert result.exit_code == 0, result.output
+    after = read_model(model)
+    assert after.manifest == before.manifest
+    assert all(torch.equal(after.tensors[name], tensor) for name, tensor in before.tensors.items())
+    assert not all(torch.equal(changed.tensors[name], tensor) for name, tensor in before.tensors.items())
+    assert utad("calibrate", model, "--undo").exit_code == 1
+
+
+def test_what_trained_the_model_is_not_evaluated_on(run, parts, tmp_path, caplog):
+    for index, path in enumerate(sorted((parts / "normal").iterdir())):
+        target = tmp_path / "data" / "normal" / f"copy {index}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    fabricate.save(tmp_path / "data" / "normal" / "new.png", fabricate.picture(seed=50))
+    result = utad("evaluate", run, tmp_path / "data", "--output", tmp_path / "e", "--json")
+    assert result.exit_code == 0, result.output
+    # Of 16 copies 13 trained it; a set of normal images alone has the metrics that exist.
+    evaluation = json.loads(result.stdout)
+    assert evaluation["n_normal"] == 4
+    assert "false_positive_rate" in evaluation
+    assert not {"image", "recall"} & set(evaluation)
+    assert "13 of 17 images trained this model" in caplog.text
+
+
+def test_a_labelled_folder_is_evaluated_whole(run, tmp_path):
+    data = tmp_path / "new"
+    for kind, make, seeds in (("OK", fabricate.picture, range(30, 39)), ("NG", fabricate.defective, range(30, 33))):
+        for seed in seeds:
+            fabricate.save(data / kind / f"{seed}.png", make(seed=seed))
+    (data / "OK" / "x.heic").write_bytes(b"x")
+    result = utad("evaluate", run, data, "--output", tmp_path / "e", "--json")
+    assert result.exit_code == 0, result.output
+    evaluation = json.loads(result.stdout)
+    assert (evaluation["n_normal"], evaluation["n_anomalous"], evaluation["layout"]) == (9, 3, "labelled")
+    assert evaluation["left_out"] == ["1 .heic, a format that is not read"]
+    shutil.rmtree(data / "OK")
+    evaluation = json.loads(utad("evaluate", run, data, "--output", tmp_path / "e", "--json").stdout)
+    assert (evaluation["n_normal"], evaluation["n_anomalous"]) == (0, 3)
+    assert "recall" in evaluation
+
+
+def test_training_data_that_shows_defects_is_questioned_before_anything_is_written(tmp_path):
+    data = fabricate.normal_abnormal(tmp_path / "data" / "deep" / "er")
+    result = utad("train", data.parent.parent, "--output", tmp_path / "r")
+    assert result.exit_code == 1
+    assert "3 images in deep/er/abnormal" in str(result.exception)
+    assert not (tmp_path / "r").exists()
+
+
 def test_calibrate_keeps_the_graph_of_a_run_in_step_with_its_model(run, parts, tmp_path):
     own = shutil.copytree(run, tmp_path / "run")
-    result = utad("calibrate", own, "--normal", parts / "normal", "--fpr", "0.2", "--json")
+    result = utad("calibrate", own, "--normal", parts / "normal", "--fpr", "0.2", "--json", "--force")
     assert result.exit_code == 0, result.output
     image = fabricate.save(tmp_path / "x.png", fabricate.picture(seed=3))
     scores = []
@@ -169,6 +235,15 @@ def test_a_failure_is_one_line_and_exit_1(arguments, words):
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("error: ")
     assert words in line
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "arguments", [["calibrate", "m", "--normal", "x", "--fpr"], ["predict", "m", "x", "--output", "o", "--threshold"]]
+)
+def test_numbers_that_are_none_are_errors_and_no_tracebacks(arguments, value):
+    result = utad(*arguments[:-1], f"{arguments[-1]}={value}")
+    assert (result.exit_code, type(result.exception)) == (1, ConfigError)
 
 
 @pytest.mark.parametrize(

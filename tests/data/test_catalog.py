@@ -7,7 +7,7 @@ import pytest
 
 from tests import fabricate
 from utad.data.catalog import DATASET_NAMES, categories_of, open_category
-from utad.data.mvtec import MVTEC_CATEGORIES
+from utad.data.layouts.mvtec import MVTEC_CATEGORIES
 from utad.errors import DatasetError
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from utad.data.conversion import check_image, image_from_array, image_from_pil, one_line, oriented
@@ -35,11 +36,22 @@ def test_float_becomes_uint16_at_full_scale():
 
 @given(st.integers(0, 65535))
 def test_float_keeps_sixteen_bits(level):
-    assert image_from_array(np.full((1, 1), level / 65535, np.float32))[0, 0, 0] == level
+    # The second pixel is not one of 8 bits, so neither is the image.
+    assert image_from_array(np.array([[level / 65535, 0.5]], np.float32))[0, 0, 0] == level
+
+
+@given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.integers(0, 255)))
+def test_the_same_pixels_are_the_same_image_whatever_type_they_come_in(pixels):
+    expected = image_from_array(pixels)
+    forms = (pixels / 255, pixels.astype(np.float32) / np.float32(255), pixels.astype(np.uint16) * 257)
+    for form in forms:
+        image = image_from_array(form)
+        assert image.dtype == np.uint8
+        assert np.array_equal(image, expected)
 
 
 def test_rounding_beyond_the_range_is_forgiven():
-    assert image_from_array(np.array([[1 + 1e-7, -1e-7]]))[0, :, 0].tolist() == [65535, 0]
+    assert image_from_array(np.array([[1 + 1e-7, 0.5, -1e-7]]))[0, :, 0].tolist() == [65535, 32768, 0]
 
 
 def test_big_endian_keeps_its_values():

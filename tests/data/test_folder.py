@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 from tests import fabricate
+from utad.data.catalog import open_category
 from utad.data.folder import folder_categories, open_folder
 from utad.data.reading import load_image
 from utad.errors import DatasetError
@@ -79,7 +86,7 @@ def test_mvtec_at_root_below_it_and_one_deeper(tmp_path):
     fabricate.mvtec_category(tmp_path / "data" / "cable")
     assert open_folder(tmp_path / "data" / "bottle").name == "bottle"
     assert open_folder(tmp_path / "data", category="cable").name == "cable"
-    with pytest.raises(DatasetError, match="bottle, cable"):
+    with pytest.raises(DatasetError, match=r"name one of bottle \(mvtec\), cable \(mvtec\)"):
         open_folder(tmp_path / "data")
     assert folder_categories(tmp_path / "data") == ("bottle", "cable")
     assert folder_categories(tmp_path / "data" / "cable") == ("cable",)
@@ -101,12 +108,13 @@ def test_a_category_is_a_subfolder(tmp_path):
             open_folder(tmp_path / "line 1", category=name)
 
 
-@pytest.mark.parametrize("part", ["abnormal", "anomalous", "test", "ground_truth"])
+@pytest.mark.parametrize("part", ["abnormal", "test", "ground_truth"])
 def test_half_a_layout_is_never_taken_for_normal_images(tmp_path, part):
     fabricate.save(tmp_path / part / "1.png", fabricate.defective())
-    fabricate.save(tmp_path / "ok" / "1.png", fabricate.picture())
-    with pytest.raises(DatasetError, match="neither train/good nor normal"):
+    fabricate.save(tmp_path / "pictures" / "1.png", fabricate.picture())
+    with pytest.raises(DatasetError, match="--layout flat"):
         open_folder(tmp_path)
+    assert len(open_folder(tmp_path, layout="flat").train) == 2
 
 
 def test_locations_without_images(tmp_path):
@@ -121,13 +129,82 @@ def test_locations_without_images(tmp_path):
         folder_categories(tmp_path / "gone")
 
 
-def test_one_normal_image_cannot_be_split(tmp_path):
-    with pytest.raises(DatasetError, match="at least 2"):
-        open_folder(fabricate.normal_abnormal(tmp_path, n_normal=1))
-
-
 def test_both_names_for_abnormal(tmp_path):
     fabricate.normal_abnormal(tmp_path)
     fabricate.save(tmp_path / "anomalous" / "1.png", fabricate.defective())
     with pytest.raises(DatasetError, match="keep one"):
         open_folder(tmp_path)
+
+
+@given(st.integers(0, 9), st.integers(0, 4), st.integers(0, 3))
+@settings(max_examples=12, deadline=None)
+def test_without_a_split_every_image_is_a_test_image(n_normal, n_abnormal, seed):
+    assume(n_normal + n_abnormal)
+    with tempfile.TemporaryDirectory() as folder:
+        root = fabricate.normal_abnormal(Path(folder), n_normal=n_normal, n_abnormal=n_abnormal, masks=False)
+        category = open_folder(root, seed=seed, split=False)
+        assert category.train == ()
+        assert sum(sample.anomalous is False for sample in category.test) == n_normal
+        assert sum(sample.anomalous is True for sample in category.test) == n_abnormal
+
+
+def test_the_split_loses_no_image_and_says_what_it_did(tmp_path, caplog):
+    root = fabricate.normal_abnormal(tmp_path / "x", n_normal=9, n_abnormal=2)
+    with caplog.at_level("INFO", "utad"):
+        category = open_folder(root)
+    assert len(category.train) + len(category.test) == 11
+    assert "7 normal to train on; 2 normal and 2 anomalous to test on, 2 with masks" in caplog.text
+    assert (category.layout, category.left_out) == ("labelled", ())
+
+
+def test_what_is_left_out_is_counted_by_reason(tmp_path, caplog):
+    root = fabricate.normal_abnormal(tmp_path, n_normal=4, n_abnormal=1)
+    for name in ("a.heic", "b.HEIC", "c.avif", "d.jp2", "e.gif", "f.npy"):
+        (root / "normal" / name).write_bytes(b"x")
+    fabricate.save(root / "normal" / "@eaDir" / "1.png" / "SYNOPHOTO_THUMB_M.jpg", fabricate.picture(8, 8))
+    fabricate.save(root / "normal" / ".thumbnails" / "1.jpg", fabricate.picture(8, 8))
+    fabricate.save(root / "overlays" / "1.png", fabricate.picture())
+    pages = [Image.fromarray(fabricate.picture(seed=seed)) for seed in range(3)]
+    pages[0].save(root / "normal" / "stack.tif", save_all=True, append_images=pages[1:])
+    category = open_folder(root, split=False)
+    assert len(category.test) == 6
+    assert sorted(category.left_out) == [
+        "1 .avif, a format that is not read",
+        "1 .gif, a format that is not read",
+        "1 .jp2, a format that is not read",
+        "1 .npy, a format that is not read",
+        "1 hidden (the name begins with a point)",
+        "1 images that the layout has no place for (overlays 1)",
+        "1 in @eaDir, which file servers and systems make",
+        "2 .heic, a format that is not read",
+        "2 pages after the first of 1 files, of which the first is read",
+    ]
+    assert all(line in caplog.text for line in category.left_out)
+
+
+def test_a_category_beside_other_images_is_not_chosen_in_silence(tmp_path):
+    fabricate.normal_abnormal(tmp_path / "line 1")
+    fabricate.save(tmp_path / "pictures" / "1.png", fabricate.picture())
+    with pytest.raises(DatasetError, match=r"line 1 \(labelled\) beside 1 other images"):
+        open_folder(tmp_path)
+    (tmp_path / "pictures" / "1.png").unlink()
+    assert open_folder(tmp_path).name == "line 1"
+
+
+def test_a_layout_that_is_asked_for(tmp_path):
+    root = fabricate.normal_abnormal(tmp_path)
+    with pytest.raises(DatasetError, match="not in the layout btad: expected train/ok"):
+        open_folder(root, layout="btad")
+    with pytest.raises(DatasetError, match="got layout 'mvtek', expected one of visa"):
+        open_folder(root, layout="mvtek")
+
+
+@pytest.mark.parametrize("name", ["https://example.org/x", "parts.zip", "parts.tar.gz", "s3://bucket/x"])
+def test_urls_and_archives_are_refused_by_name(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parts.zip").write_bytes(b"PK")
+    words = "is a URL" if ":" in name else "is an archive.*unpack it"
+    with pytest.raises(DatasetError, match=words):
+        open_category(name)
+    with pytest.raises(DatasetError, match=words):
+        open_folder(Path(name))

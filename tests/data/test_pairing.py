@@ -119,3 +119,9 @@ def test_empty_masks_are_masks(tmp_path):
     pairs, found = pair(tmp_path, ["a.png"], ["b.png"])
     assert pairs == {"a.png": "a.png"}
     assert len(found) == 1
+
+
+def test_masks_that_are_jpeg_are_warned_of_once(tmp_path, caplog):
+    pair(tmp_path, ["a.png", "b.png"], ["a.jpg", "b_mask.JPG"])
+    assert caplog.text.count("2 masks in") == 1
+    assert "JPEG, which leaves grey edges" in caplog.text

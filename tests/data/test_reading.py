@@ -264,6 +264,31 @@ def test_mask_of_other_modes(tmp_path):
     assert np.array_equal(read_mask(fabricate.save(tmp_path / "rgba.png", layer)), truth)
 
 
+def test_a_mask_as_jpeg_is_cut_at_half_of_its_brightest(tmp_path):
+    mask = fabricate.square_mask(64, 64)
+    for brightest in (255, 120):
+        path = tmp_path / f"{brightest}.jpg"
+        Image.fromarray((mask > 0).astype(np.uint8) * np.uint8(brightest)).save(path, quality=60)
+        assert (np.array(Image.open(path)) > 0).sum() > (mask > 0).sum()
+        assert np.array_equal(read_mask(path), mask > 0)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "none.jpg")
+    assert not read_mask(tmp_path / "none.jpg").any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bands", "words"),
+    [
+        (np.float64, 1, "1 band of 64-bit float values"),
+        (np.float16, 1, "1 band of 16-bit float values"),
+        (np.uint8, 5, "5 bands of 8-bit unsigned values"),
+    ],
+)
+def test_a_tiff_that_is_not_read_is_described(tmp_path, dtype, bands, words):
+    path = fabricate.tiff(tmp_path / "scan.tif", np.ones((4, 6, bands), dtype))
+    with pytest.raises(ImageReadError, match=rf"scan\.tif: a TIFF of {words}, which is not read; accepted are grey"):
+        read_image(path)
+
+
 def test_load_image_of_pixels_and_of_files(tmp_path):
     path = fabricate.save(tmp_path / "a.png", RGB)
     assert np.array_equal(load_image(Sample("a", path)), RGB)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests import fabricate
-from utad.data.mvtec import MVTEC_CATEGORIES
+from utad.data.layouts.mvtec import MVTEC_CATEGORIES
 from utad.errors import ConfigError, DatasetError, OutputError
 from utad.evaluation.benchmark import Benchmark, rows_of, run_benchmark
 from utad.evaluation.benchmark_cell import Cell, run_cell

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import csv
+import json
+import os
+
 import pytest
 
 from tests import fabricate
 from utad.errors import DatasetError, InputError
-from utad.evaluation.predicting import PredictionFolder, collect_samples, picture_names, predict_to_folder
+from utad.evaluation.predicting import PredictionFolder, picture_names, predict_to_folder
 from utad.types import Sample
 
 
@@ -23,23 +27,45 @@ def test_names_that_differ_in_case_alone_are_kept_apart():
     assert len({name.casefold() for name in picture_names(["A.png", "a.jpg"]).values()}) == 2
 
 
-def test_samples_are_named_below_the_folder_that_holds_them_all(tmp_path):
-    one = fabricate.save(tmp_path / "line 1" / "x.png", fabricate.picture(8, 8))
-    two = fabricate.save(tmp_path / "line 2" / "x.png", fabricate.picture(8, 8))
-    assert [s.name for s in collect_samples([tmp_path])] == ["line 1/x.png", "line 2/x.png"]
-    assert [s.name for s in collect_samples([one, two])] == ["line 1/x.png", "line 2/x.png"]
-    assert [s.name for s in collect_samples([one, one.parent])] == ["x.png"]
-    assert [s.name for s in collect_samples([one])] == ["x.png"]
-    with pytest.raises(DatasetError, match="nowhere does not exist"):
-        collect_samples([tmp_path / "nowhere"])
-
-
 def test_long_names_work(detector, tmp_path):
     name = "ö" * 90 + ".png"
     fabricate.save(tmp_path / "in" / name, fabricate.picture(20, 20))
     summary = predict_to_folder(detector, [tmp_path / "in"], tmp_path / "out")
     assert (summary.n_images, summary.failed) == (1, [])
     assert (tmp_path / "out" / "maps" / name).is_file()
+
+
+def test_names_that_are_not_utf_8_are_kept_without_loss(detector, tmp_path):
+    raw = b"caf\xe9 \xff.png"
+    fabricate.save(tmp_path / "in" / "x.png", fabricate.picture(20, 20)).rename(tmp_path / "in" / os.fsdecode(raw))
+    summary = predict_to_folder(detector, [tmp_path / "in"], tmp_path / "out")
+    assert summary.n_images == 1
+    with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        (row,) = csv.DictReader(file)
+    line = json.loads((tmp_path / "out" / "predictions.jsonl").read_text(encoding="utf-8"))
+    assert os.fsencode(row["path"]) == os.fsencode(line["path"]) == raw
+    assert (tmp_path / "out" / row["anomaly_map"]).is_file()
+
+
+def test_what_is_left_out_is_in_the_summary(detector, tmp_path):
+    fabricate.save(tmp_path / "in" / "x.png", fabricate.picture(20, 20))
+    (tmp_path / "in" / "y.heic").write_bytes(b"x")
+    summary = predict_to_folder(detector, [tmp_path / "in"], tmp_path / "out", save=frozenset())
+    assert (summary.n_images, summary.as_dict()["left_out"]) == (1, ["1 .heic, a format that is not read"])
+
+
+@pytest.mark.parametrize("name", [None, "a.heic", "a.gif", ".hidden.png"])
+def test_a_folder_without_images_keeps_the_earlier_table(detector, tmp_path, name):
+    (tmp_path / "in").mkdir()
+    if name is not None:
+        (tmp_path / "in" / name).write_bytes(b"x")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "predictions.csv").write_text("earlier", encoding="utf-8")
+    with pytest.raises(DatasetError, match="got no image files"):
+        predict_to_folder(detector, [tmp_path / "in"], tmp_path / "out")
+    with pytest.raises(DatasetError, match="got no image files"):
+        detector.predict(tmp_path / "in")
+    assert (tmp_path / "out" / "predictions.csv").read_text(encoding="utf-8") == "earlier"
 
 
 def test_an_interrupted_run_leaves_no_half_written_table(detector, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from utad import load_config
-from utad.errors import ModelFileError
+from utad.errors import InputError, ModelFileError
 from utad.export.exported import ExportedDetector, ExportEngine
 from utad.export.graph_io import PICTURES, SCORES, component_outputs
 from utad.export.manifest import Manifest, read_manifest
@@ -79,8 +79,10 @@ def test_the_image_may_change_before_its_pictures_are_looked_at(exported):
     assert np.array_equal(prediction.impression, filled(51))
 
 
-def test_sixteen_bits_are_rounded_to_eight(exported):
-    assert exported.predict(filled(257 * 51 + 100, dtype=np.uint16)).pred_score == pytest.approx(0.2)
+def test_sixteen_bits_are_refused_and_eight_stretched_to_sixteen_are_taken(exported):
+    assert exported.predict(filled(257 * 51, dtype=np.uint16)).pred_score == pytest.approx(0.2)
+    with pytest.raises(InputError, match="takes images of 8 bits, and got one of 16"):
+        exported.predict(filled(257 * 51 + 100, dtype=np.uint16))
 
 
 def test_the_threshold_is_kept(exported, tmp_path):

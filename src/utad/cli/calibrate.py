@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from utad.cli.options import Category, Json, Model, Root, Runtime, print_json, say, start_logging
+from utad.cli.options import Category, Json, Layout, Model, Root, Runtime, print_json, say, start_logging
+
+if TYPE_CHECKING:
+    from utad.thresholds import Recalibration
+    from utad.types import Sample
 
 
 def calibrate(
@@ -16,36 +20,45 @@ def calibrate(
     labelled: Annotated[
         str | None, typer.Option(help="Data with normal and anomalous test images.", show_default=False)
     ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Bring back what the last calibration replaced.")] = False,
     target: Annotated[str, typer.Option(help="With --labelled: f1, or recall=0.95.")] = "f1",
-    fpr: Annotated[float, typer.Option(help="With --normal: share of normal images above the threshold.")] = 0.01,
+    fpr: Annotated[
+        float, typer.Option(help="With --normal: share of normal images above the threshold, below 0.5.")
+    ] = 0.01,
     fail_fpr: Annotated[float, typer.Option(help="With --normal: share of normal images in the band fail.")] = 0.001,
+    force: Annotated[bool, typer.Option("--force", help="Fewer than 10 images will do.")] = False,
     category: Category = None,
+    layout: Layout = None,
     root: Root = None,
     runtime: Runtime = "auto",
     as_json: Json = False,
 ) -> None:
     """Set MODEL's threshold from normal images, or from labelled ones, and save it in place."""
     start_logging()
-    if (normal is None) == (labelled is None):
-        raise typer.BadParameter("give either --normal DIR or --labelled DATA", param_hint="--normal / --labelled")
-
-    from utad.data.catalog import open_category
+    if (normal is not None) + (labelled is not None) + undo != 1:
+        raise typer.BadParameter("give one of --normal DIR, --labelled DATA and --undo", param_hint="--normal")
     from utad.errors import ConfigError
     from utad.export.exported import ExportedDetector
     from utad.loading import is_export, load_detector
+    from utad.thresholds import check_rate, parse_target
+    from utad.training_images import unseen
 
+    check_rate(fpr)
+    parse_target(target)
     stands_alone = is_export(model)
     if normal is not None and stands_alone:
         raise ConfigError(
             "the normalisation of an export lies inside its graph: run utad calibrate --normal on the model it was "
             "exported from, and export that again"
         )
+    if undo:
+        _undo(model, as_json=as_json)
+        return
     detector = load_detector(model, runtime=runtime)
-    data = str(normal.resolve()) if normal is not None else str(labelled)
-    images = open_category(data, category=category, root=root, seed=detector.config.seed)
-    if stands_alone:
-        assert isinstance(detector, ExportedDetector)
-        outcome = detector.calibrate_labelled(images.test, target=target)
+    given = _samples(normal, labelled, category=category, root=root, layout=layout, seed=detector.config.seed)
+    samples = unseen(given, model)
+    if isinstance(detector, ExportedDetector) and stands_alone:
+        outcome = detector.calibrate_labelled(samples, target=target, force=force)
         saved = detector.save_threshold(model)
     else:
         from utad.detector import UTAD
@@ -54,11 +67,59 @@ def calibrate(
         saved = find_model(model)
         trained = UTAD.load(saved)
         if normal is not None:
-            outcome = trained.calibrate(images.train, fpr=fpr, fail_fpr=fail_fpr, scored_by=detector)
+            outcome = trained.calibrate(samples, fpr=fpr, fail_fpr=fail_fpr, force=force, scored_by=detector)
         else:
-            outcome = detector.calibrate_labelled(images.test, target=target)
-            trained.threshold = outcome.threshold
+            outcome = detector.calibrate_labelled(samples, target=target, force=force)
+            trained.calibrations, trained.threshold = detector.calibrations, outcome.threshold
         trained.save(saved)
     if as_json:
         print_json(outcome.as_dict())
-    say(f"threshold {outcome.threshold:.4f} ({outcome.basis}); saved in {saved}", as_json=as_json)
+    say(_said(outcome, saved), as_json=as_json)
+
+
+def _samples(
+    normal: Path | None, labelled: str | None, *, category: str | None, root: Path | None, layout: str | None, seed: int
+) -> list[Sample]:
+    from utad.data.catalog import open_category
+    from utad.inputs import all_normal_samples
+
+    if normal is not None:
+        # Resolved: a folder stays a folder, though a data set has its name.
+        return all_normal_samples(str(normal.resolve()), category=category, root=root, layout=layout)
+    found = open_category(
+        str(labelled), category=category, root=root, seed=seed, layout=layout, split=False, masks=False
+    )
+    return list(found.test)
+
+
+def _undo(model: Path, *, as_json: bool) -> None:
+    from utad.export.exported import ExportedDetector
+    from utad.loading import is_export
+
+    if is_export(model):
+        export = ExportedDetector.load(model)
+        threshold, left = export.undo_calibration().threshold, len(export.calibrations)
+        saved = export.save_threshold(model)
+    else:
+        from utad.detector import UTAD
+        from utad.run_folder import find_model
+
+        saved = find_model(model)
+        detector = UTAD.load(saved)
+        threshold, left = detector.undo_calibration().threshold, len(detector.calibrations)
+        detector.save(saved)
+    if as_json:
+        print_json({"threshold": threshold, "basis": "undo", "left": left})
+    say(
+        f"threshold {threshold:.4f}, as before the last calibration; {left} earlier ones; saved in {saved}",
+        as_json=as_json,
+    )
+
+
+def _said(outcome: Recalibration, saved: Path) -> str:
+    lines = [f"threshold {outcome.threshold:.4f} ({outcome.basis}); saved in {saved}"]
+    lines += [
+        f"of these {part.n_images} {part.kind} images it calls {part.after} anomalous, before it was {part.before}"
+        for part in outcome.flagged
+    ]
+    return "\n".join([*lines, "utad calibrate MODEL --undo brings the threshold of before back"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,12 +11,14 @@ from utad.cli.options import (
     Category,
     Data,
     Json,
+    Layout,
     Model,
     Output,
     Root,
     Runtime,
     on_terminal,
     print_json,
+    read_from,
     say,
     start_logging,
 )
@@ -26,20 +29,28 @@ def evaluate(
     data: Data,
     output: Output,
     category: Category = None,
+    layout: Layout = None,
     root: Root = None,
     download: Annotated[bool, typer.Option("--download", help="Let torchvision fetch a data set it knows.")] = False,
     batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
     runtime: Runtime = "auto",
     as_json: Json = False,
 ) -> None:
-    """Evaluate MODEL on the test images of DATA; writes metrics.json, metrics.md and predictions.csv."""
+    """Evaluate MODEL on the test images of DATA, or all of them where it has no split.
+
+    Writes metrics.json, metrics.md and predictions.csv.
+    """
     start_logging()
     from utad.data.catalog import open_category
     from utad.evaluation.evaluate import evaluate_to_folder
     from utad.loading import load_detector
+    from utad.training_images import unseen
 
     detector = load_detector(model, runtime=runtime)
-    images = open_category(data, category=category, root=root, seed=detector.config.seed, download=download)
+    opened = open_category(
+        data, category=category, root=root, seed=detector.config.seed, download=download, layout=layout, split=False
+    )
+    images = replace(opened, test=unseen(opened.test, model))
     outcome = evaluate_to_folder(
         detector,
         images,
@@ -50,5 +61,5 @@ def evaluate(
         progress=on_terminal(),
     )
     if as_json:
-        print_json(outcome.evaluation.as_dict())
+        print_json({**outcome.evaluation.as_dict(), **read_from(images)})
     say(f"{outcome.table}\n{output / 'metrics.json'}", as_json=as_json)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from utad.cli.options import Json, print_json, say, start_logging
+from utad.cli.options import Json, Layout, print_json, say, start_logging
 
 
 def export(
@@ -23,19 +23,20 @@ def export(
         Path | None,
         typer.Option(help="Folder of normal images: to compare on, and needed for int8.", show_default=False),
     ] = None,
+    layout: Layout = None,
     as_json: Json = False,
 ) -> None:
     """Write MODEL as a folder that predict and evaluate accept as MODEL, and that needs no PyTorch."""
     start_logging()
-    from utad.data.catalog import open_category
     from utad.detector import UTAD
     from utad.export.parity import SCORE_SCALE
     from utad.export.writing import check_precision, export_detector
+    from utad.inputs import all_normal_samples
     from utad.run_folder import find_model
 
     check_precision(graph_format, precision, has_images=normal is not None)
     detector = UTAD.load(model)
-    samples = open_category(str(normal.resolve())).train if normal is not None else ()
+    samples = all_normal_samples(str(normal.resolve()), layout=layout) if normal is not None else ()
     manifest = export_detector(
         detector, output, graph_format=graph_format, precision=precision, normal=samples, model=find_model(model)
     )

@@ -7,9 +7,12 @@ import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from utad.types import Category as Images
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Model = Annotated[
@@ -22,6 +25,14 @@ Data = Annotated[
 Category = Annotated[
     str | None,
     typer.Option("--category", help="Category of a data set that has several.", show_default=False),
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        help="How a folder is arranged, instead of recognising it: mvtec, visa, labelled, flat, ... (README: Layouts).",
+        show_default=False,
+    ),
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Where a downloaded data set lies.", show_default=False)]
 Output = Annotated[Path, typer.Option("--output", help="Folder to write to.", show_default=False)]
@@ -47,9 +58,16 @@ def start_logging() -> None:
 def say(text: str, *, as_json: bool) -> None:
     """Prints text for people; with --json, stdout is for the one JSON object alone."""
     if not as_json:
-        print(text)
+        print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def print_json(values: Mapping[str, Any]) -> None:
     """Prints the JSON object of a command."""
-    print(json.dumps(values, allow_nan=False, ensure_ascii=False))
+    # Names that are not UTF-8 become JSON's own escapes, where the terminal or file would refuse them.
+    text = json.dumps(values, allow_nan=False, ensure_ascii=False)
+    print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def read_from(images: Images) -> dict[str, Any]:
+    """How a folder was read, and what was left out, for the JSON object of a command."""
+    return {"layout": images.layout or None, "left_out": list(images.left_out)}

@@ -44,7 +44,10 @@ def predict(
 
     from utad.evaluation.predicting import predict_to_folder
     from utad.loading import load_detector
+    from utad.thresholds import check_threshold
 
+    if threshold is not None:
+        check_threshold(threshold)
     detector = load_detector(model, runtime=runtime)
     detector.set_rates(fpr=fpr, fail_fpr=fail_fpr)
     if threshold is not None:

@@ -7,14 +7,30 @@ from typing import Annotated
 
 import typer
 
-from utad.cli.options import Category, Data, Json, Output, Root, on_terminal, print_json, say, start_logging
+from utad.cli.options import (
+    Category,
+    Data,
+    Json,
+    Layout,
+    Output,
+    Root,
+    on_terminal,
+    print_json,
+    read_from,
+    say,
+    start_logging,
+)
 
 
 def train(
     data: Data,
     output: Output,
     category: Category = None,
-    preset: Annotated[str, typer.Option(help="fast, balanced, paper or paper-small.")] = "fast",
+    layout: Layout = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="fast (if nothing else is said), balanced, paper or paper-small.", show_default=False),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML on top of the preset.", exists=True, dir_okay=False)] = None,
     settings: Annotated[
         list[str] | None,
@@ -32,7 +48,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave damaged images out instead of stopping.")] = False,
     download: Annotated[bool, typer.Option("--download", help="Let torchvision fetch a data set it knows.")] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random; 0 is a seed like any other.", min=0)] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of everything random; that of --config or 0 if not given.", min=0, show_default=False),
+    ] = None,
     graph: Annotated[
         bool,
         typer.Option("--graph/--no-graph", help="Write the graph that scores faster beside the model."),
@@ -48,13 +67,15 @@ def train(
     given = {"backbone.name": backbone, "backbone.weights": backbone_weights}
     chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
     resolved = load_config(preset, file=config, overrides=[*(settings or ()), *chosen], seed=seed)
-    images = open_category(data, category=category, root=root, seed=resolved.seed, download=download)
+    images = open_category(
+        data, category=category, root=root, seed=resolved.seed, download=download, layout=layout, masks=False
+    )
     detector = UTAD(config=resolved)
     detector.fit(images, output=output, resume=resume, skip_bad=skip_bad, progress=on_terminal(), graph=graph)
     report = detector.report_
     assert report is not None
     if as_json:
-        print_json({"model": str(report.model), **report.as_dict()})
+        print_json({"model": str(report.model), **report.as_dict(), **read_from(images)})
     say(
         f"trained on {report.n_images} images in {report.seconds:.0f} s"
         + (f", {report.n_skipped} damaged images left out" if report.n_skipped else "")

@@ -14,6 +14,7 @@ from utad.config.schema import Config
 from utad.errors import ConfigError
 
 PRESETS = ("fast", "balanced", "paper", "paper-small")
+DEFAULT_PRESET = "fast"
 
 
 RENAMED = {
@@ -36,25 +37,31 @@ def preset_text(name: str) -> str:
 
 
 def load_config(
-    preset: str = "fast", *, file: Path | None = None, overrides: Sequence[str] = (), seed: int | None = None
+    preset: str | None = None, *, file: Path | None = None, overrides: Sequence[str] = (), seed: int | None = None
 ) -> Config:
     """Resolves a preset, a file on top of it, and `section.key=value` overrides on top of both.
 
     Args:
-        preset: one of `PRESETS`; the base, unless `file` names another in its key `preset`.
+        preset: one of `PRESETS`, the base; None takes the one that `file` names in its key `preset`, or else `fast`.
         file: YAML with any part of the config.
         overrides: `section.key=value`; the value is read as YAML.
-        seed: replaces the config's seed, 0 included.
+        seed: replaces the config's seed, 0 included; None leaves the one of `file` or `overrides`.
 
     Raises:
-        ConfigError: naming the key, what was got and what is allowed.
+        ConfigError: naming the key, what was got and what is allowed; or where one thing is asked for in two ways.
     """
     document = _read_yaml(_text_of(file), str(file)) if file is not None else {}
-    values = _read_yaml(preset_text(str(document.get("preset", preset))), f"preset {preset}")
+    of_file = document.get("preset")
+    if preset is not None and of_file is not None and of_file != preset:
+        raise ConfigError(f"got preset {preset}, and {file} is on top of preset {of_file}: leave one of them out")
+    base = str(preset or of_file or DEFAULT_PRESET)
+    values = _read_yaml(preset_text(base), f"preset {base}")
     _merge(values, document)
     for override in overrides:
         _apply_override(values, override)
     if seed is not None:
+        if any(override.partition("=")[0].strip() == "seed" for override in overrides) and values["seed"] != seed:
+            raise ConfigError(f"got seed {seed} and an override seed={values['seed']}: leave one of them out")
         values["seed"] = seed
     return parse_config(values)
 

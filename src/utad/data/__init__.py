@@ -10,7 +10,8 @@ from utad.data.catalog import DATASET_NAMES, categories_of, open_category
 from utad.data.conversion import image_from_pil
 from utad.data.elpv import open_elpv
 from utad.data.folder import open_folder
-from utad.data.mvtec import MVTEC_CATEGORIES, open_mvtec
+from utad.data.layouts import LAYOUT_NAMES, LAYOUTS
+from utad.data.layouts.mvtec import MVTEC_CATEGORIES
 from utad.data.one_class import open_mnist_5k, open_torchvision
 from utad.data.reading import (
     ACCEPTED_FORMATS,
@@ -25,7 +26,6 @@ from utad.data.reading import (
 )
 from utad.data.synthesis import DEFECTS, Defect, add_defect
 from utad.data.textures import open_texture
-from utad.data.visa import open_visa
 
 __all__ = [
     "ACCEPTED_FORMATS",
@@ -33,6 +33,8 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "DEFECTS",
     "IMAGE_SUFFIXES",
+    "LAYOUTS",
+    "LAYOUT_NAMES",
     "MVTEC_CATEGORIES",
     "Defect",
     "add_defect",
@@ -45,10 +47,8 @@ __all__ = [
     "open_elpv",
     "open_folder",
     "open_mnist_5k",
-    "open_mvtec",
     "open_texture",
     "open_torchvision",
-    "open_visa",
     "read_image",
     "read_mask",
     "read_size",

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from utad.data.elpv import open_elpv
-from utad.data.folder import folder_categories, open_folder
-from utad.data.mvtec import MVTEC_CATEGORIES, mvtec_categories
+from utad.data.folder import categories_in, folder_categories, layout_named, open_folder
+from utad.data.layouts.mvtec import MVTEC_CATEGORIES
+from utad.data.local import not_local
 from utad.data.one_class import CLASSES, DIGITS, open_mnist_5k, open_torchvision
 from utad.data.textures import TEXTURES, open_texture
-from utad.data.visa import is_visa
 from utad.errors import DatasetError
 from utad.types import Category
 
@@ -63,6 +63,9 @@ def open_category(
     root: Path | None = None,
     seed: int = 0,
     download: bool = False,
+    layout: str | None = None,
+    split: bool = True,
+    masks: bool = True,
 ) -> Category:
     """Opens one category of a data set.
 
@@ -74,6 +77,9 @@ def open_category(
             in place of the installed package.
         seed: for data sets that are split or cut by chance.
         download: let torchvision fetch `mnist`, `fashion-mnist` or `cifar10` into `root`.
+        layout: of a folder, as for `open_folder`; data sets known by name have theirs.
+        split: as for `open_folder`.
+        masks: as for `open_folder`.
 
     Raises:
         DatasetError: unknown name or category, or the data is missing or inconsistent.
@@ -81,9 +87,11 @@ def open_category(
     """
     name = _known(data)
     if name is None:
-        return open_folder(Path(data), category=category, seed=seed)
+        return open_folder(Path(data), category=category, seed=seed, layout=layout, split=split, masks=masks)
+    if layout not in (None, name):
+        raise DatasetError(f"got layout {layout!r} for {name}, which has its own; write ./{name} for a folder")
     if name in _UNPACKED:
-        return open_folder(_unpacked(name, root), category=category, seed=seed)
+        return open_folder(_unpacked(name, root), category=category, seed=seed, layout=name, split=split, masks=masks)
     choices = categories_of(name)
     if category is None and len(choices) == 1:
         category = choices[0]
@@ -106,6 +114,9 @@ def _known(data: str | Path) -> str | None:
         return text
     if text and Path(text).exists():
         return None
+    elsewhere = not_local(text)
+    if elsewhere is not None:
+        raise DatasetError(elsewhere)
     names = ", ".join(DATASET_NAMES)
     if os.sep in text or "/" in text:
         raise DatasetError(f"{text} does not exist; expected a folder of images, or one of {names}")
@@ -124,6 +135,6 @@ def _unpacked(name: str, root: Path | None) -> Path:
     """The folder of MVTec AD or VisA: `root`, or what their archives unpack to in it."""
     root = _needed(name, root)
     for folder in (root, *(root / part for part in _UNPACKED[name])):
-        if mvtec_categories(folder) if name == "mvtec" else is_visa(folder):
+        if categories_in(folder, [layout_named(name)]):
             return folder
     raise DatasetError(f"{root}: {name} is not there; download it from {_SOURCES[name]} and unpack it there")

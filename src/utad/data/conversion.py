@@ -25,12 +25,13 @@ def image_from_array(array: NDArray[Any], *, name: str = "array") -> Image:
 
     Args:
         array: `(H, W)`, `(H, W, 1)`, `(H, W, 3)` or `(H, W, 4)`; uint8, uint16, bool, or float in [0, 1].
-            A fourth channel is opacity; the colours are laid over white.
+            The channels are RGB. A fourth one is opacity; the colours are laid over white.
         name: what to call the array in an error.
 
     Returns:
-        `(H, W, 3)`; uint8 for uint8 and bool (255 for true), uint16 at full scale for uint16 and float. May
-        share memory with `array`: copy it before writing to it.
+        `(H, W, 3)`; uint8 for uint8 and bool (255 for true), uint16 at full scale for uint16 and float, unless every
+        value is one of 8 bits (a multiple of 1 / 255 of the full scale): then uint8, so that the same pixels give the
+        same score whatever type they come in. May share memory with `array`: copy it before writing to it.
 
     Raises:
         InputError: wrong number of dimensions, channels or dtype; empty; NaN, infinite or out of [0, 1].
@@ -41,7 +42,7 @@ def image_from_array(array: NDArray[Any], *, name: str = "array") -> Image:
         raise InputError(f"{name}: got shape {array.shape}, expected (H, W) or (H, W, C) with 1, 3 or 4 channels last")
     if array.size == 0:
         raise InputError(f"{name}: got an empty array of shape {array.shape}, expected at least one pixel")
-    pixels = _full_scale(array, name)
+    pixels = _without_empty_bits(_full_scale(array, name))
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]  # (H, W, 1)
     if pixels.shape[2] == 4:
@@ -181,6 +182,13 @@ def _full_scale(array: NDArray[Any], name: str) -> Image:
         )
     wide = array.astype(np.float32, copy=False)
     return cast("Image", np.rint(np.clip(wide, 0, 1) * np.float32(65535)).astype(np.uint16))
+
+
+def _without_empty_bits(pixels: Image) -> Image:
+    """What has 8 bits stretched to 16, as uint8: each depth has a resize of its own, which rounds differently."""
+    if pixels.dtype == np.uint8 or (pixels[:1] % 257).any() or (pixels % 257).any():
+        return pixels
+    return cast("Image", (pixels // 257).astype(np.uint8))
 
 
 def _over_white(pixels: Image) -> Image:

@@ -2,68 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from utad.data.image_files import list_images, relative_name, stem_below
-from utad.data.mvtec import GOOD, is_mvtec, mvtec_categories, open_mvtec
-from utad.data.pairing import Problems, pair_masks
-from utad.data.visa import is_visa, open_visa, visa_categories
+from utad.data.image_files import list_images, subfolders, survey
+from utad.data.layouts import FLAT, LAYOUT_NAMES, LAYOUTS, Layout, LayoutImages
+from utad.data.local import not_local
+from utad.data.pages import later_pages
+from utad.data.summary import summary, unused
+from utad.data.suspicion import check_normal
 from utad.errors import DatasetError
 from utad.types import Category, Sample
 
-_NORMAL = "normal"
-_ABNORMAL = ("abnormal", "anomalous")
-# Where one of these stands without its partner, taking all images for normal would train on defects.
-_TELLING = (*_ABNORMAL, "test", "ground_truth")
+_log = logging.getLogger(__name__)
+
 _TEST_SHARE = 0.2
 
 
-def open_folder(root: Path, *, category: str | None = None, seed: int = 0) -> Category:
+@dataclass(frozen=True)
+class _Place:
+    """One category: where it is, and how it is read."""
+
+    folder: Path
+    name: str
+    layout: Layout
+    asked: bool
+
+
+def open_folder(
+    root: Path,
+    *,
+    category: str | None = None,
+    seed: int = 0,
+    layout: str | None = None,
+    split: bool = True,
+    masks: bool = True,
+) -> Category:
     """Opens a folder of images.
 
-    These layouts are told apart, in this order:
-
-    1. VisA: `split_csv/1cls.csv`.
-    2. MVTec AD: `train/good`, `test/<defect>`, `ground_truth/<defect>`, in `root` or in `root/<category>`.
-    3. `normal/` beside `abnormal/` (or `anomalous/`), with or without `masks/`. One run of neighbouring
-       normal images, a fifth of them, is kept for the test: neighbours are often alike, and a scattered test
-       set would meet its own twins in training. Without `abnormal/` all normal images train.
-    4. Anything else: all images in the folder and below are normal and train; there is no test.
+    The layouts of `LAYOUTS` are told apart, in `root` or in the folders directly in it, which are categories then.
+    Where none is recognised, all images in the folder and below are normal and train, unless some look as if they
+    should not.
 
     Args:
         root: the folder.
-        category: the subfolder or the category of the table, where `root` holds several.
-        seed: places the run of normal test images of layout 3.
+        category: the subfolder, where `root` holds several.
+        seed: places the run of normal test images, where the layout has no split of its own.
+        layout: the name of the layout, instead of recognising it; nothing is questioned then.
+        split: where the layout has no split but anomalous images, a fifth of the normal ones is kept for the test. It
+            is one run of neighbours: these are often alike, and a scattered test set would meet its own twins in
+            training. False makes all of them test images, as for evaluating what was trained elsewhere.
+        masks: whether masks are paired and checked. Training needs none.
 
     Raises:
-        DatasetError: no such folder or category, no images, half of a layout, or images and masks that do not
-            fit together; every file concerned is named.
+        DatasetError: no such folder, category or layout, no images; images and masks that do not fit together, every
+            file concerned being named; or images that would be taken for normal look like masks or defects.
     """
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "does not exist"
-        raise DatasetError(f"{root} {what}; expected a folder of images")
-    if category is not None and (category in ("", ".", "..") or "/" in category or "\\" in category):
-        raise DatasetError(f"got category {category!r}, expected the name of one folder in {root}")
-    if is_visa(root):
-        return open_visa(root, category=category)
-    if is_mvtec(root) or mvtec_categories(root):
-        return open_mvtec(root, category=category)
-    folder = _subfolder(root, category)
-    if is_mvtec(folder) or mvtec_categories(folder):
-        return open_mvtec(folder)
-    name = category or folder.resolve().name
-    if (folder / _NORMAL).is_dir():
-        return _open_normal(folder, name, seed)
-    telling = [part for part in _TELLING if (folder / part).is_dir()]
-    if telling:
+    place = _place(root, category, layout)
+    images = place.layout.read(place.folder, masks=masks)
+    if not place.asked:
+        check_normal([sample.image for sample in _normals(images) if isinstance(sample.image, Path)], place.folder)
+    train, test = _split(images, seed) if split else (images.train, (*images.unsplit, *images.test))
+    listing = survey(place.folder)
+    if not (images.train or images.unsplit or images.test):
+        raise DatasetError(_nothing(place, listing.lines()))
+    if split and not train:
         raise DatasetError(
-            f"{folder} has {' and '.join(telling)} but neither train/good nor normal; "
-            "put the normal images into one of these"
+            f"{place.folder}, read as {place.layout.name} ({place.layout.shape}), holds no normal images to train on; "
+            "where all of its images are normal, say so with --layout flat"
         )
-    return Category(name, _normal_samples(list_images(folder), folder))
+    left_out = (
+        *images.left_out,
+        *unused(listing.images, (*_normals(images), *images.test), place.folder),
+        *listing.lines(),
+        *later_pages(listing.images),
+    )
+    opened = Category(place.name, train, test, layout=place.layout.name, left_out=left_out)
+    _log.info("%s", summary(opened, place.folder))
+    for line in left_out:
+        _log.warning("%s: left out: %s", place.folder, line)
+    return opened
 
 
 def folder_categories(root: Path) -> tuple[str, ...]:
@@ -74,9 +96,62 @@ def folder_categories(root: Path) -> tuple[str, ...]:
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder")
-    if is_visa(root):
-        return visa_categories(root)
-    return (not is_mvtec(root) and mvtec_categories(root)) or (root.resolve().name,)
+    recognised = _recognised(root, _automatic())
+    return (recognised is None and tuple(categories_in(root))) or (root.resolve().name,)
+
+
+def categories_in(root: Path, layouts: Sequence[Layout] | None = None) -> Mapping[str, Layout]:
+    """The folders directly in `root` that are categories in one of the layouts, by name, in natural order."""
+    choices = _automatic() if layouts is None else layouts
+    found = {part.name: _recognised(part, choices) for part in subfolders(root)}
+    return {name: layout for name, layout in found.items() if layout is not None}
+
+
+def layout_named(name: str) -> Layout:
+    """The layout of that name.
+
+    Raises:
+        DatasetError: if there is none.
+    """
+    for layout in LAYOUTS:
+        if layout.name == name:
+            return layout
+    raise DatasetError(f"got layout {name!r}, expected one of {', '.join(LAYOUT_NAMES)}")
+
+
+def _place(root: Path, category: str | None, layout: str | None) -> _Place:
+    chosen = None if layout is None else layout_named(layout)
+    if not root.is_dir():
+        what = "is a file" if root.exists() else "does not exist"
+        raise DatasetError(not_local(root) or f"{root} {what}; expected a folder of images")
+    if category is not None and (category in ("", ".", "..") or "/" in category or "\\" in category):
+        raise DatasetError(f"got category {category!r}, expected the name of one folder in {root}")
+    choices = _automatic() if chosen is None else (chosen,)
+    # `.` and `..` have no name, and a parent that is not theirs.
+    folder = _subfolder(root if root.name not in ("", "..") else root.resolve(), category)
+    recognised = _recognised(folder, choices)
+    if recognised is not None:
+        return _Place(folder, category or folder.resolve().name, recognised, asked=chosen is not None)
+    found = categories_in(folder, choices)
+    if not found and chosen is not None:
+        raise DatasetError(f"{folder} is not in the layout {chosen.name}: expected {chosen.shape}")
+    if not found:
+        return _Place(folder, category or folder.resolve().name, FLAT, asked=False)
+    beside = [path for path in list_images(folder) if path.relative_to(folder).parts[0] not in found]
+    if len(found) > 1 or beside:
+        more = f" beside {len(beside)} other images" if beside else ""
+        kinds = ", ".join(f"{name} ({layout.name})" for name, layout in found.items())
+        raise DatasetError(f"{folder} holds several categories: name one of {kinds}{more}")
+    (name, only), *_ = found.items()
+    return _Place(folder / name, name, only, asked=chosen is not None)
+
+
+def _automatic() -> tuple[Layout, ...]:
+    return tuple(layout for layout in LAYOUTS if not layout.asked_only)
+
+
+def _recognised(folder: Path, layouts: Sequence[Layout]) -> Layout | None:
+    return next((layout for layout in layouts if layout.recognise(folder)), None)
 
 
 def _subfolder(root: Path, category: str | None) -> Path:
@@ -84,48 +159,26 @@ def _subfolder(root: Path, category: str | None) -> Path:
         return root / category
     if category is None or category == root.resolve().name:
         return root
-    raise DatasetError(f"{root} has no folder {category!r}; leave the category out to open {root} itself")
+    there = ", ".join(categories_in(root))
+    hint = f"there are {there}" if there else f"leave the category out to open {root} itself"
+    raise DatasetError(f"{root} has no folder {category!r}; {hint}")
 
 
-def _open_normal(folder: Path, name: str, seed: int) -> Category:
-    normal = _normal_samples(list_images(folder / _NORMAL), folder)
-    abnormal = [folder / part for part in _ABNORMAL if (folder / part).is_dir()]
-    if len(abnormal) > 1:
-        raise DatasetError(f"{folder} has both {' and '.join(_ABNORMAL)}; keep one")
-    if not abnormal:
-        return Category(name, normal)
-    problems = Problems()
-    anomalous = _abnormal_samples(folder, abnormal[0], problems)
-    problems.raise_if_any(folder)
-    if len(normal) < 2:
-        raise DatasetError(f"{folder / _NORMAL}: got 1 image, expected at least 2: one trains, one tests")
+def _split(images: LayoutImages, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Training and test images, with the normal ones that the layout leaves open divided between both."""
+    normal = images.unsplit
+    if not any(sample.anomalous for sample in images.test) or len(normal) < 2:
+        return (*images.train, *normal), images.test
     count = max(1, round(_TEST_SHARE * len(normal)))
     start = int(np.random.default_rng(seed).integers(len(normal) - count + 1))
     train = (*normal[:start], *normal[start + count :])
-    return Category(name, train, (*normal[start : start + count], *anomalous))
+    return (*images.train, *train), (*normal[start : start + count], *images.test)
 
 
-def _normal_samples(paths: Sequence[Path], folder: Path) -> tuple[Sample, ...]:
-    if not paths:
-        raise DatasetError(f"{folder}: got no image files, expected normal images")
-    return tuple(Sample(relative_name(path, folder), path, anomalous=False, defect=GOOD) for path in paths)
+def _normals(images: LayoutImages) -> tuple[Sample, ...]:
+    return (*images.train, *images.unsplit)
 
 
-def _abnormal_samples(folder: Path, abnormal: Path, problems: Problems) -> tuple[Sample, ...]:
-    images = list_images(abnormal)
-    mask_folder = folder / "masks"
-    masks = pair_masks(
-        images,
-        list_images(mask_folder) if mask_folder.is_dir() else (),
-        image_folder=abnormal,
-        mask_folder=mask_folder,
-        complete=True,
-        problems=problems,
-    )
-    samples = []
-    for path in images:
-        # The folder below `abnormal`, if there is one, names the kind of defect.
-        kind = Path(stem_below(path, abnormal)).parent.as_posix()
-        defect = "" if kind == "." else kind
-        samples.append(Sample(relative_name(path, folder), path, True, defect=defect, mask=masks.get(path)))
-    return tuple(samples)
+def _nothing(place: _Place, left_out: Sequence[str]) -> str:
+    what = f"; there are {', '.join(left_out)}" if left_out else ""
+    return f"{place.folder}: got no image files, expected images ({place.layout.shape}){what}"

@@ -6,33 +6,70 @@ import logging
 import os
 import re
 import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from utad.data.folder_names import SYSTEM_NAMES, is_one_of
 from utad.data.reading import IMAGE_SUFFIXES
 from utad.errors import DatasetError
 
 _log = logging.getLogger(__name__)
 
+UNREAD_SUFFIXES: tuple[str, ...] = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".jpf", ".gif", ".svg", ".psd", ".exr", ".hdr"),
+    *(".npy", ".npz", ".dcm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".pdf", ".mp4", ".avi", ".mov"),
+    *(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"),
+)
+"""Endings, in lower case, of files that may well hold pictures, and are not read."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a folder and below it.
+
+    Attributes:
+        images: the image files, in natural order.
+        left_out: how many files that may be images are not among them, by the reason.
+    """
+
+    images: tuple[Path, ...]
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def lines(self) -> tuple[str, ...]:
+        """What was left out, one line for each reason."""
+        return tuple(f"{count} {reason}" for reason, count in sorted(self.left_out.items()))
+
 
 def list_images(folder: Path) -> tuple[Path, ...]:
     """All image files in a folder and below it, in natural order.
 
-    Hidden files and folders, and files whose ending is not one of `IMAGE_SUFFIXES`, are left out. Links are
-    followed; a folder that is reached twice is listed once.
+    Hidden files and folders, what file servers keep of their own (`SYSTEM_NAMES`), and files whose ending is not one
+    of `IMAGE_SUFFIXES`, are left out. Links are followed; a folder that is reached twice is listed once.
+
+    Raises:
+        DatasetError: a folder cannot be listed.
+    """
+    return survey(folder).images
+
+
+def survey(folder: Path) -> Listing:
+    """What `list_images` finds, and how many files that may be images it leaves out.
 
     Raises:
         DatasetError: a folder cannot be listed.
     """
     found: list[Path] = []
-    _collect(folder, found, seen=set())
-    return tuple(sorted(found, key=lambda path: natural_key(relative_name(path, folder))))
+    left_out: Counter[str] = Counter()
+    _collect(folder, found, left_out, seen=set())
+    return Listing(tuple(sorted(found, key=lambda path: natural_key(relative_name(path, folder)))), left_out)
 
 
 def subfolders(folder: Path) -> tuple[Path, ...]:
     """The visible folders directly in a folder, in natural order; empty if it is not a folder."""
     if not folder.is_dir():
         return ()
-    names = [entry.name for entry in _entries(folder) if entry.is_dir() and not entry.name.startswith(".")]
+    names = [entry.name for entry in _entries(folder) if entry.is_dir() and not _is_apart(entry.name)]
     return tuple(folder / name for name in sorted(names, key=natural_key))
 
 
@@ -74,7 +111,9 @@ def inside(root: Path, relative: str, *, source: Path) -> Path:
     return root / entry
 
 
-def _collect(folder: Path, found: list[Path], *, seen: set[tuple[int, int]]) -> None:
+def _collect(
+    folder: Path, found: list[Path], left_out: Counter[str], *, seen: set[tuple[int, int]], apart: str | None = None
+) -> None:
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
         _log.debug("%s is a link to a folder already listed", folder)
@@ -82,15 +121,31 @@ def _collect(folder: Path, found: list[Path], *, seen: set[tuple[int, int]]) -> 
     seen.add((status.st_dev, status.st_ino))
     for entry in sorted(_entries(folder), key=lambda entry: natural_key(entry.name)):
         path = folder / entry.name
-        if entry.name.startswith("."):
-            _log.debug("%s is hidden: ignored", path)
-        elif entry.is_dir():
-            _collect(path, found, seen=seen)
+        reason = apart or _apart_reason(entry.name)
+        if entry.is_dir():
+            if apart is None or not entry.is_symlink():
+                _collect(path, found, left_out, seen=seen, apart=reason)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
-            # Dead links too: reading them says what is wrong, leaving them out would say nothing.
-            found.append(path)
+            if reason is not None:
+                left_out[reason] += 1
+            else:
+                # Dead links too: reading them says what is wrong, leaving them out would say nothing.
+                found.append(path)
+        elif path.suffix.lower() in UNREAD_SUFFIXES and reason is None:
+            left_out[f"{path.suffix.lower()}, a format that is not read"] += 1
         else:
             _log.debug("%s is not an image file: ignored", path)
+
+
+def _is_apart(name: str) -> bool:
+    return _apart_reason(name) is not None
+
+
+def _apart_reason(name: str) -> str | None:
+    """Why a file or folder of this name is left out; None if it is not."""
+    if is_one_of(name, SYSTEM_NAMES):
+        return f"in {name}, which file servers and systems make"
+    return "hidden (the name begins with a point)" if name.startswith(".") else None
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,10 @@ from utad.data.image_files import stem_below
 from utad.data.reading import read_size
 from utad.errors import DatasetError, ImageReadError
 
+_log = logging.getLogger(__name__)
+
 MASK_ENDING = "_mask"
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 @dataclass
@@ -56,6 +60,14 @@ def pair_masks(
     Returns:
         The mask of each image that has exactly one.
     """
+    lossy = [mask for mask in masks if mask.suffix.lower() in JPEG_SUFFIXES]
+    if lossy:
+        _log.warning(
+            "%d masks in %s are JPEG, which leaves grey edges: pixels above half of the brightest are taken for "
+            "anomalous; PNG would be exact",
+            len(lossy),
+            mask_folder,
+        )
     by_stem = _unique_stems(images, image_folder, problems)
     claims: dict[str, list[Path]] = defaultdict(list)
     for mask in masks:
@@ -70,7 +82,7 @@ def pair_masks(
         if len(claimed) > 1:
             problems.found.append(f"{image} has {len(claimed)} masks: {', '.join(map(str, claimed))}")
         elif claimed:
-            _check_sizes(image, claimed[0], problems)
+            check_sizes(image, claimed[0], problems)
             pairs[image] = claimed[0]
         elif masks and complete:
             problems.found.append(f"{image} has no mask in {mask_folder}, though others there do")
@@ -95,7 +107,8 @@ def _claimed(mask_stem: str, stems: Mapping[str, Path]) -> str | None:
     return mask_stem if mask_stem in stems else None
 
 
-def _check_sizes(image: Path, mask: Path, problems: Problems) -> None:
+def check_sizes(image: Path, mask: Path, problems: Problems) -> None:
+    """Notes a mask of another size than its image, and one that cannot be read."""
     try:
         image_size = read_size(image)
     except ImageReadError:

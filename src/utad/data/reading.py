@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from PIL import (
 )
 
 from utad.data.conversion import decoded, image_from_array, one_line, orientation_of, oriented
+from utad.data.local import not_local
 from utad.data.pillow_warnings import quiet_pillow
+from utad.data.tiff import unread_tiff
 from utad.errors import DatasetError, ImageReadError, InputError
 from utad.types import Image, Mask, Sample
 
@@ -29,6 +32,7 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "IMAGE_SUFFIXES",
     "decoded",
+    "has_two_colours",
     "image_from_array",
     "load_image",
     "load_mask",
@@ -75,8 +79,8 @@ def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
     """Reads a ground-truth file.
 
     A pixel is anomalous where any colour channel is not zero and it is not fully transparent. So 0 / 1
-    and 0 / 255 masks, grey or coloured, read alike; lossy formats do not belong here, because JPEG leaves
-    small values around every edge.
+    and 0 / 255 masks, grey or coloured, read alike. JPEG leaves small values around every edge: there a pixel is
+    anomalous where a channel is above half of the largest value.
 
     Args:
         path: the file, of any accepted format.
@@ -97,7 +101,20 @@ def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:
             mask = (rgba[..., :3] != 0).any(axis=-1) & (rgba[..., 3] != 0)
         else:
             mask = (np.array(image.convert("RGB")) != 0).any(axis=-1)
+        if image.format == "JPEG":
+            levels = np.array(image.convert("RGB"))
+            mask = (levels > levels.max() / 2).any(axis=-1)
         return oriented(mask, orientation)
+
+
+def has_two_colours(path: Path) -> bool:
+    """Whether an image has no more than two colours, as masks have and photographs have not.
+
+    Raises:
+        ImageReadError: as for `read_image`.
+    """
+    pixels = read_image(path).astype(np.uint64)
+    return len(np.unique(pixels[..., 0] << 32 | pixels[..., 1] << 16 | pixels[..., 2])) <= 2
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -143,6 +160,10 @@ def load_mask(sample: Sample, size: tuple[int, int]) -> Mask | None:
     """
     if sample.mask is None:
         return np.zeros(size, dtype=np.bool_) if sample.anomalous is False else None
+    if isinstance(sample.mask, tuple):
+        parts = [load_mask(replace(sample, mask=part), size) for part in sample.mask]
+        marked: Mask = np.logical_or.reduce([part for part in parts if part is not None])
+        return marked
     if isinstance(sample.mask, Path):
         got = read_size(sample.mask)
     elif sample.mask.ndim == 2:
@@ -179,8 +200,9 @@ def _opened(path: Path, *, max_pixels: int | None) -> Iterator[PIL.Image.Image]:
     except PIL.Image.DecompressionBombError as error:
         raise ImageReadError(f"{path}: refused as too large: {one_line(error)}") from error
     except PIL.UnidentifiedImageError as error:
+        what = not_local(path) or unread_tiff(path)
         raise ImageReadError(
-            f"{path}: the content is not a readable image; accepted are {', '.join(ACCEPTED_FORMATS)}"
+            f"{path}: {what or 'the content is not a readable image; accepted are ' + ', '.join(ACCEPTED_FORMATS)}"
         ) from error
     except Exception as error:
         # A damaged file can raise anything in Pillow: OSError, SyntaxError, struct.error, MemoryError, ...
@@ -189,7 +211,7 @@ def _opened(path: Path, *, max_pixels: int | None) -> Iterator[PIL.Image.Image]:
 
 def _check_file(path: Path) -> None:
     if not path.exists():
-        raise ImageReadError(f"{path}: there is no such file")
+        raise ImageReadError(not_local(path) or f"{path}: there is no such file")
     if not path.is_file():
         # Opening a pipe or a device would wait for ever.
         raise ImageReadError(f"{path}: not a regular file, expected an image file")

@@ -62,9 +62,15 @@ def evaluate_to_folder(
     metrics = evaluation.as_dict()
     nested = {Path(dataset).name: {category.name: {"utad": {str(seed): metrics}}}}
     text = json.dumps(nested, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(output / "metrics.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomically(
+        output / "metrics.json",
+        lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"),
+    )
     table = comparison_table([row_of(category.name, "utad", [metrics])])
-    write_atomically(output / "metrics.md", lambda temporary: temporary.write_text(table + "\n", encoding="utf-8"))
+    write_atomically(
+        output / "metrics.md",
+        lambda temporary: temporary.write_text(table + "\n", encoding="utf-8", errors="backslashreplace"),
+    )
     return EvaluationReport(evaluation, table)
 
 

@@ -6,15 +6,15 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from utad.data.image_files import list_images
 from utad.data.reading import load_image
-from utad.errors import DatasetError, ImageReadError, InputError
+from utad.errors import ImageReadError, InputError
 from utad.files import atomic_path, make_directory, output_errors
+from utad.inputs import collect_images
 from utad.interpret.figures import heat_overlay
 from utad.interpret.png import encode_map, write_png
 from utad.predictor import Predictor
@@ -35,21 +35,25 @@ class PredictionSummary:
         n_images: scored.
         n_anomalous: of these, called anomalous.
         failed: what could not be read, each with its reason.
+        left_out: what lies in the folders and was not tried, a line for each reason, with its count.
     """
 
     n_images: int = 0
     n_anomalous: int = 0
     failed: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"n_images": self.n_images, "n_anomalous": self.n_anomalous, "failed": list(self.failed)}
+        return asdict(self)
 
 
 class PredictionFolder:
     """Writes `predictions.csv`, `predictions.jsonl` and the wanted pictures, image by image.
 
-    The two tables appear when the block ends without an error; pictures as they are made.
+    The two tables appear when the block ends without an error; pictures as they are made. File names that are not
+    UTF-8 are kept without loss: in the CSV byte by byte (read it with errors="surrogateescape"), in the JSON lines as
+    the escapes that `json.loads` turns into the name that Python has for the file.
 
     Args:
         directory: made if need be.
@@ -73,8 +77,8 @@ class PredictionFolder:
         with ExitStack() as stack:
             table = stack.enter_context(atomic_path(self.directory / "predictions.csv"))
             lines = stack.enter_context(atomic_path(self.directory / "predictions.jsonl"))
-            self._table = stack.enter_context(table.open("w", newline="", encoding="utf-8"))
-            self._lines = stack.enter_context(lines.open("w", encoding="utf-8"))
+            self._table = stack.enter_context(table.open("w", newline="", encoding="utf-8", errors="surrogateescape"))
+            self._lines = stack.enter_context(lines.open("w", encoding="utf-8", errors="backslashreplace"))
             self._stack = stack.pop_all()
         self._writer = csv.DictWriter(self._table, FIELDS)
         self._writer.writeheader()
@@ -137,8 +141,9 @@ def predict_to_folder(
         DatasetError: if a path does not exist or a folder holds no image.
         OutputError: if something cannot be written.
     """
-    samples = collect_samples(inputs)
-    summary = PredictionSummary()
+    collected = collect_images(inputs)
+    samples = collected.samples
+    summary = PredictionSummary(left_out=list(collected.left_out))
     with PredictionFolder(output, [sample.name for sample in samples], save=save) as folder:
         for sample, outcome in tracked(
             detector.predict_samples(samples, batch_size=batch_size), len(samples), "scoring", show=progress
@@ -150,26 +155,6 @@ def predict_to_folder(
             summary.n_images += 1
             summary.n_anomalous += outcome.pred_label
     return summary
-
-
-def collect_samples(inputs: Iterable[Path]) -> list[Sample]:
-    """Every image of the inputs, once, named by its path below the folder that holds them all.
-
-    Raises:
-        DatasetError: if a path does not exist or a folder holds no image.
-    """
-    given = list(inputs)
-    missing = [str(path) for path in given if not path.exists()]
-    if missing:
-        raise DatasetError(f"{', '.join(missing)} does not exist; expected images, or folders of images")
-    files = list(dict.fromkeys(file for path in given for file in ([path] if path.is_file() else list_images(path))))
-    if len(given) == 1 and given[0].is_dir():
-        root = given[0]
-    else:
-        absolute = [file.absolute().parent for file in files]
-        root = Path(*_common([path.parts for path in absolute]))
-        files = list(dict.fromkeys(file.absolute() for file in files))
-    return [Sample(file.relative_to(root).as_posix(), file) for file in files]
 
 
 def picture_names(names: Sequence[str]) -> dict[str, str]:
@@ -189,12 +174,3 @@ def tracked(items: Iterable[_Item], total: int, title: str, *, show: bool) -> It
     from rich.progress import track
 
     yield from track(items, description=title, total=total, console=Console(stderr=True))
-
-
-def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    shared = []
-    for parts in zip(*paths, strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return tuple(shared)

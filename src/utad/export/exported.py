@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.config import Config, parse_config, with_present_names
-from utad.errors import ModelFileError
+from utad.errors import InputError, ModelFileError
 from utad.export.graph_io import PICTURES, SCORES, component_outputs
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
 from utad.export.onnx_graph import OnnxGraph
 from utad.export.openvino_graph import OpenVinoGraph
 from utad.export.runtime import Arrays, Graph, runtime_errors
-from utad.interpret.figures import to_8_bit
 from utad.predictor import Engine, Predictor
+from utad.thresholds import past_calibrations
 from utad.types import EngineResult, Image, LazyArrays
 
 
 class ExportedDetector(Predictor):
-    """What `utad export` wrote, ready to score. Images of 16 bits are rounded to 8 for the graph.
+    """What `utad export` wrote, ready to score. Its graph takes images of 8 bits.
 
     Args:
         manifest: of the folder.
@@ -50,6 +50,7 @@ class ExportedDetector(Predictor):
             max_pixels=self.config.image.max_pixels,
             threads=threads,
         )
+        self.calibrations = past_calibrations(manifest.calibrations)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> ExportedDetector:
@@ -63,12 +64,15 @@ class ExportedDetector(Predictor):
         return cls(manifest, ExportEngine.open(Path(folder), manifest, threads=threads), threads=threads)
 
     def save_threshold(self, folder: Path) -> Path:
-        """Keeps the threshold in the exported folder, and returns the file that holds it.
+        """Keeps the threshold, and those before it, in the exported folder, and returns the file that holds it.
 
         Raises:
             OutputError: if that is not possible.
         """
-        self.manifest = replace(self.manifest, threshold=self.threshold, fail_threshold=self.fail_threshold)
+        past = [asdict(one) for one in self.calibrations]
+        self.manifest = replace(
+            self.manifest, threshold=self.threshold, fail_threshold=self.fail_threshold, calibrations=past
+        )
         return write_manifest(folder, self.manifest)
 
 
@@ -111,6 +115,7 @@ class ExportEngine:
         """One result per image `(H, W, 3)`, all of one size.
 
         Raises:
+            InputError: if an image has 16 bits.
             ModelFileError: if the runtime does not accept the graph, which it compiles when it is needed; or in a
                 process that was forked off the one that opened it.
         """
@@ -119,8 +124,13 @@ class ExportEngine:
                 "the threads of an exported graph do not survive a fork: load the detector in the child process, or "
                 "start it with the method spawn"
             )
+        if any(image.dtype != np.uint8 for image in images):
+            raise InputError(
+                "an export takes images of 8 bits, and got one of 16: rounding it could lose all that the model was "
+                "trained on. Score it with the run (utad predict RUN), or train and export on images of 8 bits"
+            )
         # Copies: a camera's driver may fill the caller's array anew before a picture is looked at.
-        batch = np.stack([to_8_bit(image) for image in images])
+        batch = np.stack([image.astype(np.uint8) for image in images])
         arrays = self._graph.run(batch, SCORES, concurrent=concurrent)
         return [self._result(arrays, index, batch[index].copy()) for index in range(len(images))]
 

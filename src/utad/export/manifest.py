@@ -47,6 +47,7 @@ class Manifest:
         fail_threshold: that of the band `fail`; None for `threshold`.
         normal_scores: normalised scores of the normal images that set the thresholds, ascending.
         model: sha256 of the model file that the graph belongs to; None for an export that stands alone.
+        calibrations: what earlier calibrations of this export replaced, the oldest first.
     """
 
     format: Format
@@ -62,6 +63,7 @@ class Manifest:
     fail_threshold: float | None = None
     normal_scores: list[float] = field(default_factory=list, repr=False)
     model: str | None = None
+    calibrations: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from utad.scoring.fitted_module import FittedModule
 from utad.scoring.limits import upper_limit
 
 _MAP_SAMPLES = 4_000_000
+_LEAST_VALUES = 4
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,26 @@ class ScoreNormalisation(FittedModule):
         self.fit_images(scores, image_rate)
         self.pixel = _as_tensor(fit_normalisation(sampled_pixels(maps), pixel_rate))
 
-    def fit_images(self, scores: Tensor, rate: float) -> None:
-        """Fits the normalisation of image scores to those of normal images `(N,)`, and keeps these."""
-        self.image = _as_tensor(fit_normalisation(scores, rate))
-        self.normal = scores.detach().double().flatten().cpu().sort().values
+    def fit_images(self, scores: Tensor, rate: float, *, least_spread_of: Normalisation | None = None) -> None:
+        """Fits the normalisation of image scores to those of normal images `(N,)`, and keeps these.
+
+        Args:
+            scores: raw, of normal images.
+            rate: of normal images above the limit.
+            least_spread_of: as for `fit_normalisation`; where its spread is taken, the earlier scores are kept,
+                moved to where the new images lie.
+        """
+        fitted = fit_normalisation(scores, rate, least_spread_of=least_spread_of)
+        if least_spread_of is not None and fitted != fit_normalisation(scores, rate):
+            kept = self.normal + (fitted.location - least_spread_of.location)
+        else:
+            kept = scores.detach().double().flatten().cpu().sort().values
+        self.restore_images(fitted, kept.tolist())
+
+    def restore_images(self, normalisation: Normalisation, normal: Sequence[float]) -> None:
+        """Replaces the normalisation of image scores, and the scores of normal images `(N,)` that go with it."""
+        self.image = _as_tensor(normalisation)
+        self.normal = torch.tensor(normal, dtype=torch.float64)
 
     def of_image(self) -> Normalisation:
         """The normalisation of image scores."""
@@ -75,12 +93,13 @@ def sampled_pixels(maps: Tensor) -> Tensor:
     return pixels[:: max(1, len(pixels) // _MAP_SAMPLES)]
 
 
-def fit_normalisation(raw: Tensor, rate: float) -> Normalisation:
+def fit_normalisation(raw: Tensor, rate: float, *, least_spread_of: Normalisation | None = None) -> Normalisation:
     """Fits to the raw scores of normal images that the detector did not learn from.
 
     Args:
         raw: `(N,)`, finite.
         rate: of normal scores above the limit, in (0, 1).
+        least_spread_of: whose spread is kept where fewer than 4 values, or equal ones, tell nothing of it.
 
     Raises:
         InputError: if there are no scores or some are not finite.
@@ -90,9 +109,15 @@ def fit_normalisation(raw: Tensor, rate: float) -> Normalisation:
     values = raw.detach().double().flatten().cpu()
     location = float(values.median())
     limit = upper_limit(values.numpy(), rate)
+    if least_spread_of is not None and (len(values) < _LEAST_VALUES or limit - location < _floor(location)):
+        return Normalisation(location, location + least_spread_of.limit - least_spread_of.location)
     # Identical scores leave no spread to normalise by; the smallest step above them is a threshold still.
-    spread = max(limit - location, 1e-6 * max(1.0, abs(location)))
+    spread = max(limit - location, _floor(location))
     return Normalisation(location, location + spread)
+
+
+def _floor(location: float) -> float:
+    return 1e-6 * max(1.0, abs(location))
 
 
 def gap(of_trained: Tensor, of_held_out: Tensor) -> float:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests import fabricate
+from utad.data.folder import folder_categories, open_folder
 from utad.data.reading import load_image, load_mask
-from utad.data.visa import is_visa, open_visa, visa_categories
 from utad.errors import DatasetError
 
 
@@ -17,9 +19,8 @@ def edit(root, old: str, new: str) -> None:
 
 def test_the_table_makes_the_split(tmp_path):
     root = fabricate.visa(tmp_path, ("candle", "pcb1"))
-    assert is_visa(root)
-    assert visa_categories(root) == ("candle", "pcb1")
-    category = open_visa(root, category="candle")
+    assert folder_categories(root) == ("candle", "pcb1")
+    category = open_folder(root, category="candle")
     assert [sample.name for sample in category.train] == [f"candle/Data/Images/Normal/{i:04d}.JPG" for i in range(3)]
     assert [(sample.anomalous, sample.defect) for sample in category.test] == [
         (False, "good"),
@@ -31,12 +32,12 @@ def test_the_table_makes_the_split(tmp_path):
 
 
 def test_category(tmp_path):
-    assert open_visa(fabricate.visa(tmp_path / "one")).name == "candle"
+    assert open_folder(fabricate.visa(tmp_path / "one")).name == "candle"
     root = fabricate.visa(tmp_path / "two", ("candle", "pcb1"))
-    with pytest.raises(DatasetError, match="several categories: name one of candle, pcb1"):
-        open_visa(root)
-    with pytest.raises(DatasetError, match="no category 'fryum'"):
-        open_visa(root, category="fryum")
+    with pytest.raises(DatasetError, match=r"several categories: name one of candle \(visa\), pcb1 \(visa\)"):
+        open_folder(root)
+    with pytest.raises(DatasetError, match="no folder 'fryum'; there are candle, pcb1"):
+        open_folder(root, category="fryum")
 
 
 @pytest.mark.parametrize("entry", ["../outside.png", "/etc/passwd", "candle/../../outside.png", "..\\outside.png"])
@@ -46,7 +47,7 @@ def test_the_table_may_not_point_outside(tmp_path, entry, old):
     fabricate.save(tmp_path / "outside.png", fabricate.picture())
     edit(root, old, entry)
     with pytest.raises(DatasetError, match="points outside"):
-        open_visa(root)
+        open_folder(root)
 
 
 def test_every_missing_file_is_named(tmp_path):
@@ -55,7 +56,7 @@ def test_every_missing_file_is_named(tmp_path):
     for path in missing:
         path.unlink()
     with pytest.raises(DatasetError) as caught:
-        open_visa(root)
+        open_folder(root)
     assert all(str(path) in str(caught.value) for path in missing)
 
 
@@ -67,18 +68,36 @@ def test_every_missing_file_is_named(tmp_path):
         ("test,anomaly", "test,broken", "label 'broken'"),
         ("label", "class", "no column label"),
         ("Normal/0001", "Normal/0000", "listed twice"),
-        ("candle,train", "candle,test", "no training images"),
+        ("candle,train", "candle,test", "no normal images to train on"),
     ],
 )
 def test_tables_that_make_no_sense(tmp_path, old, new, words):
     root = fabricate.visa(tmp_path)
     edit(root, old, new)
     with pytest.raises(DatasetError, match=words):
-        open_visa(root)
+        open_folder(root)
 
 
 def test_a_table_that_is_no_text(tmp_path):
     root = fabricate.visa(tmp_path)
     (root / "split_csv" / "1cls.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(DatasetError, match=r"1cls\.csv"):
-        visa_categories(root)
+        folder_categories(root)
+
+
+def test_the_folder_of_a_category_has_the_split_of_the_table_beside_it(tmp_path):
+    root = fabricate.visa(tmp_path, ("candle", "pcb1"))
+    assert open_folder(root / "pcb1") == open_folder(root, category="pcb1")
+
+
+def test_relative_paths(tmp_path, monkeypatch):
+    """`.` has no name, and a parent that is not its own."""
+    root = fabricate.visa(tmp_path, ("candle", "pcb1"))
+    expected = [sample.name for sample in open_folder(root, category="candle").train]
+    monkeypatch.chdir(root)
+    for path, category in (("candle", None), (".", "candle")):
+        opened = open_folder(Path(path), category=category)
+        assert [sample.name for sample in opened.train] == expected
+        assert opened.left_out == ()
+    monkeypatch.chdir(root / "candle")
+    assert [sample.name for sample in open_folder(Path(".")).train] == expected

@@ -6,65 +6,48 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from utad.data.image_files import inside, natural_key
+from utad.data.image_files import inside
+from utad.data.layouts.layout import GOOD, Layout, LayoutImages
 from utad.errors import DatasetError
-from utad.types import Category, Sample
+from utad.types import Sample
 
 _TABLE = Path("split_csv") / "1cls.csv"
 _COLUMNS = ("object", "split", "label", "image", "mask")
 _LABELS = {"normal": False, "anomaly": True}
 
 
-def is_visa(root: Path) -> bool:
-    """Whether a folder is in this layout."""
-    return (root / _TABLE).is_file()
+def _recognise(folder: Path) -> bool:
+    """Whether the table beside a folder names it."""
+    return (folder.parent / _TABLE).is_file() and any(row["object"] == folder.name for _, row in _rows(folder.parent))
 
 
-def visa_categories(root: Path) -> tuple[str, ...]:
-    """The categories that the table names, in natural order.
-
-    Raises:
-        DatasetError: the table cannot be read.
-    """
-    return tuple(sorted({row["object"] for _, row in _rows(root)}, key=natural_key))
-
-
-def open_visa(root: Path, *, category: str | None = None) -> Category:
-    """Opens one category as the table splits it.
-
-    Args:
-        root: the folder that holds `split_csv`.
-        category: which one; may be left out where there is only one.
+def _read(folder: Path, *, masks: bool) -> LayoutImages:
+    """The images as the table splits them, named as it names them.
 
     Raises:
-        DatasetError: no such category; the table is damaged, names files that are missing or lie outside
-            `root`, or puts anomalous images into the training split. All of them are named.
+        DatasetError: the table is damaged, names files that are missing or lie outside its root, or puts anomalous
+            images into the training split. All of them are named.
     """
-    found = visa_categories(root)
-    if category is None and len(found) == 1:
-        category = found[0]
-    if category not in found:
-        got = "holds several categories" if category is None else f"has no category {category!r}"
-        raise DatasetError(f"{root} {got}: name one of {', '.join(found)}")
+    root, category = folder.parent, folder.name
     train: list[Sample] = []
     test: list[Sample] = []
     problems: list[str] = []
     for number, row in _rows(root):
         if row["object"] != category:
             continue
-        sample = _sample(root, number, row, problems)
+        sample = _sample(root, number, row, problems, masks=masks)
         if sample is None:
             continue
         if row["split"] == "train" and sample.anomalous:
             problems.append(f"line {number}: {row['image']} is anomalous but in the training split")
         (train if row["split"] == "train" else test).append(sample)
-    _raise_if_any(root, [*problems, *_doubles([*train, *test])])
-    if not train:
-        raise DatasetError(f"{root / _TABLE}: {category} has no training images")
-    return Category(category, tuple(train), tuple(test))
+    problems += _doubles([*train, *test])
+    if problems:
+        raise DatasetError(f"{root / _TABLE}: {len(problems)} problem(s): {'; '.join(problems)}")
+    return LayoutImages(tuple(train), tuple(test))
 
 
-def _sample(root: Path, number: int, row: dict[str, str], problems: list[str]) -> Sample | None:
+def _sample(root: Path, number: int, row: dict[str, str], problems: list[str], *, masks: bool) -> Sample | None:
     if row["split"] not in ("train", "test") or row["label"] not in _LABELS:
         problems.append(
             f"line {number}: got split {row['split']!r} and label {row['label']!r}, "
@@ -73,12 +56,12 @@ def _sample(root: Path, number: int, row: dict[str, str], problems: list[str]) -
         return None
     anomalous = _LABELS[row["label"]]
     image = inside(root, row["image"], source=root / _TABLE)
-    mask = inside(root, row["mask"], source=root / _TABLE) if row["mask"] else None
+    mask = inside(root, row["mask"], source=root / _TABLE) if row["mask"] and masks else None
     for path in (image, mask):
         if path is not None and not path.is_file():
             problems.append(f"line {number}: {path} is missing")
     name = row["image"].replace("\\", "/")
-    return Sample(name, image, anomalous, defect="anomaly" if anomalous else "good", mask=mask)
+    return Sample(name, image, anomalous, defect="anomaly" if anomalous else GOOD, mask=mask)
 
 
 def _rows(root: Path) -> list[tuple[int, dict[str, str]]]:
@@ -108,6 +91,4 @@ def _doubles(samples: Sequence[Sample]) -> list[str]:
     return doubles
 
 
-def _raise_if_any(root: Path, problems: Sequence[str]) -> None:
-    if problems:
-        raise DatasetError(f"{root / _TABLE}: {len(problems)} problem(s): {'; '.join(problems)}")
+LAYOUT = Layout("visa", "<category>/Data/Images, split by the table split_csv/1cls.csv beside it", _recognise, _read)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests import fabricate
-from utad.data.mvtec import MVTEC_CATEGORIES, is_mvtec, mvtec_categories, open_mvtec
+from utad.data.folder import open_folder
+from utad.data.layouts.mvtec import LAYOUT, MVTEC_CATEGORIES
 from utad.data.reading import load_image, load_mask
 from utad.errors import DatasetError
 
@@ -15,7 +16,7 @@ def test_the_fifteen_names():
 
 
 def test_a_category(tmp_path):
-    category = open_mvtec(fabricate.mvtec_category(tmp_path / "bottle"))
+    category = open_folder(fabricate.mvtec_category(tmp_path / "bottle"))
     assert category.name == "bottle"
     assert [sample.name for sample in category.train] == [f"train/good/{i:03d}.png" for i in range(4)]
     assert all(sample.anomalous is False and sample.defect == "good" for sample in category.train)
@@ -29,7 +30,7 @@ def test_a_category(tmp_path):
 
 
 def test_masks_lie_on_the_defects(tmp_path):
-    for sample in open_mvtec(fabricate.mvtec_category(tmp_path / "bottle")).test:
+    for sample in open_folder(fabricate.mvtec_category(tmp_path / "bottle")).test:
         image = load_image(sample)
         mask = load_mask(sample, image.shape[:2])
         assert mask is not None
@@ -37,41 +38,21 @@ def test_masks_lie_on_the_defects(tmp_path):
         assert (image[mask] == 0).all()
 
 
-def test_several_categories(tmp_path):
-    for name in ("cable", "bottle"):
-        fabricate.mvtec_category(tmp_path / name)
-    (tmp_path / "notes").mkdir()
-    assert mvtec_categories(tmp_path) == ("bottle", "cable")
-    assert open_mvtec(tmp_path, category="cable").name == "cable"
-    with pytest.raises(DatasetError, match="name one of bottle, cable"):
-        open_mvtec(tmp_path)
-    with pytest.raises(DatasetError, match="no category 'zipper'; there are bottle, cable"):
-        open_mvtec(tmp_path, category="zipper")
-
-
-def test_one_category_needs_no_name(tmp_path):
-    fabricate.mvtec_category(tmp_path / "bottle")
-    assert open_mvtec(tmp_path).name == "bottle"
-    assert open_mvtec(tmp_path / "bottle", category="bottle").name == "bottle"
-    with pytest.raises(DatasetError, match="no category 'cable'"):
-        open_mvtec(tmp_path / "bottle", category="cable")
-
-
 def test_without_test_images_or_masks(tmp_path):
-    category = open_mvtec(fabricate.mvtec_category(tmp_path, n_good=0, defects={}))
+    category = open_folder(fabricate.mvtec_category(tmp_path, n_good=0, defects={}))
     assert len(category.train) == 4
     assert category.test == ()
     fabricate.save(tmp_path / "test" / "broken" / "1.png", fabricate.picture())
-    sample = open_mvtec(tmp_path).test[0]
+    sample = open_folder(tmp_path).test[0]
     assert sample.anomalous
     assert sample.mask is None
 
 
 def test_no_training_images(tmp_path):
     (tmp_path / "train" / "good").mkdir(parents=True)
-    assert is_mvtec(tmp_path)
-    with pytest.raises(DatasetError, match="got no images"):
-        open_mvtec(tmp_path)
+    assert LAYOUT.recognise(tmp_path)
+    with pytest.raises(DatasetError, match="got no image files"):
+        open_folder(tmp_path)
 
 
 def test_every_inconsistency_is_named_at_once(tmp_path):
@@ -86,7 +67,7 @@ def test_every_inconsistency_is_named_at_once(tmp_path):
     fabricate.save(images / "stray.png", fabricate.picture())
     fabricate.save(folder / "train" / "broken" / "000.png", fabricate.picture())
     with pytest.raises(DatasetError) as caught:
-        open_mvtec(folder)
+        open_folder(folder)
     message = str(caught.value)
     for path in (
         *(images / "broken" / name for name in ("000.png", "001.png", "002.png", "002.jpg")),
@@ -98,3 +79,21 @@ def test_every_inconsistency_is_named_at_once(tmp_path):
         assert str(path) in message
     assert "8 inconsistencies" in message or "7 inconsistencies" in message
     assert "\n" not in message
+
+
+def test_training_needs_no_masks(tmp_path):
+    folder = fabricate.mvtec_category(tmp_path / "bottle", defects={"broken": 3})
+    (folder / "ground_truth" / "broken" / "001_mask.png").unlink()
+    (folder / "ground_truth" / "broken" / "000_mask.png").write_bytes(b"damaged")
+    category = open_folder(folder, masks=False)
+    assert (len(category.train), len(category.test)) == (4, 5)
+    assert all(sample.mask is None for sample in category.test)
+    with pytest.raises(DatasetError, match=r"001\.png has no mask"):
+        open_folder(folder)
+
+
+def test_a_test_part_alone_can_be_evaluated_and_not_trained_on(tmp_path):
+    fabricate.mvtec_category(tmp_path, n_train=0)
+    assert len(open_folder(tmp_path, split=False).test) == 5
+    with pytest.raises(DatasetError, match="no normal images to train on"):
+        open_folder(tmp_path)
