@@ -58,9 +58,10 @@ def comparison(document: dict[str, Any]) -> str:
     """The table of `benchmarks/suites.py`."""
     machine, versions = document["machine"], document["versions"]
     commits = sorted({str(cell["commit"])[:10] for cell in document["cells"] if cell.get("commit")})
-    lines = [
-        comparison_table(rows_of(document)),
-        "",
+    lines = [comparison_table(rows_of(document)), ""]
+    if any("departures" not in cell for cell in document["cells"]):
+        lines += ["The list is that of the methods as they are now: these results are older than it.", ""]
+    lines += [
         f"Protocol: {document['protocol']}. Licence of the images: {document['licence']}. Preset "
         f"`{document['preset']}`, seeds {', '.join(map(str, document['seeds']))}, {machine['cores']} cores of an "
         f"{machine['processor']}, PyTorch {versions['torch']}, commit {', '.join(commits) or document['commit'][:10]}.",

@@ -137,6 +137,17 @@ def result(category: str, method: str, auroc: float, **more: float) -> dict:
     return {"cell": cell, "evaluation": values, "fit_seconds": 1.0, "peak_memory_mb": 100.0}
 
 
+def test_a_comparison_marks_simplified_methods_and_says_where_their_list_is_from():
+    document = {**speed_document(), "preset": "fast", "seeds": [0], "protocol": "p", "licence": "l", "failures": []}
+    old = {**document, "cells": [result("brick", "utad", 0.9), result("brick", "unst", 0.8)]}
+    page = RENDER["comparison"](old)
+    assert "| brick | unst (simplified) |" in page
+    assert "\n- unst (simplified): Bergmann et al., CVPR 2020; here" in page
+    assert "these results are older than it" in page
+    cells = [{**result("brick", "utad", 0.9), "departures": None}]
+    assert "older than it" not in RENDER["comparison"]({**document, "cells": cells})
+
+
 def test_goals_are_counted_from_the_results():
     textures = [result(c, "utad", 0.99, aupr=0.7) for c in ("brick", "grass", "gravel")]
     textures += [result(c, m, 0.97, aupr=0.6) for c in ("brick", "grass", "gravel") for m in ("padim", "patchcore")]

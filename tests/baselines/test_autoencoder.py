@@ -10,6 +10,8 @@ from utad.baselines.autoencoder import AEL2, AESSIM, ssim_map
 from utad.baselines.blocks import ConvDecoder, ConvEncoder, ConvVAE, Discriminator, Generator
 from utad.baselines.fitting import batches
 from utad.errors import NonFiniteLossError
+from utad.evaluation.methods import build_method
+from utad.evaluation.studies import STUDIES
 
 
 @pytest.mark.parametrize("kind", [AEL2, AESSIM])
@@ -47,6 +49,29 @@ def test_the_auto_encoder_restores_the_size(size):
     assert codes.shape == (2, 10)
     assert ConvDecoder(3, size, 10, width=4)(codes).shape == images.shape
     assert ConvVAE(3, size, 5, width=4)(images).shape == images.shape
+
+
+@pytest.mark.parametrize(
+    ("size", "code_side", "side"), [(128, 8, 8), (256, 8, 8), (256, 4, 4), (64, 8, 4), (288, 8, 9)]
+)
+def test_larger_images_are_halved_further_before_the_code(size, code_side, side):
+    encoder = ConvEncoder(1, size, 5, width=2, code_side=code_side)
+    assert encoder.to_code.kernel_size == (side, side)
+    images = torch.rand(1, 1, size, size)
+    codes = encoder(images)
+    assert codes.shape == (1, 5)
+    assert ConvDecoder(1, size, 5, width=2, code_side=code_side)(codes).shape == images.shape
+
+
+@pytest.mark.parametrize(("name", "millions"), [("AE-64", 2.98), ("AE-128", 11.89), ("AE-256", 47.47)])
+def test_the_auto_encoders_of_table_4_have_the_papers_parameters_to_within_a_hundredth(name, millions):
+    (variant,) = (one for one in STUDIES["ablation-capacity"].variants("fast") if one.name == name)
+    method = build_method(variant.base, seed=0, size=256, preset="fast", overrides=variant.overrides)
+    arguments = {"width": method.width, "code_side": method.code_side}
+    with torch.device("meta"):
+        networks = [kind(3, 256, method.latent_dim, **arguments) for kind in (ConvEncoder, ConvDecoder)]
+    count = sum(parameter.numel() for network in networks for parameter in network.parameters())
+    assert count == pytest.approx(1e6 * millions, rel=0.0105)
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])

@@ -45,6 +45,22 @@ def test_an_estimator_without_weights_gives_the_uniform_density():
     assert likelihood.item() == pytest.approx(3 * math.log(10), rel=1e-5)
 
 
+def test_the_ranges_are_of_images_that_trained_no_network(monkeypatch):
+    method = LSA(size=32, width=2, latent_dim=4, steps=3, batch_size=4)
+    images = torch.rand(20, 1, 32, 32)
+    trained = []
+    loss = LSA._loss
+    monkeypatch.setattr(LSA, "_loss", lambda self, batch: trained.append(batch) or loss(self, batch))
+    method.learn(images)
+    seen = {float(image.sum()) for batch in trained for image in batch}
+    assert not seen & {float(image.sum()) for image in images[18:]}
+    with torch.no_grad():
+        held_back, residual_of_all = method._both(images[18:]), method._both(images)[0]
+    for found, values in zip(method.ranges_, held_back, strict=True):
+        assert found == pytest.approx((float(values.min()), float(values.max())), rel=1e-5)
+    assert method.ranges_[0] != pytest.approx((float(residual_of_all.min()), float(residual_of_all.max())), rel=1e-4)
+
+
 def test_novelty_by_hand():
     found = novelty(torch.tensor([2.0, 6.0]), torch.tensor([10.0, 5.0]), (2.0, 4.0), (0.0, 10.0))
     assert found.tolist() == [1.0, 2.5]

@@ -8,7 +8,6 @@ from utad.baselines.students import (
     PatchNetwork,
     UninformedStudents,
     channel_statistics,
-    hold_back,
     predictive_variance,
     regression_error,
 )
@@ -60,9 +59,3 @@ def test_statistics_are_those_of_each_channel():
     mean, deviation = channel_statistics(described)
     torch.testing.assert_close(mean.flatten(), described.mean(dim=(0, 2, 3)))
     torch.testing.assert_close(deviation.flatten(), described.std(dim=(0, 2, 3), correction=0), rtol=1e-4, atol=0)
-
-
-def test_a_tenth_is_held_back():
-    training, validation = hold_back(torch.arange(30.0))
-    assert training.tolist() == list(range(27))
-    assert validation.tolist() == [27, 28, 29]

@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 
 from tests import fabricate
 from utad.data.layouts.mvtec import MVTEC_CATEGORIES
 from utad.errors import ConfigError, DatasetError, OutputError
-from utad.evaluation.benchmark import Benchmark, rows_of, run_benchmark
+from utad.evaluation.benchmark import Benchmark, lead_tables, rows_of, run_benchmark
 from utad.evaluation.benchmark_cell import Cell, run_cell
 from utad.evaluation.benchmark_runner import run_matrix
-from utad.evaluation.methods import Variant, variants_of
+from utad.evaluation.methods import Variant, departures_named, variants_of
 from utad.evaluation.suites import SUITES, suite_named
+from utad.evaluation.tables import comparison_table
 
 PADIM = (Variant("padim", "padim", ("size=32",)),)
 
@@ -57,9 +59,10 @@ def test_results_say_what_they_rest_on(report):
 
 def test_tables_have_a_row_for_every_category_and_the_mean(report):
     output, outcome = report
-    lines = outcome.table.splitlines()
+    lines, below = (part.splitlines() for part in outcome.table.split("\n\n", 1))
     assert len(lines) == 2 + 15 + 1
     assert lines[-1].startswith("| mean | padim |")
+    assert below[-1].startswith("- padim: Defard et al.")
     assert (output / "table.md").read_text(encoding="utf-8") == outcome.table + "\n"
     with (output / "table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -160,6 +163,47 @@ def test_mean_and_spread_over_seeds_and_categories():
     rows = {row.category: row.values for row in rows_of(document)}
     assert rows["a"]["image.auroc"] == [0.7, 0.5]
     assert rows["mean"]["image.auroc"] == pytest.approx([0.8, 0.75])
+
+
+def stored_cell(method: str, auroc: float, **more) -> dict:
+    cell = {"category": "a", "method": method, "seed": 0}
+    return {"cell": cell | more.pop("cell", {}), "evaluation": {"image": {"auroc": auroc}}, **more}
+
+
+def test_departures_travel_in_the_results_and_are_shown(mvtec):
+    overrides = ("size=32", "steps=2", "width=4")
+    result = run_cell(cell(mvtec, method="AE", base="ae-l2", overrides=overrides, limit=4))
+    assert result["departures"]["steps"] == "2 of 16 images"
+    assert result["departures"]["source_steps"] == "200 epochs of 10000 patches"
+    (row,) = rows_of({"cells": [json.loads(json.dumps(result))]})
+    assert row.shown == "AE (simplified)"
+    assert "Steps here: 2 of 16 images. Steps of the source: 200 epochs of 10000 patches." in comparison_table([row])
+
+
+def test_results_that_lack_departures_take_them_from_the_registry():
+    cells = [stored_cell("utad", 0.9), stored_cell("unst", 0.8), stored_cell("AE-64", 0.7, cell={"base": "ae-l2"})]
+    rows = rows_of({"cells": cells})
+    assert [row.shown for row in rows] == ["utad", "unst (simplified)", "AE-64 (simplified)"]
+    assert rows[1].departures == departures_named("unst")
+    # Those that results carry come first.
+    other = {**asdict(departures_named("unst")), "steps": "17"}
+    (row,) = rows_of({"cells": [stored_cell("unst", 0.8, departures=other)]})
+    assert row.departures.steps == "17"
+    (row,) = rows_of({"cells": [stored_cell("unst", 0.8, departures=None)]})
+    assert row.shown == "unst"
+
+
+def test_the_mean_and_the_leads_are_marked_too():
+    cells = [
+        stored_cell(method, auroc, cell={"category": category})
+        for category in ("a", "b")
+        for method, auroc in (("utad", 0.9), ("lsa", 0.8), ("unst", 0.7))
+    ]
+    rows = rows_of({"cells": cells})
+    assert [row.shown for row in rows if row.category == "mean"] == ["utad", "lsa (simplified)", "unst (simplified)"]
+    leads = lead_tables(rows, "real defects")
+    assert "| a | lsa (simplified) | +0.100 |" in leads
+    assert leads.splitlines()[-1].startswith("- lsa (simplified): Abati et al.")
 
 
 def test_unknown_names_are_named():

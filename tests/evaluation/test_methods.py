@@ -12,6 +12,7 @@ from utad.evaluation.methods import (
     METHODS,
     Variant,
     build_method,
+    departures_of,
     learnt_parameters,
     predictor_of,
     training_digest,
@@ -34,16 +35,13 @@ SHORT: dict[str, tuple[str, ...]] = {
     "unst": ("size=32", "steps=2", "width=4"),
     "efficientad-s": ("size=32", "steps=2", "teacher_steps=2", "width=4"),
     "anogan": ("size=32", "steps=2", "width=4", "iterations=2"),
-    "f-anogan": ("size=32",),
+    "f-anogan": ("size=32", "steps=2", "encoder_steps=2", "width=4"),
     "gamma-vae": ("size=32", "steps=2", "width=4", "iterations=2"),
 } | {name: ("size=32", "steps=2", "width=4") for name in ("ae-l2", "ae-ssim", "ad-vae", "skip-ganomaly", "lsa")}
 
 
 def method(name: str):
-    made = build_method(name, seed=3, size=None, preset="fast", overrides=SHORT[name])
-    if name == "f-anogan":  # takes the settings of AnoGAN
-        made.steps, made.width = 2, 4
-    return made
+    return build_method(name, seed=3, size=None, preset="fast", overrides=SHORT[name])
 
 
 def poisoned(sample: Sample) -> Sample:
@@ -77,6 +75,11 @@ def test_learnt_parameters_are_those_of_the_networks():
     assert learnt_parameters(fitted["ae-l2"]) == sum(p.numel() for p in fitted["ae-l2"].network_.parameters())
     assert learnt_parameters(fitted["padim"]) == 0
     assert learnt_parameters(fitted["utad"]) > 100_000
+
+
+def test_departures_are_those_of_the_method_with_its_settings():
+    assert departures_of(method("utad")) is None
+    assert departures_of(method("ae-l2")).steps == "2 of 16 images"
 
 
 def test_every_baseline_takes_the_size_and_the_rates_of_utad():

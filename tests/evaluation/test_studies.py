@@ -9,7 +9,7 @@ from tests import fabricate
 from utad.config import load_config
 from utad.errors import ConfigError
 from utad.evaluation.benchmark import Benchmark, run_benchmark, write_study
-from utad.evaluation.methods import with_settings
+from utad.evaluation.methods import departures_named, with_settings
 from utad.evaluation.studies import STUDIES, study_named
 from utad.evaluation.suites import SUITES, suite_named
 from utad.evaluation.tables import Row
@@ -122,6 +122,19 @@ def test_the_table_of_a_study_shows_the_mean_where_there_is_one():
     lines = STUDIES["ablation-capacity"].table(rows).splitlines()
     assert lines[2].startswith("| UnSt | 2.00 | 0.350 ± 0.071 | – |")
     assert "Ours: a, b." in lines[-1]
+
+
+def test_the_table_of_a_study_marks_simplified_methods():
+    rows = [
+        Row("a", "UnSt", {"parameters": [2e6]}, departures_named("unst")),
+        Row("a", "UTAD", {"parameters": [3e6]}),
+    ]
+    lines = STUDIES["ablation-capacity"].table(rows).splitlines()
+    # The paper's numbers are still found by the name of the variant.
+    assert lines[2].startswith("| UnSt (simplified) | 2.00 |")
+    assert lines[2].endswith("| 14.28 | 0.363 | 0.937 |")
+    assert lines[3].startswith("| UTAD | 3.00 |")
+    assert lines[-1].startswith("- UnSt (simplified): Bergmann et al., CVPR 2020; here the teacher is not distilled")
 
 
 def test_an_unknown_study_is_named():

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from utad.evaluation.tables import Row, comparison_table
+from utad.baselines.departures import Departures
+from utad.evaluation.tables import Row, comparison_table, with_departures
+
+SOURCE = Departures(source="B et al., 2020", changes=("one scale instead of three",), source_steps="70000", steps="250")
+PLAIN = Departures(source="C et al., 2021", changes=("other features",), source_steps="", label="")
 
 
 def test_best_is_bold_and_second_underlined_by_mean():
@@ -30,3 +34,35 @@ def test_what_looks_equal_is_marked_alike():
     lines = comparison_table(rows).splitlines()
     assert lines[2].count("**") == lines[3].count("**") == 2
     assert "**" not in lines[4]
+
+
+def test_simplified_methods_are_marked_and_what_they_leave_out_stands_below():
+    values = {"image.auroc": [0.9]}
+    rows = [
+        Row("bottle", "utad", values),
+        Row("bottle", "students", values, SOURCE),
+        Row("bottle", "statistics", values, PLAIN),
+        Row("cable", "students", values, SOURCE),
+    ]
+    assert comparison_table(rows).splitlines()[2:] == [
+        "| bottle | utad | 0.900 |",
+        "| bottle | students (simplified) | 0.900 |",
+        "| bottle | statistics | 0.900 |",
+        "| cable | students (simplified) | 0.900 |",
+        "",
+        "What the methods here leave out of their sources:",
+        "",
+        "- students (simplified): B et al., 2020; here one scale instead of three. Steps here: 250. Steps of the "
+        "source: 70000.",
+        "- statistics: C et al., 2021; here other features.",
+    ]
+
+
+def test_methods_that_leave_out_the_same_share_an_item():
+    rows = [Row("x", name, {}, SOURCE) for name in ("AE-64", "AE-128")]
+    assert (
+        with_departures("table", rows)
+        .splitlines()[-1]
+        .startswith("- AE-64 (simplified), AE-128 (simplified): B et al.")
+    )
+    assert with_departures("table", [Row("x", "utad", {})]) == "table"

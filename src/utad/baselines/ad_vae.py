@@ -5,20 +5,19 @@ activations of a convolution of the encoder gives a Grad-CAM of that number; the
 each after ReLU. The gradient is that of the normal difference distribution: the distance of the number's mean from the
 one of normal images, in standard deviations of their difference, sqrt(sigma^2 + sigma_normal^2), which also weights
 the map. The image's score is the highest value of the map.
-
-Deviations from the source: the encoder of Bergmann et al. (2018) instead of ResNet-18; the activations are those at
-a quarter of the image's side; the decoder's gamma is fitted; 1500 steps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from utad.baselines.baseline import Scores, in_batches
 from utad.baselines.blocks import ConvVAE, negative_elbo
+from utad.baselines.departures import NOT_STATED, Departures
 from utad.baselines.fitting import TrainedBaseline
 from utad.scoring.perceptual import upsample
 
@@ -33,6 +32,15 @@ class ADVAE(TrainedBaseline):
     """
 
     name = "ad-vae"
+    departs: ClassVar[Departures] = Departures(
+        source="Liu et al., CVPR 2020",
+        changes=(
+            "the encoder of Bergmann et al. instead of ResNet-18",
+            "attention at a quarter of the image's side",
+            "the decoder's gamma is fitted",
+        ),
+        source_steps=NOT_STATED,
+    )
 
     latent_dim: int = 32
     width: int = 32

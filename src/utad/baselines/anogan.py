@@ -1,24 +1,24 @@
-"""AnoGAN (Schlegl et al., IPMI 2017), with the encoder of f-AnoGAN (Schlegl et al., Medical Image Analysis 2019).
+"""AnoGAN (Schlegl et al., "Unsupervised Anomaly Detection with Generative Adversarial Networks", IPMI 2017).
 
 A DCGAN learns the normal images. For a test image the latent z whose G(z) resembles it most is looked for, by
 gradient descent on (1 - lambda) R + lambda D: R the mean absolute difference, D that of the discriminator's features.
-With `encoder` a third network, trained on R^2 + kappa D^2 of normal images, gives z at once ("izi_f"). The map is
-|x - G(z)|; the image's score is the loss that is left.
+The map is |x - G(z)|; the image's score is the loss that is left.
 
-lambda 0.1, kappa 1 and Adam's settings are the sources'. 100 instead of 500 iterations of the search, of all images of
-a batch at once, at a learning rate of 0.05; 1500 steps of 32 images; no gradient penalty (f-AnoGAN trains a WGAN-GP).
+lambda 0.1 and DCGAN's settings of Adam are the source's. The search is for all images of a batch at once, at a learning
+rate of 0.05. f_anogan.py is the later method with an encoder instead of the search.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from utad.baselines.baseline import Scores
 from utad.baselines.blocks import Discriminator, Generator, adversarial_loss
+from utad.baselines.departures import Departures
 from utad.baselines.features import smooth
 from utad.baselines.fitting import AdversarialBaseline
 
@@ -28,16 +28,23 @@ class AnoGAN(AdversarialBaseline):
     """The nearest image that a generator of normal images can make.
 
     Args:
-        encoder: whether an encoder, trained in as many steps as the generator, gives z instead of a search.
         latent_dim: of z.
         width: channels of the widest image in both networks; 64 in DCGAN.
         iterations: of the search.
-        weight: lambda; with the encoder kappa is 1.
+        weight: lambda.
     """
 
     name = "anogan"
+    departs: ClassVar[Departures] = Departures(
+        source="Schlegl et al., IPMI 2017",
+        changes=(
+            "a search of {iterations} instead of 500 iterations",
+            "{width} instead of 64 channels",
+            "the map is smoothed by a Gaussian of sigma 1",
+        ),
+        source_steps="20 epochs of 1000000 patches",
+    )
 
-    encoder: bool = False
     latent_dim: int = 100
     width: int = 32
     batch_size: int = 32
@@ -45,22 +52,18 @@ class AnoGAN(AdversarialBaseline):
     weight: float = 0.1
 
     def learn(self, images: Tensor) -> None:
-        """Trains generator and discriminator, then the encoder if there is one."""
+        """Trains generator and discriminator."""
         channels = images.shape[1]
         self.generator_ = Generator(channels, self.size, self.latent_dim, width=self.width)
         self.discriminator_ = Discriminator(channels, self.size, width=self.width)
         self.adversarial_losses_ = self.train_adversarial(
             self.generator_, self.discriminator_, images, (self._generator_loss, self._discriminator_loss)
         )
-        if self.encoder:
-            self.encoder_ = Discriminator(channels, self.size, width=self.width, outputs=self.latent_dim)
-            self.losses_ = self.train([self.encoder_], images, self._encoder_loss)
 
     def score(self, images: Tensor) -> Scores:
         """What the nearest generated image lacks."""
         self.check_fitted()
-        latent = self.encoder_(images) if self.encoder else self.search(images)
-        nearest = self.generator_(latent)
+        nearest = self.generator_(self.search(images))
         maps = (images - nearest).abs().sum(dim=1)
         loss = anogan_loss(
             images, nearest, self.discriminator_.features(images), self.discriminator_.features(nearest), self.weight
@@ -89,23 +92,9 @@ class AnoGAN(AdversarialBaseline):
         real, fake = self.discriminator_(images), self.discriminator_(self._generated(len(images)).detach())
         return adversarial_loss(real, real=True) + adversarial_loss(fake, real=False)
 
-    def _encoder_loss(self, images: Tensor) -> Tensor:
-        restored = self.generator_(self.encoder_(images))
-        features = self.discriminator_.features
-        return functional.mse_loss(restored, images) + functional.mse_loss(features(restored), features(images))
-
     def _generated(self, count: int) -> Tensor:
         images: Tensor = self.generator_(torch.randn(count, self.latent_dim))
         return images
-
-
-@dataclass(kw_only=True, eq=False)
-class FAnoGAN(AnoGAN):
-    """AnoGAN with an encoder instead of the search."""
-
-    name = "f-anogan"
-
-    encoder: bool = field(default=True, init=False)
 
 
 def anogan_loss(images: Tensor, nearest: Tensor, features: Tensor, nearest_features: Tensor, weight: float) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
+from utad.baselines.departures import Departures
 from utad.baselines.features import FrozenFeatures
 from utad.data.loading import load_images
 from utad.data.subsets import fold_indices
@@ -56,6 +57,9 @@ class Baseline(ABC):
     name: ClassVar[str]
     """As the benchmark names it."""
 
+    departs: ClassVar[Departures]
+    """What it leaves out of its source; `{setting}` stands for the value of a setting. The steps are settings too."""
+
     learns_from: ClassVar[str] = "all normal images; threshold cross-fitted"
     """What of the normal images it learns from, and how they set its threshold."""
 
@@ -80,6 +84,15 @@ class Baseline(ABC):
     @abstractmethod
     def score(self, images: Tensor) -> Scores:
         """Raw scores of images `(N, C, S, S)`; called without gradients, which a method may turn on again."""
+
+    def training_steps(self) -> str:
+        """How long it is trained with these settings; empty for statistics alone."""
+        return ""
+
+    def departures(self) -> Departures:
+        """What it leaves out of its source, with these settings and the steps of them."""
+        changes = tuple(change.format_map(vars(self)) for change in self.departs.changes)
+        return replace(self.departs, changes=changes, steps=self.training_steps())
 
     def check_fitted(self) -> None:
         """Refuses to go on if nothing has been learnt.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -10,6 +11,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _AE_STRIDE = 16
+
+
+def halvings(size: int, code_side: int | None) -> tuple[int, int]:
+    """How often the auto-encoder halves an image before its own four halvings, and the side that is left for the code.
+
+    Args:
+        size: S, a multiple of 16.
+        code_side: side at most, as far as halving gets there; None for no further halvings.
+    """
+    side, further = size // _AE_STRIDE, 0
+    while code_side is not None and side > code_side and side % 2 == 0:
+        side, further = side // 2, further + 1
+    return further, side
 
 
 class ConvEncoder(nn.Module):
@@ -20,17 +34,22 @@ class ConvEncoder(nn.Module):
         size: S, a multiple of 16.
         outputs: numbers that describe an image.
         width: channels of the first layer; 32 there.
+        code_side: side of what the last convolution sees, 8 there for images of 128 pixels: larger images are halved
+            further first. None for S / 16.
     """
 
-    def __init__(self, channels: int, size: int, outputs: int, *, width: int = 32) -> None:
+    def __init__(
+        self, channels: int, size: int, outputs: int, *, width: int = 32, code_side: int | None = None
+    ) -> None:
         super().__init__()
+        further, side = halvings(size, code_side)
         plan = ((4, 2, 1), (4, 2, 1), (3, 1, 1), (4, 2, 2), (3, 1, 2), (4, 2, 4), (3, 1, 2), (3, 1, 1))
         layers: list[nn.Module] = []
-        for kernel, stride, factor in plan:
+        for kernel, stride, factor in (*plan[:1] * further, *plan):
             layers += [nn.Conv2d(channels, factor * width, kernel, stride, padding=1), nn.LeakyReLU(0.2)]
             channels = factor * width
         self.features = nn.Sequential(*layers)
-        self.to_code = nn.Conv2d(channels, outputs, size // _AE_STRIDE)
+        self.to_code = nn.Conv2d(channels, outputs, side)
 
     def forward(self, images: Tensor) -> Tensor:
         """`(N, C, S, S)` to `(N, outputs)`."""
@@ -41,13 +60,14 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """The encoder of Bergmann et al. in reverse, with a sigmoid at the end."""
 
-    def __init__(self, channels: int, size: int, inputs: int, *, width: int = 32) -> None:
+    def __init__(self, channels: int, size: int, inputs: int, *, width: int = 32, code_side: int | None = None) -> None:
         super().__init__()
-        self.from_code = nn.ConvTranspose2d(inputs, width, size // _AE_STRIDE)
+        further, side = halvings(size, code_side)
+        self.from_code = nn.ConvTranspose2d(inputs, width, side)
         plan = ((3, 1, 2), (3, 1, 4), (4, 2, 2), (3, 1, 2), (4, 2, 1), (3, 1, 1), (4, 2, 1))
         layers: list[nn.Module] = [nn.LeakyReLU(0.2)]
         before = width
-        for kernel, stride, factor in plan:
+        for kernel, stride, factor in (*plan, *plan[-1:] * further):
             kind = nn.Conv2d if stride == 1 else nn.ConvTranspose2d
             layers += [kind(before, factor * width, kernel, stride, padding=1), nn.LeakyReLU(0.2)]
             before = factor * width
@@ -114,16 +134,31 @@ class Discriminator(nn.Module):
     """The discriminator of DCGAN: convolutions of stride 2, LeakyReLU 0.2, batch norm but for the first.
 
     With `outputs` above 1 it serves as an encoder.
+
+    Args:
+        channels: of the images.
+        size: S, a power of two of at least 32.
+        width: channels of the first layer; 64 there.
+        outputs: numbers for an image.
+        norm: of so many channels.
     """
 
-    def __init__(self, channels: int, size: int, *, width: int = 64, outputs: int = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        *,
+        width: int = 64,
+        outputs: int = 1,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+    ) -> None:
         super().__init__()
         halvings = int(math.log2(size)) - 2
         layers: list[nn.Module] = []
         for level in range(halvings):
             after = width * min(8, 2**level)
             layers.append(nn.Conv2d(channels, after, 4, 2, 1, bias=level == 0))
-            layers += [nn.BatchNorm2d(after)] if level else []
+            layers += [norm(after)] if level else []
             layers.append(nn.LeakyReLU(0.2))
             channels = after
         self.features = nn.Sequential(*layers)
@@ -133,6 +168,16 @@ class Discriminator(nn.Module):
         """`(N, C, S, S)` to logits `(N, outputs)`."""
         logits: Tensor = self.head(self.features(images)).flatten(1)
         return logits
+
+
+def layer_norm(channels: int) -> nn.GroupNorm:
+    """Of all numbers of an image together, with a factor and an offset per channel: no image sees another's."""
+    return nn.GroupNorm(1, channels)
+
+
+def signed(images: Tensor) -> Tensor:
+    """Images in [0, 1] of any shape as those in [-1, 1] that the GANs of the sources see."""
+    return 2 * images - 1
 
 
 def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:

@@ -6,17 +6,8 @@ answers too, and a second half of the student's channels learns the autoencoder'
 patch is unlike the normal ones; where student and autoencoder differ the patches do not belong together. Both maps
 are put on one scale by quantiles of held-back normal images and averaged; the image's score is the highest value.
 
-Deviations from the source, each for want of ImageNet or of a GPU:
-
-- The teacher is not distilled from WideResNet-101 on ImageNet but from the bundled EfficientNet-Lite0 on the training
-  images and copies of them that are turned and changed in brightness and contrast. As in the source, its targets come
-  from the image at twice the size. Its descriptors have the 176 channels of those features instead of 384.
-- No ImageNet penalty on the student.
-- `width` 32 instead of 128 filters in the first convolution of the PDN; learning rate 1e-3 instead of 1e-4,
-  `teacher_steps` and `steps` of `batch_size` images instead of 60,000 and 70,000; the hardest features are chosen
-  over that batch. The rate falls to a tenth for the last twentieth of the steps, as in the source.
-- Images are mirrored at their border for the PDN, so that maps reach to it and images of 32 pixels can be scored.
-- The autoencoder's decoder stops at the resolution of the PDN, which the source overshoots and returns to.
+As in the source, the teacher's targets come from the image at twice the size, and the rate falls to a tenth for the
+last twentieth of the steps. `EfficientADS.departs` lists what departs from it, each for want of ImageNet or of a GPU.
 """
 
 from __future__ import annotations
@@ -24,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +23,10 @@ from torch.nn import functional
 from torchvision.transforms import functional as colour
 
 from utad.baselines.baseline import Scores, in_batches
+from utad.baselines.departures import Departures
 from utad.baselines.features import FrozenFeatures
-from utad.baselines.fitting import TrainedBaseline
-from utad.baselines.students import PatchNetwork, all_descriptors, channel_statistics, hold_back
+from utad.baselines.fitting import TrainedBaseline, hold_back
+from utad.baselines.students import PatchNetwork, all_descriptors, channel_statistics
 from utad.scoring.perceptual import upsample
 
 PATCH = 33
@@ -89,6 +82,20 @@ class EfficientADS(TrainedBaseline):
     """
 
     name = "efficientad-s"
+    departs: ClassVar[Departures] = Departures(
+        source="Batzner et al., WACV 2024",
+        changes=(
+            "the teacher is not distilled from WideResNet-101 on ImageNet but from EfficientNet-Lite0 on the training "
+            "images and copies of them, turned and changed in brightness and contrast; 176 channels instead of 384",
+            "no ImageNet penalty on the student",
+            "{width} instead of 128 filters in the first convolution",
+            "learning rate {learning_rate:g} instead of 1e-4",
+            "the hardest features are chosen over batches of {batch_size} images instead of single ones",
+            "images are mirrored at their border, so that maps reach to it",
+            "the auto-encoder's decoder stops at the resolution of the student",
+        ),
+        source_steps="60000 of 16 images for the teacher, 70000 of single images for the student",
+    )
 
     width: int = 32
     teacher_steps: int = 150
@@ -97,6 +104,10 @@ class EfficientADS(TrainedBaseline):
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
     p_hard: float = P_HARD
+
+    def training_steps(self) -> str:
+        """Of the teacher, then of student and autoencoder."""
+        return f"{self.teacher_steps} for the teacher, {self.steps} for the student, of {self.batch_size} images"
 
     def learn(self, images: Tensor) -> None:
         """Distils the teacher, trains student and autoencoder, and sets the scales of the two maps."""

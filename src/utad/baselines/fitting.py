@@ -14,6 +14,8 @@ from utad.data.subsets import held_out_block
 from utad.errors import NonFiniteLossError
 from utad.scoring.normalisation import without_gap
 
+VALIDATION_SHARE = 0.1
+
 
 @dataclass(kw_only=True, eq=False)
 class TrainedBaseline(Baseline):
@@ -41,6 +43,10 @@ class TrainedBaseline(Baseline):
     batch_size: int = 16
     learning_rate: float = 2e-4
     losses_: list[float] = field(init=False, repr=False)
+
+    def training_steps(self) -> str:
+        """Batches of the training, and images in one."""
+        return f"{self.steps} of {self.batch_size} images"
 
     def train(
         self,
@@ -102,6 +108,9 @@ class TrainedBaseline(Baseline):
 class AdversarialBaseline(TrainedBaseline):
     """A method whose generator and discriminator are trained against each other, with the betas of DCGAN.
 
+    Args:
+        steps: of the generator.
+
     Attributes:
         adversarial_losses_: the generator's and the discriminator's loss of every step, from `fit` on.
     """
@@ -116,17 +125,20 @@ class AdversarialBaseline(TrainedBaseline):
         discriminator: nn.Module,
         images: Tensor,
         losses: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]],
+        *,
+        discriminator_steps: int = 1,
     ) -> list[tuple[float, float]]:
-        """Trains two networks by Adam, on each batch the discriminator first, then freezes them.
+        """Trains two networks by Adam, in each step the discriminator first, then freezes them.
 
         Args:
             generator: minimises the first loss.
             discriminator: minimises the second loss.
             images: `(N, C, S, S)`, at least two: batch norm needs as many.
             losses: of a batch, a scalar each.
+            discriminator_steps: batches that the discriminator sees for one of the generator.
 
         Returns:
-            Both losses of every step.
+            Both losses of every step of the generator, the discriminator's being that of its last batch.
 
         Raises:
             NonFiniteLossError: naming the method and the step.
@@ -135,12 +147,25 @@ class AdversarialBaseline(TrainedBaseline):
         generator_adam, discriminator_adam = self._adam(generator), self._adam(discriminator)
         history = []
         with torch.enable_grad():
-            for step, batch in enumerate(batches(images, steps=self.steps, batch_size=self.batch_size)):
+            drawn = batches(images, steps=self.steps * discriminator_steps, batch_size=self.batch_size)
+            for count, batch in enumerate(drawn, start=1):
+                step = (count - 1) // discriminator_steps
                 second = self._update(discriminator_adam, discriminator_loss(batch), step)
-                first = self._update(generator_adam, generator_loss(batch), step)
-                history.append((first, second))
+                if count % discriminator_steps == 0:
+                    first = self._update(generator_adam, generator_loss(batch), step)
+                    history.append((first, second))
         _freeze(generator, discriminator)
         return history
+
+
+def hold_back(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Splits off the last tenth, which neighbours in time or space share least with the rest.
+
+    Returns:
+        The images to learn from and those to set scales on, at least one each; a single image is both.
+    """
+    count = max(1, round(VALIDATION_SHARE * len(images)))
+    return (images[:-count], images[-count:]) if len(images) > 1 else (images, images)
 
 
 def batches(images: Tensor, *, steps: int, batch_size: int) -> Iterator[Tensor]:

@@ -5,19 +5,20 @@ is moved, step by step, down the energy E(x_t) = reconstruction error of x_t + l
 weighted by the squared residual of x_0, so that only what the auto-encoder cannot restore changes. The map is
 |x_0 - x_T|; the image's score is the highest value of its map, smoothed.
 
-alpha 0.5 and lambda 0.05 as in the source, `iterations` of 50 instead of 100 and more. The weights are divided by the
-largest of the image, so that 50 steps go far enough.
+alpha 0.5 and lambda 0.05 as in the source.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from utad.baselines.baseline import Scores
 from utad.baselines.blocks import ConvVAE, negative_elbo
+from utad.baselines.departures import NOT_STATED, Departures
 from utad.baselines.features import smooth
 from utad.baselines.fitting import TrainedBaseline
 
@@ -35,6 +36,15 @@ class GammaVAE(TrainedBaseline):
     """
 
     name = "gamma-vae"
+    departs: ClassVar[Departures] = Departures(
+        source="Dehaene et al., ICLR 2020",
+        changes=(
+            "the auto-encoder of Bergmann et al.",
+            "{iterations} iterations of the projection instead of 100 and more",
+            "the weights of a step are divided by the largest of the image, so that fewer go far enough",
+        ),
+        source_steps=NOT_STATED,
+    )
 
     latent_dim: int = 100
     width: int = 32

@@ -2,16 +2,21 @@
 
 An auto-encoder with a code in [0, 1] and an estimator of the code's density, trained together. The estimator predicts
 each number of the code, in one of 100 bins, from those before it, by masked fully connected layers. Novel is what is
-restored badly or has an unlikely code: the image's score is the sum of both, each scaled to [0, 1] on normal images.
-The map is the squared residual, which alone says where.
+restored badly or has an unlikely code: the image's score is the sum of both, each scaled so that its range on normal
+images that trained no network is [0, 1]. The map is the squared residual, which alone says where.
 
-lambda 1, code 64, 100 bins and 32 channels of the estimator as in the source; its auto-encoder is that of Bergmann et
-al. (2018); 1500 steps of 16 images. The residual is summed over pixels, as the logarithm of a density is.
+The source takes these ranges from a tenth of its training set that it does not train on. So they are here: from a
+tenth of the images given to `learn`, as in UnSt and EfficientAD. The share that `held_out` keeps from all networks
+stays out of it, so that the threshold rests on scores that nothing of them went into.
+
+lambda 1, code 64, 100 bins and four layers of 32 channels in the estimator as in the source. The residual is summed
+over pixels, as the logarithm of a density is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +24,9 @@ from torch.nn import functional
 
 from utad.baselines.baseline import Scores, in_batches
 from utad.baselines.blocks import ConvDecoder, ConvEncoder
+from utad.baselines.departures import NOT_STATED, Departures
 from utad.baselines.features import smooth
-from utad.baselines.fitting import TrainedBaseline
+from utad.baselines.fitting import TrainedBaseline, hold_back
 
 BINS = 100
 
@@ -52,7 +58,7 @@ class MaskedLinear(nn.Module):
 class DensityEstimator(nn.Module):
     """p(z) = product over i of p(z_i | z_1 ... z_(i-1)), each a histogram of `bins`."""
 
-    def __init__(self, positions: int, *, hidden: int = 32, layers: int = 3, bins: int = BINS) -> None:
+    def __init__(self, positions: int, *, hidden: int = 32, layers: int = 4, bins: int = BINS) -> None:
         super().__init__()
         parts: list[nn.Module] = [MaskedLinear(positions, 1, hidden, own=False), nn.LeakyReLU()]
         for _ in range(layers - 1):
@@ -82,6 +88,14 @@ class LSA(TrainedBaseline):
     """
 
     name = "lsa"
+    departs: ClassVar[Departures] = Departures(
+        source="Abati et al., CVPR 2019",
+        changes=(
+            "the auto-encoder of Bergmann et al. instead of one with residual blocks",
+            "the map, of which the source has none for images, is smoothed by a Gaussian of sigma 1",
+        ),
+        source_steps=NOT_STATED,
+    )
 
     latent_dim: int = 64
     width: int = 32
@@ -89,13 +103,14 @@ class LSA(TrainedBaseline):
     weight: float = 1.0
 
     def learn(self, images: Tensor) -> None:
-        """Trains auto-encoder and estimator, then scales both scores on the same images."""
+        """Trains auto-encoder and estimator, then takes the ranges of both scores from images held back from them."""
+        training, validation = hold_back(images)
         channels = images.shape[1]
         self.encoder_ = nn.Sequential(ConvEncoder(channels, self.size, self.latent_dim, width=self.width), nn.Sigmoid())
         self.decoder_ = ConvDecoder(channels, self.size, self.latent_dim, width=self.width)
         self.estimator_ = DensityEstimator(self.latent_dim)
-        self.losses_ = self.train([self.encoder_, self.decoder_, self.estimator_], images, self._loss)
-        self.ranges_ = [(float(values.min()), float(values.max())) for values in in_batches(self._both, images)]
+        self.losses_ = self.train([self.encoder_, self.decoder_, self.estimator_], training, self._loss)
+        self.ranges_ = [(float(values.min()), float(values.max())) for values in in_batches(self._both, validation)]
 
     def score(self, images: Tensor) -> Scores:
         """Novelty: scaled residual plus scaled surprise."""

@@ -8,11 +8,13 @@ value of its map.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.departures import Departures
 from utad.baselines.features import FrozenFeatures, smooth
 from utad.scoring.perceptual import upsample
 
@@ -25,6 +27,12 @@ class PaDiM(Baseline):
     """Statistics of pretrained features, position by position."""
 
     name = "padim"
+    departs: ClassVar[Departures] = Departures(
+        source="Defard et al., ICPR 2021 workshops",
+        changes=("features of EfficientNet-Lite0, as UTAD's, instead of ResNet-18 and larger ones",),
+        source_steps="",
+        label="",
+    )
 
     def learn(self, images: Tensor) -> None:
         """Means and covariances of every position."""

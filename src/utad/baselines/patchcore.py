@@ -7,11 +7,14 @@ around that patch's neighbour (equation 7 there, b = 9); maps smoothed by a Gaus
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from utad.baselines.baseline import Baseline, Scores
+from utad.baselines.departures import Departures
 from utad.baselines.features import FrozenFeatures, smooth
 from utad.scoring.neighbours import select_coreset
 from utad.scoring.perceptual import upsample
@@ -26,6 +29,15 @@ class PatchCore(Baseline):
     """A memory of normal patches."""
 
     name = "patchcore"
+    departs: ClassVar[Departures] = Departures(
+        source="Roth et al., CVPR 2022",
+        changes=(
+            "features of EfficientNet-Lite0, as UTAD's, instead of WideResNet-50",
+            f"the coreset is chosen from {MAX_CANDIDATES} patches at the most",
+        ),
+        source_steps="",
+        label="",
+    )
 
     def learn(self, images: Tensor) -> None:
         """Fills the memory."""

@@ -1,29 +1,34 @@
 """Skip-GANomaly (Akcay et al., "Skip-GANomaly", IJCNN 2019).
 
-A U-Net restores normal images against a discriminator. Its loss is adversarial + 40 |x - x_hat| + the squared
-difference of the discriminator's features of x and x_hat; the image's score is 0.9 times the difference of the images
-plus 0.1 times that of the features, and the map the difference of the images.
+A U-Net restores normal images, which it sees with Gaussian noise on them, against a discriminator. Its loss is
+adversarial + 40 |x - x_hat| + the latent term |f(x) - f(x_hat)|^2, where f are the 100 numbers of the discriminator's
+last convolution, from which one layer more judges the image; the discriminator minimises the latent term too, as in the
+released code. The image's score is 0.9 |x - x_hat| + 0.1 |f(x) - f(x_hat)|^2, all means, and the map the difference of
+the images.
 
-Weights, Adam's settings and the score are the source's. 1500 steps of 16 images instead of 15 epochs of 12,000 and
-more; 32 instead of 64 channels; the difference of images is their mean absolute difference.
+Weights, the size of the latent, Adam's settings, the score and the images in [-1, 1] that the networks see are the
+source's. The noise has the standard deviation 0.2 of the released code's options; test images get none.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from utad.baselines.baseline import Scores
-from utad.baselines.blocks import Discriminator, adversarial_loss
+from utad.baselines.blocks import Discriminator, adversarial_loss, signed
+from utad.baselines.departures import Departures
 from utad.baselines.features import smooth
 from utad.baselines.fitting import AdversarialBaseline
 
 WEIGHT_ADVERSARIAL, WEIGHT_CONTEXT, WEIGHT_LATENT = 1.0, 40.0, 1.0
 SHARE_OF_IMAGES = 0.9
+LATENT_DIM = 100
 
 
 class UNet(nn.Module):
@@ -70,58 +75,94 @@ class SkipGANomaly(AdversarialBaseline):
 
     Args:
         width: channels of the first level of both networks; 64 in the source.
+        noise: standard deviation of what is added to the images in [-1, 1] that train the U-Net.
     """
 
     name = "skip-ganomaly"
+    departs: ClassVar[Departures] = Departures(
+        source="Akçay et al., IJCNN 2019",
+        changes=(
+            "{width} instead of 64 channels",
+            "a U-Net down to a side of 4 instead of 1",
+            "scores not scaled to [0, 1] over the test images",
+            "the map is smoothed by a Gaussian of sigma 1",
+        ),
+        source_steps="15 epochs of 12000 images and more",
+    )
 
     width: int = 32
+    noise: float = 0.2
 
     def learn(self, images: Tensor) -> None:
         """Trains both networks."""
-        self.network_ = UNet(images.shape[1], self.size, width=self.width)
-        self.discriminator_ = Discriminator(images.shape[1], self.size, width=self.width)
+        channels = images.shape[1]
+        self.network_ = UNet(channels, self.size, width=self.width)
+        # The latent f, and what judges by it.
+        self.latent_ = Discriminator(channels, self.size, width=self.width, outputs=LATENT_DIM)
+        self.judge_ = nn.Linear(LATENT_DIM, 1)
         self.adversarial_losses_ = self.train_adversarial(
-            self.network_, self.discriminator_, images, (self._generator_loss, self._discriminator_loss)
+            self.network_,
+            nn.ModuleList([self.latent_, self.judge_]),
+            images,
+            (self._generator_loss, self._discriminator_loss),
         )
         self.losses_ = [generator for generator, _ in self.adversarial_losses_]
 
     def score(self, images: Tensor) -> Scores:
-        """Nine parts of the difference of images, one of the difference of features."""
+        """Nine parts of the difference of images, one of the difference of latents."""
         self.check_fitted()
-        restored = self.network_(images)
-        features, restored_features = self.discriminator_.features(images), self.discriminator_.features(restored)
-        maps = smooth((images - restored).abs().sum(dim=1), 1.0)
-        return Scores(skip_ganomaly_score(images, restored, features, restored_features), maps)
+        shown = signed(images)
+        restored = self._restored(shown)
+        maps = smooth((shown - restored).abs().sum(dim=1), 1.0)
+        return Scores(skip_ganomaly_score(shown, restored, self.latent_(shown), self.latent_(restored)), maps)
+
+    def _restored(self, shown: Tensor) -> Tensor:
+        return signed(self.network_(shown))
 
     def _generator_loss(self, images: Tensor) -> Tensor:
-        restored = self.network_(images)
-        features = self.discriminator_.features(restored)
-        logits = self.discriminator_.head(features).flatten(1)
+        shown = signed(images)
+        restored = self._restored(noisy(shown, self.noise))
+        latent = self.latent_(restored)
         return (
-            WEIGHT_ADVERSARIAL * adversarial_loss(logits, real=True)
-            + WEIGHT_CONTEXT * functional.l1_loss(restored, images)
-            + WEIGHT_LATENT * functional.mse_loss(features, self.discriminator_.features(images).detach())
+            WEIGHT_ADVERSARIAL * adversarial_loss(self.judge_(latent), real=True)
+            + WEIGHT_CONTEXT * functional.l1_loss(restored, shown)
+            + WEIGHT_LATENT * latent_loss(latent, self.latent_(shown))
         )
 
     def _discriminator_loss(self, images: Tensor) -> Tensor:
+        shown = signed(images)
         with torch.no_grad():
-            restored = self.network_(images)
-        real, fake = self.discriminator_(images), self.discriminator_(restored)
-        return adversarial_loss(real, real=True) + adversarial_loss(fake, real=False)
+            restored = self._restored(noisy(shown, self.noise))
+        real, fake = self.latent_(shown), self.latent_(restored)
+        return (
+            adversarial_loss(self.judge_(real), real=True)
+            + adversarial_loss(self.judge_(fake), real=False)
+            + WEIGHT_LATENT * latent_loss(fake, real)
+        )
 
 
-def skip_ganomaly_score(images: Tensor, restored: Tensor, features: Tensor, restored_features: Tensor) -> Tensor:
-    """0.9 R + 0.1 L: mean absolute difference of the images, mean squared difference of their features.
+def noisy(images: Tensor, deviation: float) -> Tensor:
+    """Images of any shape with Gaussian noise of that standard deviation, drawn from torch's own generator."""
+    return images + deviation * torch.randn_like(images)
+
+
+def latent_loss(restored: Tensor, original: Tensor) -> Tensor:
+    """The mean squared difference of latents `(N, LATENT_DIM)`, a scalar."""
+    return functional.mse_loss(restored, original)
+
+
+def skip_ganomaly_score(images: Tensor, restored: Tensor, latent: Tensor, restored_latent: Tensor) -> Tensor:
+    """0.9 R + 0.1 L: mean absolute difference of the images, mean squared difference of their latents.
 
     Args:
         images: x, `(N, C, S, S)`.
         restored: x_hat, the same.
-        features: of the discriminator for x, `(N, ...)`.
-        restored_features: the same for x_hat.
+        latent: f(x), `(N, ...)`.
+        restored_latent: f(x_hat), the same.
 
     Returns:
         `(N,)`.
     """
     context = (images - restored).abs().flatten(1).mean(dim=1)
-    latent = (features - restored_features).square().flatten(1).mean(dim=1)
-    return SHARE_OF_IMAGES * context + (1 - SHARE_OF_IMAGES) * latent
+    difference = (latent - restored_latent).square().flatten(1).mean(dim=1)
+    return SHARE_OF_IMAGES * context + (1 - SHARE_OF_IMAGES) * difference

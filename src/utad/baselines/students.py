@@ -5,34 +5,27 @@ the patch is unlike the normal ones they miss the teacher's descriptor (regressi
 other (predictive variance v). Both are standardised on normal images that the students did not see and added; the
 image's score is the highest value of the map.
 
-Deviations from the source, each for want of ImageNet or of a GPU:
-
-- The teacher is not distilled on ImageNet: its descriptors are the frozen EfficientNet-Lite0 features themselves, so
-  it sees more than p x p pixels.
-- Descriptors are taken at every fourth pixel (p = 65: every eighth), not at every pixel.
-- The students have two average layouts of convolutions and max pooling of exactly the field p, of `width` 32 instead
-  of 128 filters; learning rate 1e-3 instead of 1e-4 and `steps` of a few images instead of 100 epochs of single ones.
-- Three scales at once (the source's last table) are left out: p is one argument.
+`UninformedStudents.departs` lists what departs from the source, each for want of ImageNet or of a GPU.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from utad.baselines.baseline import Scores, in_batches
+from utad.baselines.departures import Departures
 from utad.baselines.features import FrozenFeatures
-from utad.baselines.fitting import TrainedBaseline
+from utad.baselines.fitting import TrainedBaseline, hold_back
 from utad.errors import ConfigError
 from utad.scoring.perceptual import upsample
 
 MAX_TARGET_VALUES = 200_000_000
 """Descriptor values of the training images kept in memory, at two bytes each; further images are not learnt from."""
-
-VALIDATION_SHARE = 0.1
 
 # Kernel of each convolution and whether a pooling by 2 follows it, by p.
 _LAYOUTS: dict[int, tuple[tuple[int, bool], ...]] = {
@@ -102,6 +95,18 @@ class UninformedStudents(TrainedBaseline):
     """
 
     name = "unst"
+    departs: ClassVar[Departures] = Departures(
+        source="Bergmann et al., CVPR 2020",
+        changes=(
+            "the teacher is not distilled on ImageNet: its descriptors are frozen features of EfficientNet-Lite0, "
+            "which see more than p x p pixels",
+            "one scale, p = {patch}, instead of three (17, 33 and 65) at once",
+            "{students} students of {width} instead of 128 filters, in layouts of our own of exactly the field p",
+            "descriptors at every fourth pixel (p = 65: every eighth) instead of every one",
+            "learning rate {learning_rate:g} instead of 1e-4",
+        ),
+        source_steps="50000 of 64 images for the teacher, 100 epochs of single images for the students",
+    )
 
     students: int = 3
     patch: int = 33
@@ -110,6 +115,10 @@ class UninformedStudents(TrainedBaseline):
     batch_size: int = 4
     learning_rate: float = 1e-3
     weight_decay: float = 1e-5
+
+    def training_steps(self) -> str:
+        """Of all students at once; the teacher is not trained."""
+        return f"{super().training_steps()} for the students, none for the teacher"
 
     def learn(self, images: Tensor) -> None:
         """Trains the students, then standardises error and variance on the images held back from them."""
@@ -184,16 +193,6 @@ def predictive_variance(predictions: Tensor) -> Tensor:
 def stride_of(patch: int) -> int:
     """Pixels from one patch to the next."""
     return 1 << sum(pooled for _, pooled in _LAYOUTS.get(patch, ()))
-
-
-def hold_back(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Splits off the last tenth, which neighbours in time or space share least with the rest.
-
-    Returns:
-        The images to learn from and those to set scales on, at least one each; a single image is both.
-    """
-    count = max(1, round(VALIDATION_SHARE * len(images)))
-    return (images[:-count], images[-count:]) if len(images) > 1 else (images, images)
 
 
 def descriptors(features: FrozenFeatures, images: Tensor, stride: int) -> Tensor:

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from utad.baselines.departures import Departures, from_json
 from utad.errors import ConfigError
 from utad.evaluation.benchmark_cell import Cell
 from utad.evaluation.benchmark_runner import Progress, run_matrix, write_results
 from utad.evaluation.differences import difference_table, differences
-from utad.evaluation.methods import Variant, training_digest
+from utad.evaluation.methods import Variant, departures_named, training_digest
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
-from utad.evaluation.tables import COLUMNS, KEYS, Row, comparison_table, row_of
+from utad.evaluation.tables import COLUMNS, KEYS, Row, comparison_table, row_of, with_departures
 from utad.files import write_atomically
 
 LEADER, LEADS = "utad", ("image.auroc", "pixel.aupro")
@@ -158,11 +159,13 @@ def lead_tables(rows: Sequence[Row], anomalies: str) -> str:
     """
     rivals = sorted({row.method for row in rows} - {LEADER})
     found = {key: differences(rows, key, LEADER, rivals) for key in LEADS}
-    return "\n\n".join(
+    tables = "\n\n".join(
         f"{COLUMNS[key]} over the best of the others:\n\n{difference_table({anomalies: leads})}"
         for key, leads in found.items()
         if leads
     )
+    named = {lead.rival for leads in found.values() for lead in leads}
+    return with_departures(tables, [row for row in rows if row.shown in named])
 
 
 def write_study(study: Study, report: BenchmarkReport, output: Path) -> str:
@@ -173,20 +176,29 @@ def write_study(study: Study, report: BenchmarkReport, output: Path) -> str:
 
 
 def rows_of(document: Mapping[str, Any]) -> list[Row]:
-    """One row per category and method, values of all its seeds; methods with several categories get a mean row."""
+    """One row per category and method, values of all its seeds; methods with several categories get a mean row.
+
+    Results of earlier versions do not say what their methods leave out: the registry does, for the methods of today.
+    """
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for result in sorted(document["cells"], key=lambda item: item["cell"]["seed"]):
         beside = {**result, **result["evaluation"]}
         groups.setdefault((result["cell"]["category"], result["cell"]["method"]), []).append(beside)
-    rows = [row_of(category, method, group) for (category, method), group in groups.items()]
+    rows = [row_of(category, method, group, _departures(group[0])) for (category, method), group in groups.items()]
     methods = list(dict.fromkeys(row.method for row in rows))
     everywhere = {row.category for row in rows}
     if len(everywhere) > 1:
         for method in methods:
             own = [row for row in rows if row.method == method]
             if {row.category for row in own} == everywhere:
-                rows.append(Row("mean", method, _mean_over_categories(own)))
+                rows.append(Row("mean", method, _mean_over_categories(own), own[0].departures))
     return rows
+
+
+def _departures(result: Mapping[str, Any]) -> Departures | None:
+    if "departures" not in result:
+        return departures_named(result["cell"].get("base", result["cell"]["method"]))
+    return from_json(result["departures"]) if result["departures"] is not None else None
 
 
 def _mean_over_categories(rows: Sequence[Row]) -> dict[str, list[float]]:

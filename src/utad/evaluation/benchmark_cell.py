@@ -17,7 +17,7 @@ from typing import Any
 from utad.detector import UTAD
 from utad.errors import UTADError
 from utad.evaluation.evaluate import evaluate_method
-from utad.evaluation.methods import build_method, learns_from, learnt_parameters, predictor_of
+from utad.evaluation.methods import build_method, departures_of, learns_from, learnt_parameters, predictor_of
 from utad.evaluation.provenance import commit
 from utad.evaluation.suites import suite_named
 from utad.files import write_atomically
@@ -81,7 +81,8 @@ def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
         trainings: where trainings that cells share are kept.
 
     Returns:
-        The cell, its evaluation, seconds and peak memory of the fit, and of the whole.
+        The cell, its evaluation, seconds and peak memory of the fit, and of the whole, and what the method leaves out
+        of its source.
 
     Raises:
         UTADError: whatever goes wrong.
@@ -101,6 +102,7 @@ def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
         method.fit(category)
     fit_seconds, fit_memory = time.perf_counter() - start, _peak_memory_mb()
     evaluation = evaluate_method(predictor_of(method), category)
+    departures = departures_of(method)
     return {
         "cell": asdict(cell),
         "commit": commit(),
@@ -109,6 +111,7 @@ def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
         "fit_peak_memory_mb": round(fit_memory),
         "peak_memory_mb": round(_peak_memory_mb()),
         "learns_from": learns_from(method),
+        "departures": asdict(departures) if departures is not None else None,
         "parameters": learnt_parameters(method),
         "evaluation": evaluation.as_dict(),
     }

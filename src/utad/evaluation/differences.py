@@ -17,7 +17,7 @@ class Difference:
 
     Attributes:
         category: of the data.
-        rival: the one of the others that has the highest mean over seeds.
+        rival: the one of the others that has the highest mean over seeds, named as tables show it.
         values: one per seed that both have, in the order of the seeds.
     """
 
@@ -46,6 +46,7 @@ def differences(rows: Sequence[Row], key: str, method: str, rivals: Sequence[str
         rivals: those that it is compared with.
     """
     found = []
+    shown = {row.method: row.shown for row in rows}
     values = {(row.category, row.method): row.values[key] for row in rows if row.values.get(key)}
     for category in dict.fromkeys(row.category for row in rows if row.category != "mean"):
         own = values.get((category, method))
@@ -53,7 +54,7 @@ def differences(rows: Sequence[Row], key: str, method: str, rivals: Sequence[str
         if own and others:
             rival = max(others, key=lambda name: statistics.fmean(others[name]))
             paired = tuple(one - other for one, other in zip(own, others[rival], strict=False))
-            found.append(Difference(category, rival, paired))
+            found.append(Difference(category, shown[rival], paired))
     return found
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from utad.baselines.baseline import MAX_PIXELS, Baseline
+from utad.baselines.departures import Departures
 from utad.config import Config, load_config
 from utad.detector import UTAD
 from utad.errors import ConfigError
@@ -25,7 +26,7 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "ad-vae": ("utad.baselines.ad_vae", "ADVAE"),
         "gamma-vae": ("utad.baselines.gamma_vae", "GammaVAE"),
         "anogan": ("utad.baselines.anogan", "AnoGAN"),
-        "f-anogan": ("utad.baselines.anogan", "FAnoGAN"),
+        "f-anogan": ("utad.baselines.f_anogan", "FAnoGAN"),
         "skip-ganomaly": ("utad.baselines.skip_ganomaly", "SkipGANomaly"),
         "lsa": ("utad.baselines.lsa", "LSA"),
         "unst": ("utad.baselines.students", "UninformedStudents"),
@@ -99,8 +100,6 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
     if name not in BASELINES:
         raise ConfigError(f"unknown method {name!r}: choose from {', '.join(METHODS)}")
     config = _config(preset, size, seed)
-    module, kind = BASELINES[name]
-    factory: Callable[..., Baseline] = getattr(import_module(module), kind)
     arguments = {
         "size": config.image.size,
         "seed": seed,
@@ -110,9 +109,15 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         "pixel_fpr": config.calibration.pixel_fpr,
     }
     try:
-        return factory(**arguments | dict(_argument(override) for override in overrides))
+        return _factory(name)(**arguments | dict(_argument(override) for override in overrides))
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from None
+
+
+def _factory(name: str) -> Callable[..., Baseline]:
+    module, kind = BASELINES[name]
+    factory: Callable[..., Baseline] = getattr(import_module(module), kind)
+    return factory
 
 
 def _argument(override: str) -> tuple[str, int]:
@@ -130,6 +135,16 @@ def learns_from(method: Method) -> str:
             "images; threshold cross-fitted, with the gap of a witness"
         )
     return method.learns_from
+
+
+def departures_of(method: Method) -> Departures | None:
+    """What a method leaves out of its source, with its own settings; None for UTAD, whose records are docs/adr."""
+    return None if isinstance(method, UTAD) else method.departures()
+
+
+def departures_named(name: str) -> Departures | None:
+    """The same of the method of that name with its settings as they are by default; None where it is no baseline."""
+    return departures_of(_factory(name)()) if name in BASELINES else None
 
 
 def learnt_parameters(method: Method) -> int:

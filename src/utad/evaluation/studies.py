@@ -13,7 +13,7 @@ from types import MappingProxyType
 from utad.config import load_config
 from utad.errors import ConfigError
 from utad.evaluation.methods import Variant
-from utad.evaluation.tables import COLUMNS, Row, markdown_line, mean_and_spread
+from utad.evaluation.tables import COLUMNS, Row, markdown_line, mean_and_spread, with_departures
 from utad.scoring.components import COMPONENTS
 
 
@@ -42,7 +42,10 @@ class Study:
     note: str
 
     def table(self, rows: Sequence[Row]) -> str:
-        """Markdown: our columns, then the paper's, one row per variant; of several categories the mean."""
+        """Markdown: our columns, then the paper's, one row per variant; of several categories the mean.
+
+        Below it, what the compared methods leave out of their sources.
+        """
         categories = list(dict.fromkeys(row.category for row in rows))
         shown = [row for row in rows if row.category == ("mean" if "mean" in categories else categories[0])]
         paper = [f"paper, {heading}" for heading in self.paper_columns]
@@ -53,10 +56,11 @@ class Study:
         for row in shown:
             own = [_own(row, column) for column in self.columns]
             there = self.paper_rows.get(row.method, ("–",) * len(paper))
-            lines.append(markdown_line([row.method, *own, *there]))
+            lines.append(markdown_line([row.shown, *own, *there]))
         where = ", ".join(category for category in categories if category != "mean")
         source = f"The columns headed 'paper' are the paper's own, Table {self.paper_table}, on other data. "
-        return "\n".join([*lines, "", f"Ours: {where}. {source if self.paper_table else ''}{self.note}"])
+        note = f"Ours: {where}. {source if self.paper_table else ''}{self.note}"
+        return with_departures("\n".join([*lines, "", note]), shown)
 
 
 UNTRAINED = tuple(
@@ -138,7 +142,10 @@ def _restorations(preset: str) -> tuple[Variant, ...]:
 def _capacities(preset: str) -> tuple[Variant, ...]:
     del preset
     return (
-        *(Variant(f"AE-{width}", "ae-l2", (f"width={width}",)) for width in (64, 128, 256)),
+        *(
+            Variant(f"AE-{width}", "ae-l2", (f"width={width}", f"latent_dim={width}", "code_side=4"))
+            for width in (64, 128, 256)
+        ),
         Variant("UnSt", "unst"),
         Variant("UTAD", "utad"),
     )
@@ -205,7 +212,8 @@ _STUDIES = (
             "UnSt": ("14.28", "0.363", "0.937"),
             "UTAD": ("16.77", "0.649", "0.976"),
         },
-        note="AE-k is the auto-encoder of Bergmann et al. (2018) with k channels in its first layer.",
+        note="AE-k is the auto-encoder of Bergmann et al. (2018) with k channels in its first layer, the others in "
+        "proportion, and a code of k numbers; the paper's parameters are those at 256 pixels.",
     ),
 )
 

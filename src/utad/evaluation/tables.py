@@ -1,4 +1,4 @@
-"""Markdown tables that compare methods: mean and spread, the best bold, the second underlined."""
+"""Markdown tables that compare methods: mean and spread, the best bold, the second underlined, departures below."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from utad.baselines.departures import Departures
 
 COLUMNS: Mapping[str, str] = {
     "image.auroc": "image AUROC",
@@ -33,27 +35,43 @@ _PLAIN: Mapping[str, tuple[str, float, str]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A category and method, and the values of each key over seeds."""
+    """A category and method, and the values of each key over seeds.
+
+    Attributes:
+        category: of the data.
+        method: the column of the benchmark.
+        values: one per seed.
+        departures: of the method from its source; None if it is none of the compared ones.
+    """
 
     category: str
     method: str
     values: Mapping[str, Sequence[float]]
+    departures: Departures | None = None
+
+    @property
+    def shown(self) -> str:
+        """The method's name with the mark of what is left out."""
+        return self.departures.marked(self.method) if self.departures is not None else self.method
 
 
 KEYS = (*COLUMNS, *_PLAIN, "parameters")
 """Every value that a row may hold, by its path in `Evaluation.as_dict()` or beside it."""
 
 
-def row_of(category: str, method: str, results: Sequence[Mapping[str, Any]]) -> Row:
+def row_of(
+    category: str, method: str, results: Sequence[Mapping[str, Any]], departures: Departures | None = None
+) -> Row:
     """A row of the values that are there, one per result.
 
     Args:
         category: of all results.
         method: of all results.
         results: one per seed: `Evaluation.as_dict()`, and what stands beside it.
+        departures: of the method from its source.
     """
     found = {key: [value for result in results if (value := _at(result, key)) is not None] for key in KEYS}
-    return Row(category, method, {key: values for key, values in found.items() if values})
+    return Row(category, method, {key: values for key, values in found.items() if values}, departures)
 
 
 def _at(result: Mapping[str, Any], key: str) -> float | None:
@@ -64,7 +82,7 @@ def _at(result: Mapping[str, Any], key: str) -> float | None:
 
 
 def comparison_table(rows: Sequence[Row]) -> str:
-    """A Markdown table, one line per row; what no row has is no column."""
+    """A Markdown table, one line per row; what no row has is no column. Departures from the sources stand below it."""
     compared = [key for key in COLUMNS if any(key in row.values for row in rows)]
     plain = [key for key in _PLAIN if any(key in row.values for row in rows)]
     lines = [
@@ -75,8 +93,18 @@ def comparison_table(rows: Sequence[Row]) -> str:
         rivals = [rival.values for rival in rows if rival.category == row.category]
         shown = [_marked(row.values.get(key), key, rivals) for key in compared]
         shown += [_plain(row.values.get(key), key) for key in plain]
-        lines.append(markdown_line([row.category, row.method, *shown]))
-    return "\n".join(lines)
+        lines.append(markdown_line([row.category, row.shown, *shown]))
+    return with_departures("\n".join(lines), rows)
+
+
+def with_departures(table: str, rows: Iterable[Row]) -> str:
+    """A table and below it, as a list, what the methods of its rows leave out of their sources, if any do."""
+    methods: dict[Departures, dict[str, None]] = {}
+    for row in rows:
+        if row.departures is not None:
+            methods.setdefault(row.departures, {})[row.shown] = None
+    items = [f"- {', '.join(names)}: {departures.sentence()}" for departures, names in methods.items()]
+    return "\n".join([table, "", "What the methods here leave out of their sources:", "", *items]) if items else table
 
 
 def _marked(values: Sequence[float] | None, key: str, rivals: Sequence[Mapping[str, Sequence[float]]]) -> str:
