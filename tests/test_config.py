@@ -46,7 +46,7 @@ def test_the_paper_preset_holds_the_settings_of_the_paper():
         1e-3,
         (0.5, 0.999),
     )
-    assert list(first.weights.model_dump().values()) == [100.0, 1.5, 0.5, 0.1]
+    assert list(first.weights.model_dump().values()) == [100.0, 0.0, 1.5, 0.5, 0.1]
     assert list(second.weights.model_dump().values()) == [10.0, 10.0, 1.0]
     assert load_config("paper-small").image.size == 64
     assert len(load_config("paper-small").ie_net.filters) == 3

@@ -200,10 +200,10 @@ def test_rates_set_the_thresholds_from_the_scores_of_normal_images(engine):
     assert predictor.fail_threshold >= 0.8
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0, 1.5, -0.1, float("nan")])
+@pytest.mark.parametrize("rate", [0.0, 0.5, 1.5, -0.1, float("nan")])
 @pytest.mark.parametrize("name", ["fpr", "fail_fpr"])
 def test_a_rate_that_is_none_is_refused(engine, name, rate):
-    with pytest.raises(ConfigError, match=f"got {name} .*above 0 and below 1"):
+    with pytest.raises(ConfigError, match=f"got {name} .*above 0 and below 0.5"):
         Predictor(engine, normal_scores=(0.0, 1.0)).set_rates(**{name: rate})
 
 

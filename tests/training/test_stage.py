@@ -73,7 +73,16 @@ def test_the_first_stage_gives_every_trained_weight_a_gradient():
     stage.training_step(tiny.images(4), 0).backward()
     missing = [name for name, parameter in stage.named_parameters() if parameter.grad is None]
     assert missing == []
-    terms = ["loss", "reconstruction", "local_information", "global_information", "prior", "mu_std", "sigma_mean"]
+    terms = [
+        "loss",
+        "reconstruction",
+        "restoration",
+        "local_information",
+        "global_information",
+        "prior",
+        "mu_std",
+        "sigma_mean",
+    ]
     assert list(stage.term_values) == terms
 
 
@@ -99,7 +108,7 @@ def test_ie_net_keeps_its_batch_statistics_in_the_second_stage():
 
 
 def test_the_terms_of_the_second_stage_by_hand():
-    stage = expert_stage()
+    stage = expert_stage("expert_training.anomalous=0")
     images = tiny.images(4)
     stage.training_step(images, 0)
     # The fast layout starts as the identity: x_hat is m and m_hat is x.
@@ -112,6 +121,33 @@ def test_the_terms_of_the_second_stage_by_hand():
     of_batch, of_population = (details[0].std(dim=0, correction=n).mean().item() for n in (0, 1))
     assert 0.999 * of_batch <= stage.term_values["detail_std"] <= 1.001 * of_population
     assert stage.term_values["loss"] == pytest.approx(20 * difference + stage.term_values["detail"], rel=1e-5)
+
+
+def test_the_first_stage_restores_what_a_synthetic_anomaly_replaced():
+    stage, images = ie_stage("ie_training.anomalous=0.5"), tiny.images(4)
+    seen = stage.with_anomalies(images, 2)
+    changed = (seen.images != images).any(dim=1).flatten(1).any(dim=1)
+    assert changed.tolist() == [True, True, False, False]
+    assert seen.mask.flatten(1).any(dim=1).tolist() == [True, True, False, False]
+    stage.training_step(images, 0)
+    errors = (stage.ie_net(seen.images).impression - images).square().mean(dim=1)
+    # In training mode the batch norms see the changed images, as they did in the step.
+    assert stage.term_values["reconstruction"] == pytest.approx(errors.mean().item(), rel=1e-4)
+    assert stage.term_values["restoration"] == pytest.approx(errors[seen.mask].mean().item(), rel=1e-4)
+    plain = ie_stage("ie_training.anomalous=0")
+    plain.training_step(images, 0)
+    assert "restoration" not in plain.term_values
+    assert plain.with_anomalies(images, 0).images is images
+
+
+def test_the_second_stage_restores_x_and_learns_the_way_back_from_normal_images():
+    stage, images = expert_stage("expert_training.anomalous=0.5"), tiny.images(4)
+    stage.training_step(images, 0)
+    impressions = stage.ie_net(stage.with_anomalies(images, 2).images).impression
+    # The fast layout starts as the identity: x_hat is m and m_hat is x.
+    assert stage.term_values["image"] == pytest.approx((impressions - images).abs().mean().item(), rel=1e-5)
+    way_back = (images - impressions)[2:].abs().mean().item()
+    assert stage.term_values["impression"] == pytest.approx(way_back, rel=1e-5)
 
 
 def test_without_guidance_the_second_stage_has_no_detail_to_restore():
