@@ -39,7 +39,7 @@ def fit_network(
         config: the resolved config.
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoints in `directory`, if there are any.
-        progress: shows progress bars.
+        progress: shows progress bars, instead of lines in the log.
 
     Returns:
         Seconds of training, by network.
@@ -55,7 +55,7 @@ def fit_network(
     if network.feature_impression is not None:
 
         def train(impression: FeatureImpression, chosen: Tensor, name: str) -> None:
-            normal, anomalous = feature_examples(network, images[chosen], config)
+            normal, anomalous = feature_examples(network, images[chosen], config, progress=progress)
             seconds[name] = train_feature_impression(
                 impression,
                 images[chosen],
@@ -73,5 +73,5 @@ def fit_network(
         witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
         train(witness.impression, far, "feature_net_witness")
         train(network.feature_impression, torch.ones_like(far), "feature_net")
-    calibrate(network, images, trained_on, config, witness=witness)
+    calibrate(network, images, trained_on, config, witness=witness, progress=progress)
     return seconds

@@ -12,7 +12,8 @@ import PIL.Image
 
 from utad.data.conversion import image_from_array, image_from_pil
 from utad.data.image_files import list_images
-from utad.errors import InputError
+from utad.data.reading import IMAGE_SUFFIXES
+from utad.errors import DatasetError, InputError
 from utad.types import Category, Sample
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ def iterate_samples(inputs: object) -> Iterator[Sample]:
     """
     if isinstance(inputs, str | Path) and Path(inputs).is_dir():
         root = Path(inputs)
-        yield from (Sample(path.relative_to(root).as_posix(), path) for path in list_images(root))
+        files = list_images(root)
+        if not files:
+            raise DatasetError(f"{root} holds no image; expected {', '.join(IMAGE_SUFFIXES)} files")
+        yield from (Sample(path.relative_to(root).as_posix(), path) for path in files)
     elif is_single(inputs):
         yield as_sample(inputs, "image")
     elif isinstance(inputs, Iterable):
@@ -72,6 +76,11 @@ def as_sample(item: object, name: str) -> Sample:
     if isinstance(item, np.ndarray):
         return Sample(name, image_from_array(item, name=name))
     raise InputError(f"{name}: got {type(item).__name__}, expected a path, a PIL image, an array or a tensor")
+
+
+def paths_of(samples: Iterable[Sample]) -> list[Path]:
+    """The files of images and masks."""
+    return [path for sample in samples for path in (sample.image, sample.mask) if isinstance(path, Path)]
 
 
 def normal_samples(data: object) -> list[Sample]:

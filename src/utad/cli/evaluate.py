@@ -34,10 +34,12 @@ def evaluate(
 ) -> None:
     """Evaluate MODEL on the test images of DATA; writes metrics.json, metrics.md and predictions.csv."""
     start_logging()
-    from utad.data.catalog import open_category
+    from utad.data.catalog import folders_of, open_category
     from utad.evaluation.evaluate import evaluate_to_folder
     from utad.loading import load_detector
+    from utad.overlap import refuse_overlap
 
+    refuse_overlap(output, folders_of(data, root=root))
     detector = load_detector(model, runtime=runtime)
     images = open_category(data, category=category, root=root, seed=detector.config.seed, download=download)
     outcome = evaluate_to_folder(

@@ -31,8 +31,10 @@ def export(
     from utad.detector import UTAD
     from utad.export.parity import SCORE_SCALE
     from utad.export.writing import check_precision, export_detector
+    from utad.overlap import refuse_overlap
     from utad.run_folder import find_model
 
+    refuse_overlap(output, [normal] if normal is not None else [])
     check_precision(graph_format, precision, has_images=normal is not None)
     detector = UTAD.load(model)
     samples = open_category(str(normal.resolve())).train if normal is not None else ()

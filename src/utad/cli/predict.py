@@ -23,6 +23,7 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
     runtime: Runtime = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     as_json: Json = False,
 ) -> None:
     """Score INPUTS with MODEL and write predictions.csv, predictions.jsonl and pictures to --output."""
@@ -33,8 +34,10 @@ def predict(
         raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(SAVABLE)}", param_hint="--save")
 
     from utad.evaluation.predicting import predict_to_folder
-    from utad.loading import load_detector
+    from utad.loading import identity, load_detector
+    from utad.overlap import refuse_overlap
 
+    refuse_overlap(output, inputs)
     detector = load_detector(model, runtime=runtime)
     if threshold is not None:
         detector.threshold = threshold
@@ -45,6 +48,8 @@ def predict(
         save=wanted,
         batch_size=batch_size,
         progress=on_terminal(),
+        resume=resume,
+        run=identity(model, detector),
     )
     if as_json:
         print_json(summary.as_dict())

@@ -34,9 +34,11 @@ def train(
     """Train on the normal images of DATA and write the detector to --output."""
     start_logging()
     from utad.config import load_config
-    from utad.data.catalog import open_category
+    from utad.data.catalog import folders_of, open_category
     from utad.detector import UTAD
+    from utad.overlap import refuse_overlap
 
+    refuse_overlap(output, folders_of(data, root=root))
     resolved = load_config(preset, file=config, overrides=settings or (), seed=seed)
     images = open_category(data, category=category, root=root, seed=resolved.seed, download=download)
     detector = UTAD(config=resolved)

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
+
+from numpy.typing import NDArray
 
 from utad.data.image_files import list_images
-from utad.data.reading import load_image
-from utad.errors import DatasetError, ImageReadError, InputError
-from utad.files import atomic_path, make_directory, output_errors
+from utad.data.reading import IMAGE_SUFFIXES, load_image
+from utad.errors import DatasetError, ImageReadError, InputError, OutputError
+from utad.evaluation.picture_names import picture_names
 from utad.interpret.figures import heat_overlay
-from utad.interpret.png import encode_map, write_png
+from utad.interpret.png import encode_map, png_writer
+from utad.output_folder import OutputFolder, output_folder
 from utad.predictor import Predictor
-from utad.types import Prediction, Sample
+from utad.progress import Progress
+from utad.types import Outcome, Prediction, Sample
 
-_Item = TypeVar("_Item")
+_LOGGER = logging.getLogger(__name__)
 
+PURPOSE = "predictions"
+TABLES = ("predictions.csv", "predictions.jsonl")
 FIELDS = ("path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask")
 SAVABLE = ("maps", "masks", "overlays", "impressions")
 """What `PredictionFolder` can keep of each image."""
+
+_FOLDERS = {"impressions": ("impressions", "naive_impressions", "reconstructions")}
 
 
 @dataclass
@@ -47,70 +58,198 @@ class PredictionSummary:
 
 
 class PredictionFolder:
-    """Writes `predictions.csv`, `predictions.jsonl` and the wanted pictures, image by image.
+    """Writes `predictions.csv`, `predictions.jsonl` and the wanted pictures.
 
-    The two tables appear when the block ends without an error; pictures as they are made.
+    Rows and pictures are kept as they are made, and the tables are written when the block ends, however it ends: an
+    interrupted run leaves the tables of what it scored. What an earlier run left goes when the first image is added.
 
     Args:
         directory: made if need be.
         names: of all images to come, unique; they decide the names of the pictures.
         save: some of `SAVABLE`.
+        apart_from: inputs that the folder must neither hold nor lie in.
+        run: what two runs must share for one to go on with the other's rows; empty if none ever does.
+        resume: go on with the rows of an interrupted run, if there are any.
+
+    Attributes:
+        summary: of all images so far, those of the interrupted run included.
+        done: images that need not come any more, the first of `names`.
+        batches: in which they came.
 
     Raises:
         InputError: for anything else in `save`.
+        OutputError: on entering, if the folder overlaps an input, another run writes to it, it holds files that are
+            not ours where some are to be written, or the run to resume is another one.
     """
 
-    def __init__(self, directory: Path, names: Sequence[str], *, save: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        names: Sequence[str],
+        *,
+        save: frozenset[str] = frozenset(),
+        apart_from: Iterable[Path] = (),
+        run: str = "",
+        resume: bool = False,
+    ) -> None:
         unknown = sorted(save.difference(SAVABLE))
         if unknown:
             raise InputError(f"got {', '.join(unknown)} to save, expected some of {', '.join(SAVABLE)}")
-        self.directory = make_directory(directory)
+        self.directory = directory
         self.save = save
+        self.summary = PredictionSummary()
+        self.done = self.batches = 0
         self._pictures = picture_names(names)
+        self._folders = [folder for part in SAVABLE if part in save for folder in _FOLDERS.get(part, (part,))]
+        self._apart_from = tuple(apart_from)
+        self._run = {"run": run, "save": sorted(save), "images": _digest(names)}
+        self._resume = resume
+        self._begun = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            table = stack.enter_context(atomic_path(self.directory / "predictions.csv"))
-            lines = stack.enter_context(atomic_path(self.directory / "predictions.jsonl"))
-            self._table = stack.enter_context(table.open("w", newline="", encoding="utf-8"))
-            self._lines = stack.enter_context(lines.open("w", encoding="utf-8"))
+            self._folder = stack.enter_context(output_folder(self.directory, PURPOSE, apart_from=self._apart_from))
+            if self._resume:
+                self._take_up(self._folder)
+            if not self._begun:
+                self._folder.refuse_others()
+            self._folder.refuse_others([*TABLES, *self._standing()])
             self._stack = stack.pop_all()
-        self._writer = csv.DictWriter(self._table, FIELDS)
-        self._writer.writeheader()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
+    ) -> None:
+        with self._stack:
+            if not self._begun:
+                return
+            if error is not None:
+                error.add_note(self._kept_so_far())
+            try:
+                self._write_tables(self._folder)
+            except OutputError as failure:
+                if kind is None:
+                    raise
+                _LOGGER.warning("%s", failure)
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a further text file, which goes with the predictions.
+
+        Raises:
+            OutputError: if that is not possible, or what is there is not ours.
+        """
+        self._folder.write(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def refuse_others(self, names: Sequence[str]) -> None:
+        """Refuses further files now that could not be written in the end.
+
+        Raises:
+            OutputError: if what is there is not ours.
+        """
+        self._folder.refuse_others(names)
 
     def add(self, sample: Sample, prediction: Prediction) -> None:
-        """Writes one image's row and pictures.
+        """Keeps one image's row and pictures.
 
         Raises:
             OutputError: if that is not possible.
         """
+        self.add_batch([(sample, prediction)])
+
+    def add_batch(self, outcomes: Sequence[Outcome]) -> None:
+        """Keeps the rows and pictures of images that were scored together; resuming goes on behind whole batches.
+
+        Raises:
+            OutputError: if that is not possible.
+        """
+        if not self._begun:
+            self._folder.clear()
+            self._folder.note(self._run)
+            self._begun = True
+        kept = [
+            {"failed": str(outcome)} if isinstance(outcome, ImageReadError) else {"row": self._kept(sample, outcome)}
+            for sample, outcome in outcomes
+        ]
+        self._folder.note({"batch": kept})
+        self._count(kept)
+
+    def _kept(self, sample: Sample, prediction: Prediction) -> dict[str, Any]:
+        """The row of an image whose pictures are written."""
         picture = self._pictures[sample.name]
-        row = prediction.as_row(
+        pixels: dict[str, Callable[[], NDArray[Any]]] = {
+            "maps": lambda: encode_map(prediction.anomaly_map),
+            "masks": lambda: prediction.pred_mask,
+            "overlays": lambda: heat_overlay(load_image(sample), prediction.anomaly_map),
+            "impressions": lambda: prediction.impression,
+            "naive_impressions": lambda: prediction.naive_impression,
+            "reconstructions": lambda: prediction.reconstruction,
+        }
+        for folder in self._folders:
+            self._folder.write(f"{folder}/{picture}", png_writer(pixels[folder]()))
+        return prediction.as_row(
             sample.name,
             anomaly_map=f"maps/{picture}" if "maps" in self.save else None,
             pred_mask=f"masks/{picture}" if "masks" in self.save else None,
         )
-        if "maps" in self.save:
-            write_png(self.directory / "maps" / picture, encode_map(prediction.anomaly_map))
-        if "masks" in self.save:
-            write_png(self.directory / "masks" / picture, prediction.pred_mask)
-        if "impressions" in self.save:
-            write_png(self.directory / "impressions" / picture, prediction.impression)
-            write_png(self.directory / "naive_impressions" / picture, prediction.naive_impression)
-            write_png(self.directory / "reconstructions" / picture, prediction.reconstruction)
-        if "overlays" in self.save:
-            overlay = heat_overlay(load_image(sample), prediction.anomaly_map)
-            write_png(self.directory / "overlays" / picture, overlay)
-        with output_errors(self.directory):
-            self._writer.writerow({**row, "pred_label": str(prediction.pred_label).lower()})
-            self._lines.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def _count(self, batch: Sequence[dict[str, Any]]) -> None:
+        rows = [kept["row"] for kept in batch if "row" in kept]
+        self.summary.n_images += len(rows)
+        self.summary.n_anomalous += sum(row["pred_label"] for row in rows)
+        self.summary.failed += [kept["failed"] for kept in batch if "failed" in kept]
+        self.done += len(batch)
+        self.batches += 1
+
+    def _kept_so_far(self) -> str:
+        table = self.directory / TABLES[0]
+        if not self._run["run"]:
+            return f"{self.summary.n_images} images are scored, in {table}; run the same command again for the rest"
+        return f"{self.summary.n_images} images are scored, in {table}; the same command with --resume scores the rest"
+
+    def _take_up(self, folder: OutputFolder) -> None:
+        notes = folder.notes()
+        run = next(notes, None)
+        if run is None:
+            return
+        differing = [key for key, value in self._run.items() if run.get(key) != value]
+        if differing:
+            words = {"run": "model or settings", "save": "what is saved", "images": "images"}
+            raise OutputError(
+                f"{self.directory} holds another run: its {' and '.join(words[key] for key in differing)} differ. "
+                "Resume with the same command, or leave --resume out to start anew"
+            )
+        for note in notes:
+            self._count(note["batch"])
+        self._begun = True
+
+    def _standing(self) -> list[str]:
+        """Pictures to be written that stand there already."""
+        planned = set(list(self._pictures.values())[self.done :])
+        return [
+            f"{folder}/{name}"
+            for folder in self._folders
+            for name in _files_below(self.directory / folder)
+            if name in planned
+        ]
+
+    def _write_tables(self, folder: OutputFolder) -> None:
+        def rows() -> Iterator[dict[str, Any]]:
+            return (kept["row"] for note in folder.notes() for kept in note.get("batch", ()) if "row" in kept)
+
+        def write_csv(path: Path) -> None:
+            # Names that are not UTF-8 keep their bytes.
+            with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+                writer = csv.DictWriter(file, FIELDS)
+                writer.writeheader()
+                writer.writerows({**row, "pred_label": str(row["pred_label"]).lower()} for row in rows())
+
+        def write_jsonl(path: Path) -> None:
+            with path.open("w", encoding="utf-8", errors="surrogateescape") as file:
+                file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows())
+
+        for name, write in zip(TABLES, (write_csv, write_jsonl), strict=True):
+            folder.write(name, write)
 
 
 def predict_to_folder(
@@ -121,34 +260,46 @@ def predict_to_folder(
     save: frozenset[str] = frozenset({"maps", "masks"}),
     batch_size: int = 8,
     progress: bool = False,
+    resume: bool = False,
+    run: str = "",
 ) -> PredictionSummary:
     """Scores files and folders of files; one that cannot be read is reported and the rest goes on.
 
     Args:
         detector: fitted.
         inputs: images, and folders of images.
-        output: the folder to write to.
+        output: the folder to write to; what an earlier call wrote there is replaced.
         save: some of `SAVABLE`.
         batch_size: images scored together.
         progress: show a bar on the terminal.
+        resume: go on with an interrupted call: what it scored is not scored again, and the tables end up the same.
+        run: names the detector and its settings; to resume, it must be the same.
 
     Raises:
-        DatasetError: if a path does not exist or a folder holds no image.
-        OutputError: if something cannot be written.
+        DatasetError: if a path does not exist, a folder holds no image, or none of the images can be read.
+        OutputError: if something cannot be written, or `output` overlaps an input or holds files that are not ours.
     """
-    samples = collect_samples(inputs)
-    summary = PredictionSummary()
-    with PredictionFolder(output, [sample.name for sample in samples], save=save) as folder:
-        for sample, outcome in tracked(
-            detector.predict_samples(samples, batch_size=batch_size), len(samples), "scoring", show=progress
-        ):
-            if isinstance(outcome, ImageReadError):
-                summary.failed.append(str(outcome))
-                continue
-            folder.add(sample, outcome)
-            summary.n_images += 1
-            summary.n_anomalous += outcome.pred_label
-    return summary
+    given = list(inputs)
+    samples = collect_samples(given)
+    names = [sample.name for sample in samples]
+    run = f"{run} {detector.threshold!r} {batch_size}"
+    with PredictionFolder(output, names, save=save, apart_from=given, run=run, resume=resume) as folder:
+        left = samples[folder.done :]
+        batches = detector.predict_batches(left, batch_size=batch_size, after=folder.batches)
+        waiting: list[Sequence[Outcome]] = []
+        with Progress("scoring", len(samples), unit="image", bar=progress, done=folder.done) as shown:
+            for batch in batches:
+                waiting.append(batch)
+                # What an earlier run left stays until there is something to put in its place.
+                if folder.summary.n_images or any(not isinstance(outcome, ImageReadError) for _, outcome in batch):
+                    for outcomes in waiting:
+                        folder.add_batch(outcomes)
+                    waiting.clear()
+                shown.advance(len(batch))
+        if waiting:
+            reasons = "; ".join(str(outcome) for outcomes in waiting for _, outcome in outcomes)
+            raise DatasetError(f"none of the {len(samples)} images can be read: {reasons}")
+    return folder.summary
 
 
 def collect_samples(inputs: Iterable[Path]) -> list[Sample]:
@@ -161,39 +312,28 @@ def collect_samples(inputs: Iterable[Path]) -> list[Sample]:
     missing = [str(path) for path in given if not path.exists()]
     if missing:
         raise DatasetError(f"{', '.join(missing)} does not exist; expected images, or folders of images")
-    files = list(dict.fromkeys(file for path in given for file in ([path] if path.is_file() else list_images(path))))
+    found = {path: [path] if path.is_file() else list_images(path) for path in given}
+    empty = [str(path) for path, files in found.items() if not files]
+    if empty:
+        raise DatasetError(f"{', '.join(empty)} holds no image; expected {', '.join(IMAGE_SUFFIXES)} files")
     if len(given) == 1 and given[0].is_dir():
-        root = given[0]
+        (root,) = given
+        files = list(found[root])
     else:
-        absolute = [file.absolute().parent for file in files]
-        root = Path(*_common([path.parts for path in absolute]))
-        files = list(dict.fromkeys(file.absolute() for file in files))
+        files = list(dict.fromkeys(_absolute(file) for part in found.values() for file in part))
+        root = Path(os.path.commonpath([file.parent for file in files]))
     return [Sample(file.relative_to(root).as_posix(), file) for file in files]
 
 
-def picture_names(names: Sequence[str]) -> dict[str, str]:
-    """A PNG's name for each image: its own with another ending, or the whole of it where two would be the same."""
-    plain = {name: PurePosixPath(name).with_suffix(".png").as_posix() for name in names}
-    folded = [value.casefold() for value in plain.values()]
-    counts = {value: folded.count(value) for value in set(folded)} if len(set(folded)) < len(folded) else {}
-    return {name: f"{name}.png" if counts.get(value.casefold(), 1) > 1 else value for name, value in plain.items()}
+def _absolute(file: Path) -> Path:
+    """The file by a name without `..`, which means another folder where a link comes before it."""
+    return Path(os.path.realpath(file.parent), file.name) if ".." in file.parts else file.absolute()
 
 
-def tracked(items: Iterable[_Item], total: int, title: str, *, show: bool) -> Iterator[_Item]:
-    """The items, with a progress bar on stderr if it is to be shown."""
-    if not show:
-        yield from items
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(items, description=title, total=total, console=Console(stderr=True))
+def _files_below(folder: Path) -> Iterator[str]:
+    for directory, _, files in os.walk(folder):
+        yield from ((Path(directory) / file).relative_to(folder).as_posix() for file in files)
 
 
-def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    shared = []
-    for parts in zip(*paths, strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return tuple(shared)
+def _digest(names: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(names).encode(errors="surrogatepass")).hexdigest()
