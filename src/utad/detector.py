@@ -154,7 +154,7 @@ class UTAD(Predictor):
         # Lightning takes seconds to import, and only training needs it.
         from utad.fitting import fit_network
 
-        loaded = self._load_normals(data, skip_bad=skip_bad)
+        loaded = self._load_normals(data, skip_bad=skip_bad, progress=progress)
         directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
@@ -268,7 +268,9 @@ class UTAD(Predictor):
         except (ExportError, MissingDependencyError) as error:
             _LOGGER.warning("no graph is written beside the model, which is scored by PyTorch then: %s", error)
 
-    def _load_normals(self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool) -> LoadedImages:
+    def _load_normals(
+        self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool, progress: bool
+    ) -> LoadedImages:
         settings = self.config.image
         loaded = load_images(
             normal_samples(data),
@@ -276,6 +278,7 @@ class UTAD(Predictor):
             channels=None if settings.channels == "auto" else settings.channels,
             max_pixels=settings.max_pixels,
             skip_bad=skip_bad,
+            progress=progress,
         )
         if len(loaded.images) < 4:
             raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")
