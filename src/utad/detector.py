@@ -12,11 +12,10 @@ from typing import Any, Self
 import torch
 
 from utad.config import Config, load_config, parse_config, with_present_names
-from utad.data.catalog import folders_of
 from utad.data.loading import LoadedImages, load_images
 from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError, noted
-from utad.inputs import Input, iterate_samples, normal_samples, paths_of
+from utad.inputs import Input, files_of, iterate_samples, normal_samples
 from utad.model_file import read_model, write_model
 from utad.models.migration import upgrade
 from utad.output_folder import OutputFolder
@@ -26,7 +25,7 @@ from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation, fit_normalisation
 from utad.scoring.torch_engine import TorchEngine
 from utad.thresholds import Recalibration
-from utad.types import Category, Sample
+from utad.types import Category
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -134,7 +133,7 @@ class UTAD(Predictor):
             self.report_ = self._fit(data, start, skip_bad=skip_bad, progress=progress)
             return self
         directory = Path(output)
-        with run_folder(directory, resume=resume, replace=replace, apart_from=_files_of(data)) as folder:
+        with run_folder(directory, resume=resume, replace=replace, apart_from=files_of(data)) as folder:
             self.report_ = self._fit(
                 data, start, folder=folder, resume=resume, skip_bad=skip_bad, progress=progress, graph=graph
             )
@@ -292,15 +291,3 @@ class UTAD(Predictor):
     def _use(self, network: DetectorNetwork) -> None:
         self._network = network
         self._engine = TorchEngine(network)
-
-
-def _files_of(data: str | Path | Category | Iterable[Input]) -> list[Path]:
-    """What an output folder must lie apart from, as far as it is known before anything is read."""
-    if isinstance(data, str | Path):
-        return list(folders_of(data))
-    if isinstance(data, Category):
-        return paths_of([*data.train, *data.test])
-    if isinstance(data, Sequence):
-        files = [Path(item) for item in data if isinstance(item, str | Path)]
-        return files + paths_of(item for item in data if isinstance(item, Sample))
-    return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, Union
 
@@ -81,6 +81,24 @@ def as_sample(item: object, name: str) -> Sample:
 def paths_of(samples: Iterable[Sample]) -> list[Path]:
     """The files of images and masks."""
     return [path for sample in samples for path in (sample.image, sample.mask) if isinstance(path, Path)]
+
+
+def files_of(data: str | Path | Category | Iterable[Input]) -> list[Path]:
+    """What an output folder must lie apart from, as far as it is known before anything is read.
+
+    Raises:
+        DatasetError: if a path does not exist.
+    """
+    if isinstance(data, str | Path):
+        from utad.data.catalog import folders_of
+
+        return list(folders_of(data))
+    if isinstance(data, Category):
+        return paths_of([*data.train, *data.test])
+    if isinstance(data, Sequence):
+        files = [Path(item) for item in data if isinstance(item, str | Path)]
+        return files + paths_of(item for item in data if isinstance(item, Sample))
+    return []
 
 
 def normal_samples(data: object) -> list[Sample]:

@@ -8,7 +8,7 @@ from utad.data.reading import load_image, load_mask
 from utad.detector import UTAD
 from utad.errors import noted
 from utad.evaluation.evaluate import METRICS, EvaluationReport, evaluate_to_folder
-from utad.evaluation.predicting import TABLES
+from utad.evaluation.prediction_folder import TABLES
 from utad.inputs import paths_of
 from utad.interpret.figures import Explained, prediction_grid
 from utad.output_folder import output_folder

@@ -11,7 +11,7 @@ from pathlib import Path
 from utad.data.reading import load_mask
 from utad.errors import DataError, checked
 from utad.evaluation.evaluation import Evaluation, EvaluationAccumulator
-from utad.evaluation.predicting import PredictionFolder
+from utad.evaluation.prediction_folder import PredictionFolder
 from utad.evaluation.tables import comparison_table, row_of
 from utad.inputs import paths_of
 from utad.predictor import Predictor
