@@ -26,9 +26,9 @@ def witnesses(monkeypatch) -> list[Witness | None]:
     found: list[Witness | None] = []
     calibrate = fitting.calibrate
 
-    def calibrating(*arguments, witness):
+    def calibrating(*arguments, witness, progress):
         found.append(witness)
-        calibrate(*arguments, witness=witness)
+        calibrate(*arguments, witness=witness, progress=progress)
 
     monkeypatch.setattr(fitting, "calibrate", calibrating)
     return found

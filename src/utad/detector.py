@@ -15,13 +15,14 @@ from utad.config import Config, load_config, parse_config, with_present_names
 from utad.data.copies import check_copies
 from utad.data.loading import LoadedImages, load_images
 from utad.data.subsets import held_out_block
-from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError
-from utad.fitting import FitReport, fit_network
-from utad.inputs import Input, iterate_samples, normal_samples
+from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError, noted
+from utad.fit_report import FitReport
+from utad.inputs import Input, files_of, iterate_samples, normal_samples
 from utad.model_file import read_model, write_model
 from utad.models.migration import upgrade
+from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
-from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, is_run_folder, prepare_run_folder, write_config
+from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, begin_run, is_run_folder, run_folder, write_config
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
@@ -104,19 +105,45 @@ class UTAD(Predictor):
             resume: go on with an interrupted run in `output`.
             replace: delete an earlier run in `output` first.
             skip_bad: leave damaged images out instead of stopping.
-            progress: show a progress bar.
+            progress: show progress bars; without them the log (`utad`, INFO) gets a line a stage and one every 30 s.
             graph: write the exported graph beside the model too, as `save` does.
 
         Raises:
             DatasetError: naming every damaged image, or if there are none.
-            OutputError: if `output` holds a run and neither `resume` nor `replace` is set, or cannot be written.
+            OutputError: if `output` holds a run and neither `resume` nor `replace` is set, holds files that are not
+                ours where those of a run would be, overlaps the images, is taken by another process, or cannot be
+                written.
             TrainingError: if training fails, the run to resume is another one, or the images are copies of each other.
         """
         start = time.perf_counter()
-        directory = Path(output) if output is not None else None
-        if directory is not None:
-            prepare_run_folder(directory, self.config, resume=resume, replace=replace)
-        loaded = self._load_normals(data, skip_bad=skip_bad)
+        if output is None:
+            self.report_ = self._fit(data, start, skip_bad=skip_bad, progress=progress)
+            return self
+        directory = Path(output)
+        with run_folder(directory, resume=resume, replace=replace, apart_from=files_of(data)) as folder:
+            self.report_ = self._fit(
+                data, start, folder=folder, resume=resume, skip_bad=skip_bad, progress=progress, graph=graph
+            )
+        return self
+
+    def _fit(
+        self,
+        data: str | Path | Category | Iterable[Input],
+        start: float,
+        *,
+        folder: OutputFolder | None = None,
+        resume: bool = False,
+        skip_bad: bool,
+        progress: bool,
+        graph: bool = False,
+    ) -> FitReport:
+        # Lightning takes seconds to import, and only training needs it.
+        from utad.fitting import fit_network
+
+        loaded = self._load_normals(data, skip_bad=skip_bad, progress=progress)
+        directory = folder.directory if folder is not None else None
+        if folder is not None:
+            begin_run(folder, self.config, resume=resume)
         network = build_network(self.config, loaded.channels)
         trained_on = ~held_out_block(len(loaded.images), self.config.calibration.held_out)
         seconds = fit_network(
@@ -134,7 +161,7 @@ class UTAD(Predictor):
         if directory is not None:
             write_config(directory, self.config)
             self.save(directory, graph=graph)
-        self.report_ = FitReport(
+        return FitReport(
             n_images=len(loaded.images),
             n_held_out=int((~trained_on).sum()),
             n_skipped=len(loaded.skipped),
@@ -142,7 +169,6 @@ class UTAD(Predictor):
             stage_seconds=seconds,
             model=directory / MODEL_NAME if directory is not None else None,
         )
-        return self
 
     def calibrate(
         self,
@@ -268,12 +294,18 @@ class UTAD(Predictor):
         """Writes the graph beside the model; without it the model scores all the same, only slower."""
         from utad.export.writing import export_detector
 
+        _LOGGER.info("writing the %s graph beside the model", GRAPH_FORMAT)
         try:
-            export_detector(self, model.parent / GRAPH_FORMAT, graph_format=GRAPH_FORMAT, model=model, replace=True)
+            with noted(
+                lambda: f"{model} is saved, the graph beside it is not: PyTorch scores until utad export writes it"
+            ):
+                export_detector(self, model.parent / GRAPH_FORMAT, graph_format=GRAPH_FORMAT, model=model, replace=True)
         except (ExportError, MissingDependencyError) as error:
             _LOGGER.warning("no graph is written beside the model, which is scored by PyTorch then: %s", error)
 
-    def _load_normals(self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool) -> LoadedImages:
+    def _load_normals(
+        self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool, progress: bool
+    ) -> LoadedImages:
         settings, samples = self.config.image, normal_samples(data)
         loaded = load_images(
             samples,
@@ -281,6 +313,7 @@ class UTAD(Predictor):
             channels=None if settings.channels == "auto" else settings.channels,
             max_pixels=settings.max_pixels,
             skip_bad=skip_bad,
+            progress=progress,
         )
         if len(loaded.images) < 4:
             raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")

@@ -6,6 +6,8 @@ a `UTADError` on one line and exits with status 1; any other exception is a bug.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 _Value = TypeVar("_Value")
@@ -69,6 +71,16 @@ class MissingDependencyError(UTADError):
 
 class NonFiniteScoreError(UTADError):
     """A score or map became NaN or infinite; it is never handed out."""
+
+
+@contextmanager
+def noted(advice: Callable[[], str]) -> Iterator[None]:
+    """Adds a note to whatever ends the block early, a signal included: what is kept, and how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(advice())
+        raise
 
 
 def checked(outcome: _Value | ImageReadError) -> _Value:

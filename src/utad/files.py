@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,19 +48,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_directory(path: Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_directory(path: Path, *, replaces: Collection[str] = ()) -> Iterator[Path]:
     """Gives a temporary folder beside `path`; on success it is flushed to disk and becomes `path`.
 
     Args:
         path: of the folder.
-        replace: what stands there is removed when the new one is complete.
+        replaces: names of files that may stand there; they are removed when the new folder is complete.
 
     Raises:
-        OutputError: if there is something at `path` other than an empty folder, or it cannot be written; what stood
-            there is untouched.
+        OutputError: if there is something at `path` other than a folder of nothing but such files, or it cannot be
+            written; what stood there is untouched.
     """
     with output_errors(path):
-        if path.exists() and not (path.is_dir() and (replace or not any(path.iterdir()))):
+        if os.path.lexists(path) and not _holds_only(path, replaces):
             raise OutputError(f"{path} exists and is not an empty folder: choose another one, or delete it first")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".utad-", suffix=".part"))
@@ -77,6 +77,10 @@ def atomic_directory(path: Path, *, replace: bool = False) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(temporary.with_suffix(".old"), ignore_errors=True)
+
+
+def _holds_only(path: Path, names: Collection[str]) -> bool:
+    return path.is_dir() and all(file.name in names and file.is_file() for file in path.iterdir())
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,33 +18,6 @@ from utad.training.fit import train_feature_impression, train_two_stage
 
 MARGIN = 0.1
 """Part of the images on either side of the held-out block that does not train the witness either: its neighbours."""
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What `UTAD.fit` came to.
-
-    Attributes:
-        n_images: normal images used.
-        n_held_out: of these, left out of the training of the networks.
-        n_skipped: damaged images left out altogether.
-        seconds: from the first file to the model, the exported graph included.
-        stage_seconds: of each network's training.
-        model: the file written, if an output folder was given.
-    """
-
-    n_images: int
-    n_held_out: int
-    n_skipped: int
-    seconds: float
-    stage_seconds: dict[str, float]
-    model: Path | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, without the path."""
-        values = asdict(self)
-        del values["model"]
-        return values
 
 
 def fit_network(
@@ -68,7 +39,7 @@ def fit_network(
         config: the resolved config.
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoints in `directory`, if there are any.
-        progress: shows progress bars.
+        progress: shows progress bars, instead of lines in the log.
 
     Returns:
         Seconds of training, by network.
@@ -84,7 +55,7 @@ def fit_network(
     if network.feature_impression is not None:
 
         def train(impression: FeatureImpression, chosen: Tensor, name: str) -> None:
-            normal, anomalous = feature_examples(network, images[chosen], config)
+            normal, anomalous = feature_examples(network, images[chosen], config, progress=progress)
             seconds[name] = train_feature_impression(
                 impression,
                 images[chosen],
@@ -102,5 +73,5 @@ def fit_network(
         witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
         train(witness.impression, far, "feature_net_witness")
         train(network.feature_impression, torch.ones_like(far), "feature_net")
-    calibrate(network, images, trained_on, config, witness=witness)
+    calibrate(network, images, trained_on, config, witness=witness, progress=progress)
     return seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, Union
@@ -98,9 +98,14 @@ def collect_images(inputs: Iterable[Path]) -> CollectedImages:
     if len(given) == 1 and given[0] in listings:
         root, files = given[0], list(dict.fromkeys(found))
     else:
-        files = list(dict.fromkeys(file.absolute() for file in found))
+        files = list(dict.fromkeys(_absolute(file) for file in found))
         root = Path(os.path.commonpath([file.parent for file in files]))
     return CollectedImages([Sample(file.relative_to(root).as_posix(), file) for file in files], left_out)
+
+
+def _absolute(file: Path) -> Path:
+    """The file by a name without `..`, which means another folder where a link comes before it."""
+    return Path(os.path.realpath(file.parent), file.name) if ".." in file.parts else file.absolute()
 
 
 def as_sample(item: object, name: str) -> Sample:
@@ -139,6 +144,30 @@ def all_normal_samples(
     if not normal:
         raise DatasetError(f"{data} holds no normal images, of its {len(found.test)} images all are anomalous")
     return normal
+
+
+def paths_of(samples: Iterable[Sample]) -> list[Path]:
+    """The files of images and masks."""
+    parts = [(sample.image, *(sample.mask if isinstance(sample.mask, tuple) else (sample.mask,))) for sample in samples]
+    return [path for part in parts for path in part if isinstance(path, Path)]
+
+
+def files_of(data: str | Path | Category | Iterable[Input]) -> list[Path]:
+    """What an output folder must lie apart from, as far as it is known before anything is read.
+
+    Raises:
+        DatasetError: if a path does not exist.
+    """
+    if isinstance(data, str | Path):
+        from utad.data.catalog import folders_of
+
+        return list(folders_of(data))
+    if isinstance(data, Category):
+        return paths_of([*data.train, *data.test])
+    if isinstance(data, Sequence):
+        files = [Path(item) for item in data if isinstance(item, str | Path)]
+        return files + paths_of(item for item in data if isinstance(item, Sample))
+    return []
 
 
 def normal_samples(data: object) -> list[Sample]:

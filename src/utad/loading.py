@@ -14,7 +14,7 @@ from utad.errors import ConfigError, MissingDependencyError, ModelFileError
 from utad.export.exported import ExportedDetector
 from utad.export.manifest import GRAPH_NAMES, MANIFEST_NAME, read_manifest
 from utad.files import file_digest
-from utad.predictor import Engine
+from utad.predictor import Engine, Predictor
 from utad.run_folder import GRAPH_FORMAT, find_model
 from utad.types import EngineResult, Image
 
@@ -63,6 +63,18 @@ def load_detector(
 
     _LOGGER.info("scoring with PyTorch: %s", reason)
     return UTAD.load(model, threads=threads)
+
+
+def identity(path: Path, detector: Predictor) -> str:
+    """What two detectors share that give the same scores to the last digit: the model, and what computes it.
+
+    Args:
+        path: that the detector was loaded from.
+        detector: as `load_detector` gives it.
+    """
+    file = path / MANIFEST_NAME if is_export(path) else find_model(path)
+    runtime = detector.manifest.format if isinstance(detector, ExportedDetector) else "torch"
+    return f"{file_digest(file)} {runtime}"
 
 
 def is_export(path: Path) -> bool:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from utad.errors import ModelFileError
+from utad.errors import ModelFileError, OutputError
 from utad.files import atomic_path
 from utad.models.migration import FORMAT_VERSION
 from utad.run_folder import find_model
@@ -45,9 +45,11 @@ def write_model(path: Path, manifest: Mapping[str, Any], tensors: Mapping[str, T
         tensors: what the detector consists of.
 
     Raises:
-        OutputError: if the file cannot be written.
+        OutputError: if the file cannot be written, or something other than a model stands there.
         ModelFileError: if a tensor holds values that are not finite.
     """
+    if path.exists() and not _is_model(path):
+        raise OutputError(f"{path} is there and is not a model of utad: choose another name, or delete it first")
     complete = {
         **manifest,
         "format": FORMAT_VERSION,
@@ -93,6 +95,14 @@ def read_model(path: Path) -> StoredModel:
     if _digest(metadata[_MANIFEST], tensors) != metadata[_DIGEST]:
         raise ModelFileError(f"{path} is damaged: its content does not match its sha256. Copy it again, or retrain")
     return StoredModel(_checked_manifest(path, metadata[_MANIFEST]), tensors)
+
+
+def _is_model(path: Path) -> bool:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _MANIFEST in (file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, OverflowError):
+        return False
 
 
 def _checked_manifest(path: Path, text: str) -> dict[str, Any]:

@@ -136,6 +136,20 @@ class Predictor:
 
     def predict_samples(self, samples: Iterable[Sample], *, batch_size: int = 8) -> Iterator[Outcome]:
         """Scores a stream of images in order and in bounded memory; an unreadable one gives its error in its place."""
+        for outcomes in self.predict_batches(samples, batch_size=batch_size):
+            yield from outcomes
+
+    def predict_batches(
+        self, samples: Iterable[Sample], *, batch_size: int = 8, after: int = 0
+    ) -> Iterator[list[Outcome]]:
+        """As `predict_samples`, in the batches in which they are computed.
+
+        Args:
+            samples: what to score.
+            batch_size: most images scored together.
+            after: batches of the same stream that were scored before, of which these are the rest: they are computed
+                as they would have been then, to the same digits.
+        """
         if batch_size < 1:
             raise InputError(f"got a batch_size of {batch_size}, expected at least 1")
         engine, threads = self.engine, self._threads
@@ -147,14 +161,14 @@ class Predictor:
         first = list(islice(batches, streams + 1))
         batches = chain(first, batches)
         # Fewer images than keep every stream busy are computed one batch after the other, on all cores.
-        busy = len(first) > streams or (len(first) == streams and len(first[-1]) == size)
+        known = after + len(first)
+        busy = known > streams or (known == streams and bool(first) and len(first[-1]) == size)
         if streams > 1 and size == engine.max_batch and busy:
             score = partial(self._score, concurrent=True)
-            for _, outcomes in in_order(score, batches, workers=streams, pixels=pixels_of):
-                yield from outcomes
+            yield from (outcomes for _, outcomes in in_order(score, batches, workers=streams, pixels=pixels_of))
             return
         for batch in batches:
-            yield from self._score(batch, concurrent=False)
+            yield self._score(batch, concurrent=False)
 
     def set_rates(self, *, fpr: float | None = None, fail_fpr: float | None = None) -> None:
         """Sets one threshold or both to the rates of normal images that are to lie above them.

@@ -2,46 +2,74 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from utad.config import Config
-from utad.errors import ModelFileError, OutputError
-from utad.files import make_directory, output_errors, write_atomically
+from utad.errors import ModelFileError, OutputError, noted
+from utad.files import output_errors, write_atomically
+from utad.output_folder import OutputFolder, output_folder
 
 MODEL_NAME = "model.safetensors"
 CONFIG_NAME = "config.yaml"
 GRAPH_FORMAT: Literal["openvino"] = "openvino"
 """The format of the graph beside a model, and the name of its folder."""
 
+PURPOSE = "run"
 _OF_A_RUN = (MODEL_NAME, GRAPH_FORMAT, CONFIG_NAME, "checkpoints", "metrics.csv", "tensorboard")
-_TAKEN_BY = (MODEL_NAME, CONFIG_NAME, "checkpoints")
+_FILES = (
+    *(MODEL_NAME, CONFIG_NAME, "metrics.csv", "checkpoints/*.ckpt"),
+    *(f"{GRAPH_FORMAT}/manifest.json", f"{GRAPH_FORMAT}/detector.*"),
+    *("tensorboard/*/events.out.tfevents.*", "tensorboard/*/hparams.yaml"),
+)
+"""What a run is removed by: other files that somebody put beside these stay."""
 
 
-def prepare_run_folder(directory: Path, config: Config, *, resume: bool, replace: bool) -> None:
-    """Makes the folder ready for a run and puts the config in it.
+@contextmanager
+def run_folder(
+    directory: Path, *, resume: bool = False, replace: bool = False, apart_from: Iterable[Path] = ()
+) -> Iterator[OutputFolder]:
+    """Takes a folder for a run, for this process alone; nothing is written to it before `begin_run`.
 
     Args:
-        directory: made if need be.
-        config: the resolved config of the run.
+        directory: made if need be; removed again if nothing came into it.
         resume: go on with what is there.
-        replace: delete an earlier run first; what else is in the folder stays.
+        replace: an earlier run may be there, and is deleted when this one begins.
+        apart_from: inputs that it must neither hold nor lie in.
 
     Raises:
-        OutputError: if the folder holds a run and neither is asked for, or it cannot be written.
+        OutputError: if the folder holds a run and neither is asked for, holds files that are not ours where those of a
+            run would be, overlaps an input, is taken by another process, or cannot be written.
     """
-    make_directory(directory)
-    if not resume:
-        taken = [name for name in _TAKEN_BY if (directory / name).exists()]
-        if taken and not replace:
+    with output_folder(directory, PURPOSE, apart_from=apart_from) as folder:
+        found = _what_makes_a_run(directory)
+        if found and resume:
+            folder.adopt(_OF_A_RUN)
+        elif found and not replace:
             raise OutputError(
-                f"{directory} already holds a run ({', '.join(taken)}): choose another folder, delete it, or resume "
+                f"{directory} already holds a run ({', '.join(found)}): choose another folder, delete it, or resume "
                 "it (--resume)"
             )
-        for name in _OF_A_RUN:
-            with output_errors(directory / name):
-                _remove(directory / name)
+        folder.refuse_others(_OF_A_RUN)
+        with noted(lambda: _kept(directory)):
+            yield folder
+
+
+def begin_run(folder: OutputFolder, config: Config, *, resume: bool) -> None:
+    """Puts the config into the folder of a run, after an earlier run in it is removed; not if that is resumed.
+
+    Raises:
+        OutputError: if that is not possible.
+    """
+    directory = folder.directory
+    if not (resume and _what_makes_a_run(directory)):
+        for path in [path for pattern in _FILES for path in directory.glob(pattern)]:
+            with output_errors(path):
+                path.unlink()
+            folder.remove_empty(path.parent)
+    folder.own(_OF_A_RUN)
     if not (directory / CONFIG_NAME).exists():
         write_config(directory, config)
 
@@ -80,8 +108,13 @@ def write_config(directory: Path, config: Config) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(config.to_yaml(), encoding="utf-8"))
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _kept(directory: Path) -> str:
+    if _what_makes_a_run(directory):
+        return f"what is trained is kept in {directory / 'checkpoints'}; the same command with --resume goes on"
+    return "nothing was kept yet; run the same command again"
+
+
+def _what_makes_a_run(directory: Path) -> list[str]:
+    """Model and checkpoints: a folder without either has nothing to lose, whatever else a failed command left."""
+    found = [MODEL_NAME] if (directory / MODEL_NAME).exists() else []
+    return found + (["checkpoints"] if any(directory.glob("checkpoints/*.ckpt")) else [])

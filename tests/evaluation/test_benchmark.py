@@ -19,6 +19,7 @@ from utad.evaluation.benchmark_runner import run_matrix
 from utad.evaluation.methods import Variant, departures_named, variants_of
 from utad.evaluation.suites import SUITES, suite_named
 from utad.evaluation.tables import comparison_table
+from utad.output_folder import RECORD_NAME
 
 PADIM = (Variant("padim", "padim", ("size=32",)),)
 
@@ -93,6 +94,23 @@ def test_finished_cells_are_not_run_again(report, mvtec):
     again = run_benchmark(Benchmark(suite_named("mvtec"), PADIM, root=mvtec), output, jobs=0, report=told.append)
     assert told == []
     assert again.document["cells"] == outcome.document["cells"]
+
+
+def test_a_stopped_run_says_what_is_kept_and_the_next_one_goes_on(mvtec, tmp_path):
+    plan = Benchmark(suite_named("mvtec"), PADIM, root=mvtec, categories=["bottle", "cable"])
+
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_benchmark(plan, tmp_path / "o", jobs=0, report=stop)
+    kept = tmp_path / "o" / "cells"
+    assert caught.value.__notes__ == [f"1 of 2 cells are done and kept in {kept}; the same command runs the rest"]
+    told = []
+    run_benchmark(plan, tmp_path / "o", jobs=0, report=told.append)
+    assert [progress.cell.category for progress in told] == ["cable"]
+    (tmp_path / "o" / RECORD_NAME).unlink()  # as if an earlier version had written it
+    assert len(run_benchmark(plan, tmp_path / "o", jobs=0).document["cells"]) == 2
 
 
 def test_results_of_other_settings_are_not_taken_for_these(report, mvtec):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -269,3 +270,19 @@ def test_the_paper_preset_trains_with_its_own_layout(tmp_path):
     # 8 images in batches of 4: two steps an epoch.
     for stage in ("ie_net", "expert_net"):
         assert list(tiny.curve(tmp_path / "metrics.csv", stage, "loss")) == [0, 1]
+
+
+def test_in_python_ctrl_c_stays_ctrl_c_and_sigterm_ends_with_143(monkeypatch, tmp_path):
+    handler, save = signal.getsignal(signal.SIGINT), AtomicCheckpointIO.save_checkpoint
+    for number, expected in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
+
+        def saving(self, checkpoint, path, storage_options=None, *, number=number):
+            save(self, checkpoint, path)
+            signal.raise_signal(number)
+
+        monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", saving)
+        with pytest.raises(expected) as caught:
+            trained(directory=tmp_path / str(number))
+        assert (tmp_path / str(number) / "checkpoints" / "ie_net.ckpt").is_file()
+        assert signal.getsignal(signal.SIGINT) is handler
+    assert caught.value.code == 143

@@ -1,7 +1,7 @@
 """The command line: a thin client of the library, one file per command.
 
-A `UTADError` prints one line and exits with 1, a usage error with 2. Commands import what they need when they
-run, so that `utad --help` answers at once.
+A `UTADError` prints one line and exits with 1, a usage error with 2, Ctrl-C with 130, SIGTERM with 143. Commands import
+what they need when they run, so that `utad --help` answers at once.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ others need, where further processes compute (docs/experiments/speed.md)."""
 def main() -> None:
     """Entry point of the command `utad`."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is imported
-    from utad.cli.app import app
+    from utad.cli.stopping import Stopped, ignore_signals, stop_on_signals
     from utad.errors import UTADError
 
+    stop_on_signals()
     try:
+        from utad.cli.app import app
+
         app(standalone_mode=True)
     except UTADError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; utad train --resume goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)
+    except Stopped as stop:
+        ignore_signals()
+        print(f"stopped: {stop.advice}", file=sys.stderr)
+        sys.exit(stop.exit_code)
     except BrokenPipeError:
         sys.exit(1)

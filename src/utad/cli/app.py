@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from utad import __version__
 from utad.cli import benchmark, calibrate, demo, doctor, evaluate, export, predict, train
 
 app = typer.Typer(
@@ -25,6 +28,16 @@ app.command()(benchmark.benchmark)
 app.command()(doctor.doctor)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"utad {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Keeps `utad` a group of commands."""

@@ -41,11 +41,13 @@ def evaluate(
     Writes metrics.json, metrics.md and predictions.csv.
     """
     start_logging()
-    from utad.data.catalog import open_category
+    from utad.data.catalog import folders_of, open_category
     from utad.evaluation.evaluate import evaluate_to_folder
     from utad.loading import load_detector
+    from utad.overlap import refuse_overlap
     from utad.training_images import unseen
 
+    refuse_overlap(output, folders_of(data, root=root))
     detector = load_detector(model, runtime=runtime)
     opened = open_category(
         data, category=category, root=root, seed=detector.config.seed, download=download, layout=layout, split=False

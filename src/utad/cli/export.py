@@ -32,8 +32,10 @@ def export(
     from utad.export.parity import SCORE_SCALE
     from utad.export.writing import check_precision, export_detector
     from utad.inputs import all_normal_samples
+    from utad.overlap import refuse_overlap
     from utad.run_folder import find_model
 
+    refuse_overlap(output, [normal] if normal is not None else [])
     check_precision(graph_format, precision, has_images=normal is not None)
     detector = UTAD.load(model)
     samples = all_normal_samples(str(normal.resolve()), layout=layout) if normal is not None else ()

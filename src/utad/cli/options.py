@@ -53,6 +53,8 @@ def start_logging() -> None:
     """Lets the library's warnings and progress messages through to stderr."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("utad").setLevel(logging.INFO)
+    # It tells of its caches where the home folder cannot be written, which is nobody's concern here.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def say(text: str, *, as_json: bool) -> None:

@@ -30,6 +30,7 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images scored together.", min=1)] = 8,
     runtime: Runtime = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     as_json: Json = False,
 ) -> None:
     """Score INPUTS with MODEL and write predictions.csv, predictions.jsonl and pictures to --output."""
@@ -43,11 +44,13 @@ def predict(
         raise typer.BadParameter("give either --threshold or --fpr", param_hint="--threshold / --fpr")
 
     from utad.evaluation.predicting import predict_to_folder
-    from utad.loading import load_detector
+    from utad.loading import identity, load_detector
+    from utad.overlap import refuse_overlap
     from utad.thresholds import check_threshold
 
     if threshold is not None:
         check_threshold(threshold)
+    refuse_overlap(output, inputs)
     detector = load_detector(model, runtime=runtime)
     detector.set_rates(fpr=fpr, fail_fpr=fail_fpr)
     if threshold is not None:
@@ -59,6 +62,8 @@ def predict(
         save=wanted,
         batch_size=batch_size,
         progress=on_terminal(),
+        resume=resume,
+        run=identity(model, detector),
     )
     if as_json:
         print_json(summary.as_dict())

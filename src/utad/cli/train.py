@@ -61,9 +61,11 @@ def train(
     """Train on the normal images of DATA and write the detector to --output."""
     start_logging()
     from utad.config import load_config
-    from utad.data.catalog import open_category
+    from utad.data.catalog import folders_of, open_category
     from utad.detector import UTAD
+    from utad.overlap import refuse_overlap
 
+    refuse_overlap(output, folders_of(data, root=root))
     given = {"backbone.name": backbone, "backbone.weights": backbone_weights}
     chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
     resolved = load_config(preset, file=config, overrides=[*(settings or ()), *chosen], seed=seed)

@@ -107,6 +107,17 @@ def open_category(
     return open_texture(category, seed=seed)
 
 
+def folders_of(data: str | Path, *, root: Path | None = None) -> tuple[Path, ...]:
+    """The folders that `open_category` reads of, without reading them; none for what comes with a package.
+
+    Raises:
+        DatasetError: unknown name, or nothing at the path.
+    """
+    if _known(data) is None:
+        return (Path(data),)
+    return (root,) if root is not None else ()
+
+
 def _known(data: str | Path) -> str | None:
     """The name of a data set, or None for a path that exists."""
     text = str(data)

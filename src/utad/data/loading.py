@@ -13,6 +13,7 @@ from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.data.streaming import in_order
 from utad.data.tensors import is_grey, to_tensor
 from utad.errors import DatasetError, ImageReadError
+from utad.progress import tracked
 from utad.types import Sample
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def load_images(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     skip_bad: bool = False,
     workers: int | None = None,
+    progress: bool = False,
 ) -> LoadedImages:
     """Reads and resizes all images of a data set.
 
@@ -53,6 +55,7 @@ def load_images(
         max_pixels: as for `read_image`.
         skip_bad: go on without the files that cannot be read, instead of stopping.
         workers: number of threads; None for one per CPU core, at most 8.
+        progress: shows a progress bar, instead of lines in the log.
 
     Raises:
         DatasetError: files are damaged (all of them are named), or nothing is left.
@@ -71,7 +74,8 @@ def load_images(
     tensors: list[Tensor] = []
     names: list[str] = []
     bad: list[ImageReadError] = []
-    for sample, result in in_order(read, samples, workers=workers):
+    outcomes = in_order(read, samples, workers=workers)
+    for sample, result in tracked(outcomes, len(samples), "reading", bar=progress):
         if isinstance(result, ImageReadError):
             bad.append(result)
         else:

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from utad.baselines.departures import Departures, from_json
-from utad.errors import ConfigError
-from utad.evaluation.benchmark_cell import Cell
-from utad.evaluation.benchmark_runner import Progress, run_matrix, write_results
+from utad.errors import ConfigError, noted
+from utad.evaluation.benchmark_cell import TRAININGS, Cell
+from utad.evaluation.benchmark_runner import CELLS, Progress, as_json, run_matrix, stored_result
 from utad.evaluation.differences import difference_table, differences
 from utad.evaluation.methods import Variant, departures_named, training_digest
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
 from utad.evaluation.tables import COLUMNS, KEYS, Row, comparison_table, row_of, with_departures
-from utad.files import write_atomically
+from utad.output_folder import OutputFolder, output_folder
 
+PURPOSE = "benchmark"
+_FILES = ("results.json", "table.md", "table.csv", "leads.md", "study.md", CELLS, TRAININGS)
 LEADER, LEADS = "utad", ("image.auroc", "pixel.aupro")
 
 
@@ -120,34 +122,49 @@ def run_benchmark(
     Raises:
         ConfigError: unknown category, or the suite needs a root.
         DatasetError: if data is missing.
-        OutputError: if the folder holds results of other settings.
+        OutputError: if the folder holds results of other settings or files that are not ours where some are to be
+            written, overlaps the root, or is taken by another process.
     """
-    outcome = run_matrix(benchmark.cells(), output, jobs=jobs, report=report)
-    document = {
-        "suite": benchmark.suite.name,
-        "protocol": benchmark.suite.protocol,
-        "anomalies": benchmark.suite.anomalies,
-        "licence": benchmark.suite.licence,
-        "preset": benchmark.preset,
-        "seeds": list(benchmark.seeds),
-        "jobs": jobs,
-        "versions": versions(),
-        "machine": machine(),
-        "commit": commit(),
-        "cells": outcome.results,
-        "failures": [{"cell": cell.file_name, "error": error} for cell, error in outcome.failures],
-    }
-    write_results(output / "results.json", document)
-    rows = rows_of(document)
-    table = comparison_table(rows)
-    write_atomically(output / "table.md", lambda temporary: temporary.write_text(table + "\n", encoding="utf-8"))
-    write_atomically(
-        output / "table.csv", lambda temporary: temporary.write_text(csv_table(rows), encoding="utf-8", newline="")
-    )
-    leads = lead_tables(rows, benchmark.suite.anomalies)
-    if leads:
-        write_atomically(output / "leads.md", lambda temporary: temporary.write_text(leads + "\n", encoding="utf-8"))
+    cells = benchmark.cells()
+    apart_from = (benchmark.root,) if benchmark.root is not None else ()
+    with output_folder(output, PURPOSE, apart_from=apart_from) as folder:
+        if any(stored_result(output, cell) is not None for cell in cells):
+            folder.adopt(_FILES)  # of an earlier version, which kept no record
+        folder.refuse_others(_FILES)
+        folder.own((CELLS, TRAININGS))
+        with noted(lambda: _kept(output, cells)):
+            outcome = run_matrix(cells, output, jobs=jobs, report=report)
+        document = {
+            "suite": benchmark.suite.name,
+            "protocol": benchmark.suite.protocol,
+            "anomalies": benchmark.suite.anomalies,
+            "licence": benchmark.suite.licence,
+            "preset": benchmark.preset,
+            "seeds": list(benchmark.seeds),
+            "jobs": jobs,
+            "versions": versions(),
+            "machine": machine(),
+            "commit": commit(),
+            "cells": outcome.results,
+            "failures": [{"cell": cell.file_name, "error": error} for cell, error in outcome.failures],
+        }
+        rows = rows_of(document)
+        table, leads = comparison_table(rows), lead_tables(rows, benchmark.suite.anomalies)
+        _write(folder, "results.json", as_json(document))
+        _write(folder, "table.md", table + "\n")
+        _write(folder, "table.csv", csv_table(rows))
+        if leads:
+            _write(folder, "leads.md", leads + "\n")
     return BenchmarkReport(document, table, leads)
+
+
+def _kept(output: Path, cells: Sequence[Cell]) -> str:
+    done = sum(stored_result(output, cell) is not None for cell in cells)
+    return f"{done} of {len(cells)} cells are done and kept in {output / CELLS}; the same command runs the rest"
+
+
+def _write(folder: OutputFolder, name: str, text: str) -> None:
+    folder.write(name, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
 
 
 def lead_tables(rows: Sequence[Row], anomalies: str) -> str:
@@ -171,7 +188,8 @@ def lead_tables(rows: Sequence[Row], anomalies: str) -> str:
 def write_study(study: Study, report: BenchmarkReport, output: Path) -> str:
     """Writes `study.md`, the table of a study beside the paper's own numbers, and returns it."""
     table = study.table(rows_of(report.document))
-    write_atomically(output / "study.md", lambda temporary: temporary.write_text(table + "\n", encoding="utf-8"))
+    with output_folder(output, PURPOSE) as folder:
+        _write(folder, "study.md", table + "\n")
     return table
 
 

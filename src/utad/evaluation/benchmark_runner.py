@@ -68,7 +68,7 @@ def run_matrix(
         OutputError: if the folder cannot be written, or holds results of other settings.
     """
     folder = make_directory(make_directory(output) / CELLS)
-    waiting = [cell for cell in cells if _stored(folder, cell) is None]
+    waiting = [cell for cell in cells if stored_result(output, cell) is None]
     started, failures = time.perf_counter(), []
     run = _run_here(waiting, folder) if jobs == 0 else _run_apart(waiting, folder, jobs)
     for ended, (cell, error) in enumerate(run, start=1):
@@ -77,7 +77,7 @@ def run_matrix(
         if report is not None:
             left = (time.perf_counter() - started) / ended * (len(waiting) - ended)
             report(Progress(len(cells) - len(waiting) + ended, len(cells), left, cell, error))
-    results = [stored for cell in cells if (stored := _stored(folder, cell)) is not None]
+    results = [stored for cell in cells if (stored := stored_result(output, cell)) is not None]
     return MatrixResult(results, failures)
 
 
@@ -139,15 +139,20 @@ def _failure(process: subprocess.Popen[str], folder: Path, cell: Cell) -> str | 
     return reason if process.returncode > 0 else f"killed by signal {-process.returncode}"
 
 
-def _stored(folder: Path, cell: Cell) -> dict[str, Any] | None:
-    path = folder / cell.file_name
+def stored_result(output: Path, cell: Cell) -> dict[str, Any] | None:
+    """What `run_cell` returned for a cell, if it has run.
+
+    Raises:
+        OutputError: if its file is the result of other settings.
+    """
+    path = output / CELLS / cell.file_name
     if not path.is_file():
         return None
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if stored["cell"] != json.loads(json.dumps(asdict(cell))):
+    if stored.get("cell") != json.loads(json.dumps(asdict(cell))):
         raise OutputError(
             f"{path} is the result of other settings: write to another folder, or delete it to run the cell again"
         )
@@ -155,6 +160,10 @@ def _stored(folder: Path, cell: Cell) -> dict[str, Any] | None:
 
 
 def write_results(path: Path, document: dict[str, Any]) -> None:
-    """Writes `results.json` atomically."""
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Writes the result of a cell atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(as_json(document), encoding="utf-8"))
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """The text of a file of results."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

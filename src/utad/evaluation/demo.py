@@ -6,11 +6,15 @@ from pathlib import Path
 
 from utad.data.reading import load_image, load_mask
 from utad.detector import UTAD
-from utad.evaluation.evaluate import EvaluationReport, evaluate_to_folder
-from utad.files import write_atomically
+from utad.errors import noted
+from utad.evaluation.evaluate import METRICS, EvaluationReport, evaluate_to_folder
+from utad.evaluation.prediction_folder import TABLES
+from utad.inputs import paths_of
 from utad.interpret.figures import Explained, prediction_grid
+from utad.output_folder import output_folder
 from utad.types import Category, Sample
 
+PURPOSE, GRID = "demo", "grid.png"
 GRID_NORMAL = 2
 """Normal images in the grid; one of each kind of defect joins them."""
 
@@ -25,15 +29,24 @@ def run_demo(detector: UTAD, category: Category, output: Path, *, progress: bool
         progress: show bars on the terminal.
 
     Raises:
-        OutputError: if something cannot be written.
+        OutputError: if something cannot be written, or stands there already and is not of an earlier demo.
     """
+    with output_folder(output, PURPOSE, apart_from=paths_of([*category.train, *category.test])) as folder:
+        # Minutes of training would be lost if this came out in the end.
+        folder.refuse_others([GRID, *TABLES, *METRICS])
+    with noted(lambda: f"the demo in {output} is not complete; run the same command again, it begins anew"):
+        return _run(detector, category, output, progress=progress)
+
+
+def _run(detector: UTAD, category: Category, output: Path, *, progress: bool) -> EvaluationReport:
     detector.fit(category, output=output, replace=True, progress=progress)
     report = evaluate_to_folder(
         detector, category, output, dataset=category.name, seed=detector.config.seed, progress=progress
     )
     explained = explain_samples(detector, choose(category))
     figure = prediction_grid(explained)
-    write_atomically(output / "grid.png", lambda temporary: figure.savefig(temporary, format="png", dpi=90))
+    with output_folder(output, PURPOSE) as folder:
+        folder.write(GRID, lambda temporary: figure.savefig(temporary, format="png", dpi=90))
     return report
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from utad.data.reading import load_mask
 from utad.errors import DataError, checked
 from utad.evaluation.evaluation import Evaluation, EvaluationAccumulator
-from utad.evaluation.predicting import PredictionFolder, tracked
+from utad.evaluation.prediction_folder import PredictionFolder
 from utad.evaluation.tables import comparison_table, row_of
-from utad.files import write_atomically
+from utad.inputs import paths_of
 from utad.predictor import Predictor
+from utad.progress import tracked
 from utad.types import Category, Prediction, Sample
+
+METRICS = ("metrics.json", "metrics.md")
 
 
 @dataclass(frozen=True)
@@ -50,27 +53,23 @@ def evaluate_to_folder(
     Raises:
         DataError: if no test image has a label.
         ImageReadError: naming a test image that cannot be read.
-        OutputError: if something cannot be written.
+        OutputError: if something cannot be written, or `output` overlaps the images or their masks, or holds files
+            that are not ours where some are to be written.
     """
     names = [sample.name for sample in labelled(category)]
     accumulator = EvaluationAccumulator()
-    with PredictionFolder(output, names) as folder:
+    with PredictionFolder(output, names, apart_from=paths_of([*category.train, *category.test])) as folder:
+        folder.refuse_others(METRICS)
         predictions = _accumulated(predictor, category, accumulator, batch_size=batch_size)
-        for sample, prediction in tracked(predictions, len(names), "evaluating", show=progress):
+        for sample, prediction in tracked(predictions, len(names), "evaluating", bar=progress):
             folder.add(sample, prediction)
-    evaluation = accumulator.compute()
-    metrics = evaluation.as_dict()
-    nested = {Path(dataset).name: {category.name: {"utad": {str(seed): metrics}}}}
-    text = json.dumps(nested, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(
-        output / "metrics.json",
-        lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"),
-    )
-    table = comparison_table([row_of(category.name, "utad", [metrics])])
-    write_atomically(
-        output / "metrics.md",
-        lambda temporary: temporary.write_text(table + "\n", encoding="utf-8", errors="backslashreplace"),
-    )
+        evaluation = accumulator.compute()
+        metrics = evaluation.as_dict()
+        nested = {Path(dataset).name: {category.name: {"utad": {str(seed): metrics}}}}
+        table = comparison_table([row_of(category.name, "utad", [metrics])])
+        texts = (json.dumps(nested, indent=2, ensure_ascii=False, allow_nan=False), table)
+        for name, text in zip(METRICS, texts, strict=True):
+            folder.write(name, text + "\n")
     return EvaluationReport(evaluation, table)
 
 

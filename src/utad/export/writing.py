@@ -15,6 +15,7 @@ from utad.export.exported import ExportEngine
 from utad.export.graph import MaskRule
 from utad.export.manifest import (
     GRAPH_NAMES,
+    MANIFEST_NAME,
     Format,
     Manifest,
     Precision,
@@ -80,7 +81,7 @@ def export_detector(
         normal: normal images, needed for int8; the export is compared with the detector on them, or on a few
             fabricated images if there are none.
         model: the model file that the graph belongs to; scoring takes it only as long as that file is what it was.
-        replace: an earlier export in the folder is removed when this one is complete.
+        replace: an earlier export in the folder is removed when this one is complete, if nothing else is in it.
 
     Returns:
         What was written, with the differences found.
@@ -99,7 +100,8 @@ def export_detector(
         raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
     for module in _NEEDED[graph_format]:
         require(module, graph_format)
-    with atomic_directory(output, replace=replace) as folder:
+    earlier = (MANIFEST_NAME, *GRAPH_NAMES[graph_format]) if replace else ()
+    with atomic_directory(output, replaces=earlier) as folder:
         with output_errors(output):
             _write_graph(detector, network, folder, graph_format, precision, normal)
         manifest = _manifest(detector, network, folder, graph_format, precision, model)

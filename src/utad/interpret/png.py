@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,5 +31,10 @@ def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16] | Mask)
     Raises:
         OutputError: if the file cannot be written.
     """
+    write_atomically(path, png_writer(pixels))
+
+
+def png_writer(pixels: NDArray[np.uint8] | NDArray[np.uint16] | Mask) -> Callable[[Path], None]:
+    """Writes such pixels to the path that it is called with."""
     picture = PIL.Image.fromarray(pixels)
-    write_atomically(path, lambda temporary: picture.save(temporary, format="PNG"))
+    return lambda path: picture.save(path, format="PNG")

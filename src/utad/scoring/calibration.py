@@ -13,6 +13,7 @@ from utad.data.subsets import evenly, spread_over
 from utad.data.synthetic_anomalies import add_anomalies
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features
+from utad.progress import Progress
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.normalisation import gap, sampled_pixels, without_gap
@@ -43,6 +44,7 @@ def calibrate(
     *,
     witness: Witness | None = None,
     batch_size: int = 4,
+    progress: bool = False,
 ) -> None:
     """Fits measurement and normalisation, in place.
 
@@ -58,22 +60,39 @@ def calibrate(
         config: the resolved config.
         witness: of the feature impression; None where no features are restored.
         batch_size: images at a time.
+        progress: shows a progress bar, instead of lines in the log.
     """
-    settings, measurement = config.calibration, network.measurement
-    chosen = evenly(len(images), settings.max_images)
+    chosen = evenly(len(images), config.calibration.max_images)
     images, trained_on = images[chosen], trained_on[chosen]
-    features = _features_of(network)
+    anomalies = config.calibration.synthetic_anomalies if network.measurement.weighted else 0
+    total = len(images) * (1 if witness is None else 2) + anomalies
+    with Progress("calibration", total, unit="image", bar=progress) as shown:
+        _calibrate(network, images, trained_on, chosen, config, witness, batch_size, shown)
+
+
+def _calibrate(
+    network: DetectorNetwork,
+    images: Tensor,
+    trained_on: Tensor,
+    chosen: Tensor,
+    config: Config,
+    witness: Witness | None,
+    batch_size: int,
+    shown: Progress,
+) -> None:
+    settings, measurement = config.calibration, network.measurement
+    features = _features_of(network, shown)
     parts = [measurement.collect(features(batch), network.size) for batch in torch.split(images, batch_size)]
     collected = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     anomalous = None
     if measurement.weighted and settings.synthetic_anomalies > 0:
-        anomalous = _anomalous_vectors(network, images, config, batch_size)
+        anomalous = _anomalous_vectors(network, images, config, batch_size, shown)
     measured = measurement.fit(collected, network.size, anomalous)
     scores, maps = measured.score, measured.anomaly_map
     if witness is None:
         scores = without_gap(scores, trained_on.to(scores.device))
     else:
-        features = _features_of(network, witness.impression)
+        features = _features_of(network, shown, witness.impression)
         seen = [measurement(features(batch), network.size) for batch in torch.split(images, batch_size)]
         of_score, of_map = torch.cat([one.score for one in seen]), torch.cat([one.anomaly_map for one in seen])
         known, unknown = (group[chosen].to(scores.device) for group in (witness.trained_on, witness.held_out))
@@ -88,21 +107,23 @@ def calibrate(
 
 
 def _features_of(
-    network: DetectorNetwork, impression: FeatureImpression | None = None
+    network: DetectorNetwork, shown: Progress, impression: FeatureImpression | None = None
 ) -> Callable[[Tensor], list[Features]]:
     device = next(network.parameters()).device
 
     def features(images: Tensor) -> list[Features]:
-        return network.features(network.two_stage(images.to(device), network.measurement.compared), impression)
+        found = network.features(network.two_stage(images.to(device), network.measurement.compared), impression)
+        shown.advance(len(images))
+        return found
 
     return features
 
 
 def _anomalous_vectors(
-    network: DetectorNetwork, images: Tensor, config: Config, batch_size: int
+    network: DetectorNetwork, images: Tensor, config: Config, batch_size: int, shown: Progress
 ) -> dict[str, AnomalousVectors]:
     """The vectors of every component at synthetic anomalies put into normal images."""
-    count, features = config.calibration.synthetic_anomalies, _features_of(network)
+    count, features = config.calibration.synthetic_anomalies, _features_of(network, shown)
     found: dict[str, list[AnomalousVectors]] = {}
     for number, source in enumerate(torch.split(spread_over(len(images), count), batch_size)):
         # The purpose names a stream of random numbers: with another name the same seed gives another detector.

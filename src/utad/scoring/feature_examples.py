@@ -12,6 +12,7 @@ from utad.data.augment import augment
 from utad.data.subsets import spread_over
 from utad.data.synthetic_anomalies import add_anomalies
 from utad.models.two_stage import Features
+from utad.progress import tracked
 from utad.scoring.network import DetectorNetwork
 from utad.seeding import generator_for
 
@@ -31,7 +32,9 @@ class FeatureExamples(NamedTuple):
 
 
 @torch.no_grad()
-def feature_examples(network: DetectorNetwork, images: Tensor, config: Config) -> FeatureExamples:
+def feature_examples(
+    network: DetectorNetwork, images: Tensor, config: Config, *, progress: bool = False
+) -> FeatureExamples:
     """The examples of a detector whose feature impression is not trained yet.
 
     Args:
@@ -39,11 +42,14 @@ def feature_examples(network: DetectorNetwork, images: Tensor, config: Config) -
         images: that networks may be trained on, `(N, C, S, S)` in [0, 1], N at least 2.
         config: the resolved config; K is its `feature_training.examples`. Each image stands among them as it is before
             any is there a second time, augmented.
+        progress: shows a progress bar, instead of lines in the log.
     """
     count = config.feature_training.examples
     order = spread_over(len(images), count)
     parts = []
-    for number, indices in enumerate(torch.split(torch.arange(count), _BATCH)):
+    batches = torch.split(torch.arange(count), _BATCH)
+    shown = tracked(batches, len(batches), "features to learn from", bar=progress, unit="batch")
+    for number, indices in enumerate(shown):
         chosen = images[order[indices]]
         generator = generator_for(config.seed, "feature_training/augment", number)
         repeated = (indices >= len(images))[:, None, None, None]

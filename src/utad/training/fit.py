@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import signal
 import tempfile
 import time
 import warnings
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from utad.config import Config
@@ -31,7 +33,7 @@ from utad.training.expert_stage import ExpertStage
 from utad.training.feature_stage import FeatureStage
 from utad.training.ie_stage import IEStage
 from utad.training.precision import training_precision
-from utad.training.progress import MetricsFile
+from utad.training.progress import MetricsFile, StageProgress
 from utad.training.stage import Stage
 
 _LOGGER = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ def train_two_stage(
         config: the resolved config.
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoints in `directory`, if there are any.
-        progress: shows a progress bar with the named losses.
+        progress: shows a progress bar with the loss, instead of lines in the log.
 
     Raises:
         TrainingError: if there are fewer than 2 images or a checkpoint does not belong to this run.
@@ -177,7 +179,7 @@ class _Run:
                 _check_weights(stage)
                 report.final_terms[stage.name], report.seconds[stage.name] = {}, 0.0
                 return
-        with _quiet_lightning():
+        with _quiet_lightning(), _stoppable():
             trainer = self._trainer(stage, path)
             trainer.fit(stage, ckpt_path=checkpoint, weights_only=True)
         _check_weights(stage)
@@ -205,13 +207,14 @@ class _Run:
                 # The rows first: those of a checkpoint that was not written are dropped on resuming.
                 MetricsFile(self.directory / "metrics.csv"),
                 StageCheckpoint(checkpoint, self.identity),
+                StageProgress(bar=self.progress),
             ],
             plugins=[AtomicCheckpointIO()],
             logger=loggers or False,
             log_every_n_steps=1,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=self.progress,
+            enable_progress_bar=False,
             default_root_dir=self.directory,
         )
 
@@ -246,6 +249,24 @@ def _check_weights(stage: Stage) -> None:
         raise TrainingError(
             f"stage {stage.name} ended with weights that are not finite (first {faulty[0]}): lower its learning rate"
         )
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt, and SIGTERM ends the process with 143.
+
+    Lightning turns the one into an exit with 1 and ignores further ones for ever, and the other into an exit with 0.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SIGTERMException:
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

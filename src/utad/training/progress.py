@@ -1,9 +1,10 @@
-"""What training leaves to read: a CSV of every term of every step, and a bar on a terminal."""
+"""What training leaves to read: a CSV of every term of every step, and a bar on a terminal or lines in a log."""
 
 from __future__ import annotations
 
 import csv
 import io
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytorch_lightning as pl
 from typing_extensions import override
 
 from utad.files import output_errors, write_atomically
+from utad.progress import Progress
 from utad.training.stage import Stage
 
 _HEADER = ("stage", "step", "term", "value")
@@ -44,6 +46,42 @@ class MetricsFile(pl.Callback):
             with output_errors(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(self._rows)
         self._rows = []
+
+
+class StageProgress(pl.Callback):
+    """Reports the steps of a stage under its name, with the loss.
+
+    Args:
+        bar: show a bar on the terminal instead of lines in the log.
+    """
+
+    def __init__(self, *, bar: bool) -> None:
+        self.bar = bar
+        self._stack = ExitStack()
+        self._shown: Progress | None = None
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            assert isinstance(pl_module, Stage)
+            progress = Progress(pl_module.name, pl_module.total_steps, bar=self.bar, done=trainer.global_step)
+            self._shown = self._stack.enter_context(progress)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._shown is not None:
+            assert isinstance(pl_module, Stage)
+            self._shown.advance(note=f"loss {pl_module.term_values['loss']:.4g}")
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stack.close()
+
+    @override
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._stack.__exit__(type(exception), exception, None)
 
 
 def drop_rows(path: Path, stage: str, start: int) -> None:

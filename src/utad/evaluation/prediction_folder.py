@@ -1,0 +1,264 @@
+"""The folder of predictions: tables, and pictures, in memory that does not grow with their number."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from utad.data.reading import load_image
+from utad.errors import ImageReadError, InputError, OutputError
+from utad.evaluation.picture_names import picture_names
+from utad.interpret.figures import heat_overlay
+from utad.interpret.png import encode_map, png_writer
+from utad.output_folder import OutputFolder, output_folder
+from utad.types import Outcome, Prediction, Sample
+
+_LOGGER = logging.getLogger(__name__)
+
+PURPOSE = "predictions"
+TABLES = ("predictions.csv", "predictions.jsonl")
+FIELDS = ("path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask", "band")
+SAVABLE = ("maps", "masks", "overlays", "impressions")
+"""What `PredictionFolder` can keep of each image."""
+
+_FOLDERS = {"impressions": ("impressions", "naive_impressions", "reconstructions")}
+
+
+@dataclass
+class PredictionSummary:
+    """What predicting came to.
+
+    Attributes:
+        n_images: scored.
+        n_anomalous: of these, called anomalous.
+        failed: what could not be read, each with its reason.
+        left_out: what lies in the folders and was not tried, a line for each reason, with its count.
+    """
+
+    n_images: int = 0
+    n_anomalous: int = 0
+    failed: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+class PredictionFolder:
+    """Writes `predictions.csv`, `predictions.jsonl` and the wanted pictures.
+
+    Rows and pictures are kept as they are made, and the tables are written when the block ends, however it ends: an
+    interrupted run leaves the tables of what it scored. What an earlier run left goes when the first image is added.
+    File names that are not UTF-8 are kept without loss: in the CSV byte by byte (read it with
+    errors="surrogateescape"), in the JSON lines as the escapes that `json.loads` turns into the name that Python has.
+
+    Args:
+        directory: made if need be.
+        names: of all images to come, unique; they decide the names of the pictures.
+        save: some of `SAVABLE`.
+        apart_from: inputs that the folder must neither hold nor lie in.
+        run: what two runs must share for one to go on with the other's rows; empty if none ever does.
+        resume: go on with the rows of an interrupted run, if there are any.
+
+    Attributes:
+        summary: of all images so far, those of the interrupted run included.
+        done: images that need not come any more, the first of `names`.
+        batches: in which they came.
+
+    Raises:
+        InputError: for anything else in `save`.
+        OutputError: on entering, if the folder overlaps an input, another run writes to it, it holds files that are
+            not ours where some are to be written, or the run to resume is another one.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        names: Sequence[str],
+        *,
+        save: frozenset[str] = frozenset(),
+        apart_from: Iterable[Path] = (),
+        run: str = "",
+        resume: bool = False,
+    ) -> None:
+        unknown = sorted(save.difference(SAVABLE))
+        if unknown:
+            raise InputError(f"got {', '.join(unknown)} to save, expected some of {', '.join(SAVABLE)}")
+        self.directory = directory
+        self.save = save
+        self.summary = PredictionSummary()
+        self.done = self.batches = 0
+        self._pictures = picture_names(names)
+        self._folders = [folder for part in SAVABLE if part in save for folder in _FOLDERS.get(part, (part,))]
+        self._apart_from = tuple(apart_from)
+        self._run = {"run": run, "save": sorted(save), "images": _digest(names)}
+        self._resume = resume
+        self._begun = False
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(output_folder(self.directory, PURPOSE, apart_from=self._apart_from))
+            if self._resume:
+                self._take_up(self._folder)
+            if not self._begun:
+                self._folder.refuse_others()
+            self._folder.refuse_others([*TABLES, *self._standing()])
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            if not self._begun:
+                return
+            if error is not None:
+                error.add_note(self._kept_so_far())
+            try:
+                self._write_tables(self._folder)
+            except OutputError as failure:
+                if kind is None:
+                    raise
+                _LOGGER.warning("%s", failure)
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a further text file, which goes with the predictions.
+
+        Raises:
+            OutputError: if that is not possible, or what is there is not ours.
+        """
+        self._folder.write(name, lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace"))
+
+    def refuse_others(self, names: Sequence[str]) -> None:
+        """Refuses further files now that could not be written in the end.
+
+        Raises:
+            OutputError: if what is there is not ours.
+        """
+        self._folder.refuse_others(names)
+
+    def add(self, sample: Sample, prediction: Prediction) -> None:
+        """Keeps one image's row and pictures.
+
+        Raises:
+            OutputError: if that is not possible.
+        """
+        self.add_batch([(sample, prediction)])
+
+    def add_batch(self, outcomes: Sequence[Outcome]) -> None:
+        """Keeps the rows and pictures of images that were scored together; resuming goes on behind whole batches.
+
+        Raises:
+            OutputError: if that is not possible.
+        """
+        if not self._begun:
+            self._folder.clear()
+            self._folder.note(self._run)
+            self._begun = True
+        kept = [
+            {"failed": str(outcome)} if isinstance(outcome, ImageReadError) else {"row": self._kept(sample, outcome)}
+            for sample, outcome in outcomes
+        ]
+        self._folder.note({"batch": kept})
+        self._count(kept)
+
+    def _kept(self, sample: Sample, prediction: Prediction) -> dict[str, Any]:
+        """The row of an image whose pictures are written."""
+        picture = self._pictures[sample.name]
+        pixels: dict[str, Callable[[], NDArray[Any]]] = {
+            "maps": lambda: encode_map(prediction.anomaly_map),
+            "masks": lambda: prediction.pred_mask,
+            "overlays": lambda: heat_overlay(load_image(sample), prediction.anomaly_map, prediction.pred_mask),
+            "impressions": lambda: prediction.impression,
+            "naive_impressions": lambda: prediction.naive_impression,
+            "reconstructions": lambda: prediction.reconstruction,
+        }
+        for folder in self._folders:
+            self._folder.write(f"{folder}/{picture}", png_writer(pixels[folder]()))
+        return prediction.as_row(
+            sample.name,
+            anomaly_map=f"maps/{picture}" if "maps" in self.save else None,
+            pred_mask=f"masks/{picture}" if "masks" in self.save else None,
+        )
+
+    def _count(self, batch: Sequence[dict[str, Any]]) -> None:
+        rows = [kept["row"] for kept in batch if "row" in kept]
+        self.summary.n_images += len(rows)
+        self.summary.n_anomalous += sum(row["pred_label"] for row in rows)
+        self.summary.failed += [kept["failed"] for kept in batch if "failed" in kept]
+        self.done += len(batch)
+        self.batches += 1
+
+    def _kept_so_far(self) -> str:
+        table = self.directory / TABLES[0]
+        if not self._run["run"]:
+            return f"{self.summary.n_images} images are scored, in {table}; run the same command again for the rest"
+        return f"{self.summary.n_images} images are scored, in {table}; the same command with --resume scores the rest"
+
+    def _take_up(self, folder: OutputFolder) -> None:
+        notes = folder.notes()
+        run = next(notes, None)
+        if run is None:
+            return
+        differing = [key for key, value in self._run.items() if run.get(key) != value]
+        if differing:
+            words = {"run": "model or settings", "save": "what is saved", "images": "images"}
+            raise OutputError(
+                f"{self.directory} holds another run: its {' and '.join(words[key] for key in differing)} differ. "
+                "Resume with the same command, or leave --resume out to start anew"
+            )
+        for note in notes:
+            self._count(note["batch"])
+        self._begun = True
+
+    def _standing(self) -> list[str]:
+        """Pictures to be written that stand there already."""
+        planned = set(list(self._pictures.values())[self.done :])
+        return [
+            f"{folder}/{name}"
+            for folder in self._folders
+            for name in _files_below(self.directory / folder)
+            if name in planned
+        ]
+
+    def _write_tables(self, folder: OutputFolder) -> None:
+        def rows() -> Iterator[dict[str, Any]]:
+            return (kept["row"] for note in folder.notes() for kept in note.get("batch", ()) if "row" in kept)
+
+        def write_csv(path: Path) -> None:
+            # Names that are not UTF-8 keep their bytes.
+            with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+                writer = csv.DictWriter(file, FIELDS)
+                writer.writeheader()
+                for row in rows():
+                    plain = {name: row[name] for name in FIELDS}
+                    writer.writerow({**plain, "pred_label": str(row["pred_label"]).lower()})
+
+        def write_jsonl(path: Path) -> None:
+            with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows())
+
+        for name, write in zip(TABLES, (write_csv, write_jsonl), strict=True):
+            folder.write(name, write)
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    for directory, _, files in os.walk(folder):
+        yield from ((Path(directory) / file).relative_to(folder).as_posix() for file in files)
+
+
+def _digest(names: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(names).encode(errors="surrogatepass")).hexdigest()

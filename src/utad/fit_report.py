@@ -1,0 +1,34 @@
+"""What fitting came to; without what fitting imports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What `UTAD.fit` came to.
+
+    Attributes:
+        n_images: normal images used.
+        n_held_out: of these, left out of the training of the networks.
+        n_skipped: damaged images left out altogether.
+        seconds: from the first file to the model, the exported graph included.
+        stage_seconds: of each network's training.
+        model: the file written, if an output folder was given.
+    """
+
+    n_images: int
+    n_held_out: int
+    n_skipped: int
+    seconds: float
+    stage_seconds: dict[str, float]
+    model: Path | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, without the path."""
+        values = asdict(self)
+        del values["model"]
+        return values

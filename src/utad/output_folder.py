@@ -1,0 +1,266 @@
+"""A folder that a command writes to: one process at a time, and nothing in it is overwritten but what it wrote itself.
+
+`.utad-record.jsonl` in the folder says which files are ours: a line each, written before the file takes its place, with
+its sha256. Its lock is the operating system's, which ends with the process that holds it. docs/adr/0012-outputs.md.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from utad.errors import OutputError
+from utad.files import atomic_path, file_digest, output_errors
+from utad.overlap import refuse_overlap
+
+_LOGGER = logging.getLogger(__name__)
+
+RECORD_NAME = ".utad-record.jsonl"
+_NAMED = 3
+"""Files that an error names; of more it gives the number."""
+
+
+class OutputFolder:
+    """What `output_folder` gives: a folder that is ours for the length of a block.
+
+    Args:
+        directory: of the files.
+        purpose: whose files these are; those of another purpose in the same folder stay.
+        record: `.utad-record.jsonl`, open and locked.
+    """
+
+    def __init__(self, directory: Path, purpose: str, record: IO[bytes]) -> None:
+        self.directory = directory
+        self.purpose = purpose
+        self._real = Path(os.path.realpath(directory))
+        self._inside: set[Path] = set()
+        self._record = record
+        self._files: dict[str, tuple[str, str | None]] = {}
+        for line in self._lines():
+            if "cleared" in line:
+                self._files = {name: file for name, file in self._files.items() if file[0] != line["cleared"]}
+            elif "file" in line:
+                self._files[line["file"]] = (line["by"], line["sha256"])
+
+    def write(self, name: str, write: Callable[[Path], object]) -> None:
+        """Writes a file atomically.
+
+        Args:
+            name: below the folder, with `/`.
+            write: called with a temporary path.
+
+        Raises:
+            OutputError: if the file is not ours, a link leads out of the folder, or it cannot be written.
+        """
+        path = self._path(name)
+        if os.path.lexists(path):
+            self.refuse_others([name])
+        with atomic_path(path) as temporary:
+            write(temporary)
+            # First the record: a file that nobody knows of could not be replaced by the next run.
+            self._add({"file": name, "sha256": file_digest(temporary)})
+
+    def own(self, names: Iterable[str]) -> None:
+        """Records files and folders that change while the command runs; what is in them counts as ours.
+
+        Raises:
+            OutputError: if one of them is there and is not ours.
+        """
+        wanted = list(names)
+        self.refuse_others(wanted)
+        for name in wanted:
+            if self._files.get(name) != (self.purpose, None):
+                self._add({"file": name, "sha256": None})
+
+    def adopt(self, names: Iterable[str]) -> None:
+        """Takes for ours what an earlier version wrote, which kept no record; the caller has made sure of that."""
+        for name in names:
+            if os.path.lexists(self._path(name)) and name not in self._files:
+                self._add({"file": name, "sha256": None})
+
+    def refuse_others(self, names: Iterable[str] | None = None) -> None:
+        """Refuses to write where something stands that is not ours, or was changed since we wrote it.
+
+        Args:
+            names: to be written; None for all files of this purpose that are there.
+
+        Raises:
+            OutputError: naming the files.
+        """
+        wanted = [name for name, (by, _) in self._files.items() if by == self.purpose] if names is None else names
+        faulty = [
+            name for name in wanted if os.path.lexists(path := self._path(name)) and not self._is_ours(name, path)
+        ]
+        if faulty:
+            more = f" and {len(faulty) - _NAMED} more" if len(faulty) > _NAMED else ""
+            raise OutputError(
+                f"{self.directory} holds {', '.join(faulty[:_NAMED])}{more}, which utad did not write, or which was "
+                "changed since: nothing is overwritten. Choose another folder, or move them away"
+            )
+
+    def clear(self) -> None:
+        """Removes the files of this purpose that an earlier command wrote, and the folders left empty.
+
+        Raises:
+            OutputError: if one was changed since; nothing is removed then.
+        """
+        self.refuse_others()
+        own = [name for name, (by, _) in self._files.items() if by == self.purpose]
+        for name in own:
+            path = self._path(name)
+            with output_errors(path):
+                if not path.is_dir():
+                    path.unlink(missing_ok=True)
+                self.remove_empty(path.parent)
+            del self._files[name]
+        if self._files:
+            self._add({"cleared": self.purpose})
+        else:
+            with output_errors(self.directory / RECORD_NAME):
+                self._record.truncate(0)
+
+    def remove_empty(self, folder: Path) -> None:
+        """Removes a folder below this one and those above it, up to this one, as far as they are empty."""
+        while folder != self.directory and self.directory in folder.parents:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    def note(self, values: Mapping[str, Any]) -> None:
+        """Keeps something for a later command that goes on with this one's work."""
+        self._add({"note": values})
+
+    def notes(self) -> Iterator[dict[str, Any]]:
+        """What was noted under this purpose since it was last cleared, in order."""
+        lines = [number for number, line in enumerate(self._lines()) if line.get("cleared") == self.purpose]
+        for number, line in enumerate(self._lines()):
+            if "note" in line and line["by"] == self.purpose and number > (lines[-1] if lines else -1):
+                yield line["note"]
+
+    def _is_ours(self, name: str, path: Path) -> bool:
+        _, digest = self._files.get(name, ("", ""))
+        if digest is None:
+            return not path.is_symlink()
+        return path.is_file() and not path.is_symlink() and file_digest(path) == digest
+
+    def _path(self, name: str) -> Path:
+        """The file of a name; its folder lies within this one by whatever links are in the way."""
+        path = self.directory / PurePosixPath(name)
+        if path.parent not in self._inside:
+            real = Path(os.path.realpath(path.parent))
+            if real != self._real and self._real not in real.parents:
+                raise OutputError(f"{path} leads out of the output folder {self.directory}, to {real}: not written")
+            self._inside.add(path.parent)
+        return path
+
+    def _add(self, line: dict[str, Any]) -> None:
+        complete = {"by": self.purpose, **line}
+        text = json.dumps(complete, ensure_ascii=True, allow_nan=False) + "\n"
+        with output_errors(self.directory / RECORD_NAME):
+            self._record.seek(0, os.SEEK_END)
+            self._record.write(text.encode())
+            self._record.flush()
+        if "file" in line:
+            self._files[line["file"]] = (self.purpose, line["sha256"])
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        """The lines of the record; one that a killed process left torn ends it, and is cut off."""
+        position = 0
+        while True:
+            self._record.seek(position)
+            text = self._record.readline()
+            if not text:
+                return
+            try:
+                line = json.loads(text) if text.endswith(b"\n") else None
+            except ValueError:
+                line = None
+            if not isinstance(line, dict) or "by" not in line:
+                self._record.truncate(position)
+                return
+            position += len(text)
+            yield line
+
+
+@contextmanager
+def output_folder(directory: Path, purpose: str, *, apart_from: Iterable[Path] = ()) -> Iterator[OutputFolder]:
+    """Takes a folder to write to, for this process alone; what stays unused leaves no trace.
+
+    Args:
+        directory: made if need be.
+        purpose: names the kind of files, for commands that share a folder.
+        apart_from: inputs that it must neither hold nor lie in.
+
+    Raises:
+        OutputError: if it overlaps an input, is no folder, or another process writes to it.
+    """
+    refuse_overlap(directory, apart_from)
+    if os.path.lexists(directory) and not directory.is_dir():
+        raise OutputError(f"{directory} is not a folder: choose another place to write to")
+    with output_errors(directory):
+        made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+        directory.mkdir(parents=True, exist_ok=True)
+        record = _locked(directory / RECORD_NAME)
+    folder: OutputFolder | None = None
+    try:
+        folder = OutputFolder(directory, purpose, record)
+        yield folder
+    finally:
+        unused = os.fstat(record.fileno()).st_size == 0
+        if unused:
+            # Removed while it is still locked: who waits for it finds that it holds the lock of no file.
+            with suppress(OSError):
+                (directory / RECORD_NAME).unlink()
+        record.close()
+        if unused:
+            with suppress(OSError):
+                for empty in made:
+                    empty.rmdir()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """The record, open, with an exclusive lock on it.
+
+    Raises:
+        OutputError: if another process, or another thread of this one, holds it.
+    """
+    while True:
+        record = path.open("a+b")
+        try:
+            _lock(record)
+        except (BlockingIOError, PermissionError) as error:
+            record.close()
+            raise OutputError(
+                f"another run writes to {path.parent} at this moment: wait for it to end, or choose another folder"
+            ) from error
+        except OSError as error:
+            _LOGGER.warning("%s cannot be locked (%s): let no other run write to it", path.parent, error.strerror)
+        # The one before may have removed the file between our opening and our locking it.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(record.fileno()), path.stat()):
+                return record
+        record.close()
+
+
+if sys.platform == "win32":
+
+    def _lock(file: IO[bytes]) -> None:
+        import msvcrt
+
+        file.seek(2**30)  # far behind what is ever read: on Windows a locked part cannot be read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+
+    def _lock(file: IO[bytes]) -> None:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,116 @@
+"""Real signals to real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests import fabricate
+from tests.training import tiny
+from utad.cli.app import app
+from utad.cli.stopping import Stopped
+from utad.errors import noted
+
+SETTINGS = (
+    *tiny.SETTINGS,
+    "scoring.method=paper",
+    "ie_training.steps=5000",
+    "ie_training.checkpoint_every=5",
+)
+
+
+def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from utad.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def stopped(process: subprocess.Popen[str], number: int, reached: Callable[[], bool]) -> tuple[int, list[str]]:
+    """Sends a signal once a condition holds; exit code and what was said on stderr."""
+    deadline = time.monotonic() + 240
+    try:
+        while not reached():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode, said.strip().splitlines()
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("good")
+    for index in range(8):
+        fabricate.save(folder / f"{index}.png", fabricate.picture(32, 32, seed=index, grey=True))
+    return folder
+
+
+def test_train_says_what_is_kept_and_goes_on(good, tmp_path):
+    run, checkpoint = tmp_path / "run", tmp_path / "run" / "checkpoints" / "ie_net.ckpt"
+    arguments = ("train", good, "--output", run, *(part for setting in SETTINGS for part in ("--set", setting)))
+    exit_code, lines = stopped(start(*arguments), signal.SIGTERM, checkpoint.is_file)
+    assert exit_code == 143
+    assert (lines[0], lines[2]) == ("reading: 8 images", "ie_net: 5000 steps")
+    advice = f"stopped: what is trained is kept in {checkpoint.parent}; the same command with --resume goes on"
+    assert [line for line in lines if not line.startswith(("reading: ", "ie_net: "))] == [advice]
+    assert not (run / "model.safetensors").exists()
+    saved = checkpoint.stat().st_mtime_ns
+    process = start(*arguments, "--resume")
+    exit_code, lines = stopped(process, signal.SIGINT, lambda: checkpoint.stat().st_mtime_ns != saved)
+    assert exit_code == 130
+    assert lines[2].startswith("ie_net goes on from step")
+    assert lines[-1] == advice
+
+
+def test_predict_leaves_what_it_scored_and_resumes_to_the_same_tables(run, tmp_path):
+    for index in range(160):
+        fabricate.save(tmp_path / "in" / f"{index}.png", fabricate.picture(24, 24, seed=index))
+    whole, halted = tmp_path / "whole", tmp_path / "halted"
+    arguments = ("predict", run, tmp_path / "in", "--save", "maps,masks,impressions", "--output")
+    maps = halted / "maps"
+    process = start(*arguments, halted)
+    exit_code, lines = stopped(process, signal.SIGINT, lambda: maps.is_dir() and len(list(maps.glob("*.png"))) > 8)
+    assert exit_code == 130
+    table = (halted / "predictions.csv").read_bytes()
+    n_scored = table.count(b"\n") - 1
+    assert 8 <= n_scored < 160
+    assert lines[-1] == (
+        f"stopped: {n_scored} images are scored, in {halted / 'predictions.csv'}; "
+        "the same command with --resume scores the rest"
+    )
+    for more in ((halted, "--resume"), (whole,)):
+        assert CliRunner().invoke(app, [str(argument) for argument in (*arguments, *more)]).exit_code == 0
+    for name in ("predictions.csv", "predictions.jsonl"):
+        assert (halted / name).read_bytes() == (whole / name).read_bytes()
+    assert (whole / "predictions.csv").read_bytes().startswith(table)
+    assert len(list(maps.glob("*.png"))) == 160
+
+
+def test_the_last_note_is_the_advice_of_the_command():
+    stop = Stopped(signal.SIGTERM)
+    assert (stop.exit_code, stop.advice) == (143, "nothing was written; run the same command again")
+
+    def command():
+        with noted(lambda: "all of it"), noted(lambda: "a part of it"):
+            raise stop
+
+    with pytest.raises(Stopped):
+        command()
+    assert stop.advice == "all of it"
