@@ -145,6 +145,18 @@ def feature_impression(document: dict[str, Any]) -> str:
     return "\n".join(table(["category, seed", "components", *(heading for heading, _, _ in shown)], rows))
 
 
+def restored_images(document: dict[str, Any]) -> str:
+    """The settings of `benchmarks/experiments/restored_images.py`; m alone where Expert-Net is not trained."""
+    rows = [
+        [category, label, symbol, *(f"{run[symbol][key]:.3f}" for key in ("l1", "ssim", "defect_kept"))]
+        for label, runs in document["runs"].items()
+        for category, run in runs.items()
+        for symbol in (("m",) if "expert_training.steps=0" in run["settings"] else ("m", "x_hat", "m_hat"))
+    ]
+    heads = ["category, seed", "trained", "image", "L1:", "SSIM:", "share of a defect kept:"]
+    return "\n".join(table(heads, sorted(rows, key=lambda row: row[0])))
+
+
 COMPARISONS = ("textures", "elpv", "mnist-5k", "brick-all")
 """The committed comparisons that have results."""
 
@@ -161,6 +173,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "speed-whole": (_PERFORMANCE, "speed", speed_whole),
     "speed-parts": (_PERFORMANCE, "speed", speed_parts),
     "busy": (_PERFORMANCE, "busy", busy),
+    "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),
     "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),
     "upsampled_conv": (_PERFORMANCE, "upsampled_conv", upsampled_conv),
     "parity": (_PERFORMANCE, "parity", parity),
