@@ -164,7 +164,7 @@ def test_a_prediction_has_the_size_of_its_image_and_cannot_be_changed(detector):
         assert picture.shape == (50, 70, 3)
         assert picture.dtype == np.uint8
     assert set(prediction.component_maps) == {"input", "restored", "residual", "neighbours"}
-    assert np.array_equal(prediction.pred_mask, prediction.anomaly_map > 0.5)
+    assert prediction.pred_mask.any() == prediction.pred_label == (prediction.regions != ())
     assert prediction.pred_label == (prediction.pred_score > prediction.threshold)
     with pytest.raises(FrozenInstanceError):
         prediction.pred_score = 0.0

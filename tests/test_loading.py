@@ -68,6 +68,7 @@ def test_saving_to_a_run_writes_the_graph_anew(own_run):
         "manifest.json",
     ]
     assert sorted(path.name for path in own_run.iterdir()) == [
+        ".utad-record.jsonl",
         "checkpoints",
         "config.yaml",
         "metrics.csv",

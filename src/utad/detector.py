@@ -55,6 +55,7 @@ class UTAD(Predictor):
         config: the resolved config.
         threshold: on normalised scores; 0.5 unless calibrated otherwise.
         fail_threshold: that of the band `fail`.
+        trained_on: fingerprints of the files that it was trained on.
         report_: what `fit` came to; None for a loaded detector.
 
     Raises:
@@ -82,7 +83,7 @@ class UTAD(Predictor):
         self.config = config if config is not None else load_config(preset, overrides=overrides, seed=seed)
         super().__init__(max_pixels=self.config.image.max_pixels, mask=self.config.mask, threads=threads)
         self._network: DetectorNetwork | None = None
-        self._trained_on: list[str] = []
+        self.trained_on: tuple[str, ...] = ()
         self.report_: FitReport | None = None
 
     @torch.random.fork_rng()  # what is drawn from torch's own generator, a loader's base seed, is given back
@@ -248,7 +249,7 @@ class UTAD(Predictor):
             "threshold": self.threshold,
             "fail_threshold": self.fail_threshold,
             "calibrations": [asdict(past) for past in self.calibrations],
-            "trained_on": self._trained_on,
+            "trained_on": list(self.trained_on),
         }
         write_model(path, manifest, network.state_dict())
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
@@ -270,12 +271,13 @@ class UTAD(Predictor):
         detector = cls(config=parse_config(with_present_names(stored.manifest["config"])), threads=threads)
         detector.threshold = float(stored.manifest["threshold"])
         detector.calibrations = past_calibrations(stored.manifest.get("calibrations", ()))
-        detector._trained_on = list(stored.manifest.get("trained_on", ()))
+        detector.trained_on = tuple(stored.manifest.get("trained_on", ()))
         network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
         compares_pixels = detector.config.scoring.space == "pixels"
         tensors = upgrade(stored.tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)
         network.load_state_dict(tensors)
-        detector._use(network.requires_grad_(requires_grad=False).to(device))
+        detector._use(network.requires_grad_(requires_grad=False))
+        network.to(device)
         fail = stored.manifest.get("fail_threshold")
         detector.fail_threshold = None if fail is None else float(fail)
         return detector
@@ -320,7 +322,7 @@ class UTAD(Predictor):
         warn_if_few(len(loaded.images), self.config.calibration.image_fpr)
         check_copies(loaded.images, loaded.names)
         names = set(loaded.names)
-        self._trained_on = fingerprints(sample for sample in samples if sample.name in names)
+        self.trained_on = tuple(fingerprints(sample for sample in samples if sample.name in names))
         return loaded
 
     def _fitted(self) -> DetectorNetwork:

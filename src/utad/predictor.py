@@ -16,8 +16,7 @@ from utad.data.reading import DEFAULT_MAX_PIXELS
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
 from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
 from utad.inputs import Input, is_single, iterate_samples
-from utad.scoring.regions import find_regions
-from utad.scoring.segmentation import draw_mask
+from utad.scoring.decision import Decision
 from utad.thresholds import (
     PastCalibration,
     Recalibration,
@@ -25,7 +24,7 @@ from utad.thresholds import (
     recalibrate_labelled,
     thresholds_at,
 )
-from utad.types import EngineResult, Image, Outcome, Prediction, Sample
+from utad.types import EngineResult, Image, Outcome, Sample
 
 
 class Engine(Protocol):
@@ -219,6 +218,7 @@ class Predictor:
     def _score(self, batch: Sequence[Read], *, concurrent: bool) -> list[Outcome]:
         images = [image for _, image in batch if not isinstance(image, ImageReadError)]
         results = iter(self.engine.run(images, concurrent=concurrent) if images else ())
+        decision = Decision(self._threshold, self.fail_threshold, self._mask)
         outcomes: list[Outcome] = []
         for sample, image in batch:
             if isinstance(image, ImageReadError):
@@ -230,18 +230,5 @@ class Predictor:
                     f"the score of {sample.name} is not finite, although every pixel of the image is: the model does "
                     "not fit these images; retrain it with images like them"
                 )
-            outcomes.append((sample, self._judged(result)))
+            outcomes.append((sample, decision.of(result)))
         return outcomes
-
-    def _judged(self, result: EngineResult) -> Prediction:
-        anomalous = result.pred_score > self.threshold
-        mask = draw_mask(result.anomaly_map, self._mask, anomalous=anomalous)
-        fail = self.threshold if self.fail_threshold is None else max(self.threshold, self.fail_threshold)
-        return Prediction(
-            **vars(result),
-            pred_label=anomalous,
-            threshold=self.threshold,
-            fail_threshold=fail,
-            pred_mask=mask,
-            regions=find_regions(mask, result.anomaly_map),
-        )

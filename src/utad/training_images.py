@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 MANIFEST_KEY = "utad_manifest"
 """Of the manifest in the metadata of a model file."""
 
+EXPORT_MANIFEST = "manifest.json"
+"""In an exported folder."""
+
 
 def fingerprints(samples: Iterable[Sample]) -> list[str]:
     """Of the files of the samples, by their content: a copy under another name has the same. Pixels have none."""
@@ -31,7 +34,7 @@ def unseen(samples: Sequence[Sample], model: Path) -> list[Sample]:
 
     Args:
         samples: to be evaluated or calibrated on.
-        model: a model file or the folder of a run. An export that stands alone does not know its training images.
+        model: a model file, the folder of a run, or an exported folder.
     """
     known = _trained_on(model)
     if not known:
@@ -59,6 +62,9 @@ def _fingerprint(sample: Sample) -> str | None:
 def _trained_on(model: Path) -> frozenset[str]:
     """What the manifest says, without tensors and torch; a file that cannot be read is reported by who needs it."""
     try:
+        if (model / EXPORT_MANIFEST).is_file():
+            manifest = json.loads((model / EXPORT_MANIFEST).read_bytes())
+            return frozenset(map(str, manifest.get("trained_on", ()))) if isinstance(manifest, dict) else frozenset()
         with safe_open(find_model(model), framework="numpy") as file:
             manifest = json.loads((file.metadata() or {}).get(MANIFEST_KEY, "{}"))
     except (ModelFileError, SafetensorError, OSError, ValueError):

@@ -57,7 +57,7 @@ def test_predict_writes_tables_and_pictures(run, tmp_path):
     assert result.exit_code == 0, result.output
     with (tmp_path / "p" / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask"]
+    assert list(rows[0]) == ["path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask", "band"]
     assert "näher/übung.bmp" in [row["path"] for row in rows]
     lines = (tmp_path / "p" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["path"] for line in lines] == [row["path"] for row in rows]

@@ -136,9 +136,9 @@ def test_a_folder_is_trained_into_by_one_process_at_a_time(tmp_path):
 def test_a_folder_without_images_is_an_error_in_every_command(run, detector, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "IMG_1.HEIC").write_bytes(b"x")
-    assert "holds no image" in refusal("predict", run, tmp_path / "empty", "--output", tmp_path / "p")
+    assert "got no image files" in refusal("predict", run, tmp_path / "empty", "--output", tmp_path / "p")
     refusal("evaluate", run, tmp_path / "empty", "--output", tmp_path / "e")
-    with pytest.raises(DatasetError, match="holds no image"):
+    with pytest.raises(DatasetError, match="got no image files"):
         detector.predict(tmp_path / "empty")
     assert not (tmp_path / "p").exists()
     assert not (tmp_path / "e").exists()

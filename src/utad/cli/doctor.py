@@ -64,7 +64,8 @@ def inspect(preset: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "bf16": cpu_computes_bf16(),
         "cuda": torch.cuda.is_available(),
-        "bundled_backbone": f"{', '.join(BUNDLED)}: sha256 verified",
+        "bundled": list(BUNDLED),
+        "bundled_backbone": "sha256 verified",
         "datasets": list(DATASET_NAMES),
         "preset": preset,
         "parameters": count_parameters(config),
@@ -82,7 +83,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines = [f"Python {found['python']} on {found['platform']}"]
     lines += [f"  {name} {number}" for name, number in found["packages"].items()]
     lines.append(f"{found['threads']} threads; bf16 native: {found['bf16']}; CUDA: {found['cuda']}")
-    lines.append(f"bundled weights: {found['bundled_backbone']}")
+    lines.append(f"bundled weights of {', '.join(found['bundled'])}: {found['bundled_backbone']}")
     for name, present in found["extras"].items():
         lines.append(f"extra {name}: " + ("installed" if present else f"missing (pip install 'utad[{name}]')"))
     lines.append(f"data sets: a folder, or {', '.join(found['datasets'])}")

@@ -47,6 +47,7 @@ class Manifest:
         fail_threshold: that of the band `fail`; None for `threshold`.
         normal_scores: normalised scores of the normal images that set the thresholds, ascending.
         model: sha256 of the model file that the graph belongs to; None for an export that stands alone.
+        trained_on: fingerprints of the images that the detector was trained on.
         calibrations: what earlier calibrations of this export replaced, the oldest first.
     """
 
@@ -63,6 +64,7 @@ class Manifest:
     fail_threshold: float | None = None
     normal_scores: list[float] = field(default_factory=list, repr=False)
     model: str | None = None
+    trained_on: list[str] = field(default_factory=list, repr=False)
     calibrations: list[dict[str, Any]] = field(default_factory=list)
 
 

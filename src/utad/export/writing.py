@@ -48,6 +48,7 @@ class Fitted(Protocol):
     threshold: float
     fail_threshold: float | None
     normal_scores: tuple[float, ...]
+    trained_on: tuple[str, ...]
 
     @property
     def config(self) -> Config:
@@ -168,6 +169,7 @@ def _manifest(
         files=graph_digests(folder, graph_format),
         fail_threshold=detector.fail_threshold,
         normal_scores=list(detector.normal_scores),
+        trained_on=list(detector.trained_on),
         components=list(network.measurement.component_names),
         model=file_digest(model) if model is not None else None,
     )
