@@ -133,12 +133,12 @@ def test_what_is_said_of_an_image():
     method = Brightness(size=32).fit(Category("parts", normals(40)))
     pixels = np.full((50, 70, 3), 120, np.uint8)
     pixels[10:30, 40:60] = 255
-    ((given, prediction),) = Predictor(method).predict_samples([Sample("part.png", pixels)])
+    ((given, prediction),) = Predictor(method, threshold=0.1).predict_samples([Sample("part.png", pixels)])
     assert given.name == "part.png"
     assert prediction.anomaly_map.shape == prediction.pred_mask.shape == (50, 70)
     assert prediction.anomaly_map.dtype == np.float32
-    assert prediction.threshold == 0.5
-    assert prediction.pred_label is (prediction.pred_score > 0.5)
+    assert prediction.threshold == 0.1
+    assert prediction.pred_label is (prediction.pred_score > 0.1) is True
     assert np.array_equal(prediction.pred_mask, prediction.anomaly_map > 0.5 * prediction.anomaly_map.max())
     assert prediction.pred_mask[20, 50]
     assert not prediction.pred_mask[45, 5]
