@@ -64,7 +64,7 @@ def test_an_export_beside_the_model_is_taken_by_its_runtime(run, exported, parts
 
 def test_calibrate_keeps_a_threshold_from_labels_and_refuses_normals(parts, exported):
     before = read_manifest(exported).threshold
-    result = utad("calibrate", exported, "--labelled", parts, "--target", "recall=1", "--json")
+    result = utad("calibrate", exported, "--labelled", parts, "--target", "recall=1", "--force", "--json")
     assert result.exit_code == 0, result.output
     assert read_manifest(exported).threshold == json.loads(result.stdout)["threshold"] != before
     refused = shell("calibrate", exported, "--normal", parts / "normal")
