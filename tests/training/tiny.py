@@ -40,7 +40,10 @@ SETTINGS = (
 """Of a run of 6 steps a stage with 3 checkpoints each."""
 
 
-IE_TERMS = {"loss", "reconstruction", "local_information", "global_information", "prior", "mu_std", "sigma_mean"}
+IE_TERMS = {
+    *("loss", "reconstruction", "restoration", "local_information", "global_information", "prior"),
+    *("mu_std", "sigma_mean"),
+}
 EXPERT_TERMS = {"loss", "image", "impression", "detail", "detail_std"}
 """What `metrics.csv` holds of each step."""
 
