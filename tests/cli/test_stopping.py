@@ -28,7 +28,9 @@ SETTINGS = (
 
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from utad.cli import main; main()", *map(str, arguments)]
+    # A shell's job in the background has SIGINT ignored, and its children inherit that.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom utad.cli import main; main()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(
         command,
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
@@ -50,7 +52,7 @@ def stopped(process: subprocess.Popen[str], number: int, reached: Callable[[], b
         _, said = process.communicate(timeout=120)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     return process.returncode, said.strip().splitlines()
 
 
