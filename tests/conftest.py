@@ -21,6 +21,12 @@ TINY = (
 )
 """Settings under which a detector trains in seconds."""
 
+SHORTEST = (
+    *("image.size=32", "ie_training.steps=2", "expert_training.steps=2", "feature_training.steps=2"),
+    *("feature_training.examples=16", "calibration.synthetic_anomalies=20"),
+)
+"""The same where nothing depends on what is learned."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from tests import fabricate
+from tests.conftest import SHORTEST
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -20,14 +21,7 @@ def test_quickstart(tmp_path):
     for index in range(12):
         fabricate.save(tmp_path / "normal" / f"{index}.png", fabricate.picture(64, 64, seed=index))
     image = fabricate.save(tmp_path / "new.png", fabricate.picture(64, 64, seed=50))
-    small = (
-        "image.size=64",
-        "ie_training.steps=2",
-        "expert_training.steps=2",
-        "feature_training.steps=2",
-        "feature_training.examples=16",
-        "calibration.synthetic_anomalies=20",
-    )
+    small = (*SHORTEST, "image.size=64")
     text = run("quickstart.py", tmp_path / "normal", image, tmp_path / "out", *small)
     assert "new.png: score" in text
     with Image.open(tmp_path / "out" / "explanation.png") as picture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -12,17 +11,15 @@ from typing import Self
 import torch
 
 from utad.config import Config, load_config, parse_config, with_present_names
-from utad.data.copies import check_copies
-from utad.data.loading import LoadedImages, load_images
 from utad.data.subsets import held_out_block
-from utad.errors import ConfigError, ExportError, MissingDependencyError, NotFittedError, TrainingError, noted
+from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
-from utad.inputs import Input, files_of, iterate_samples, normal_samples
+from utad.inputs import Input, files_of, iterate_samples
 from utad.model_file import read_model, write_model
 from utad.models.migration import upgrade
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
-from utad.run_folder import GRAPH_FORMAT, MODEL_NAME, begin_run, is_run_folder, run_folder, write_config
+from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
@@ -33,12 +30,9 @@ from utad.thresholds import (
     check_enough,
     check_rate,
     past_calibrations,
-    warn_if_few,
 )
-from utad.training_images import fingerprints
+from utad.training_data import load_training_data
 from utad.types import Category
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class UTAD(Predictor):
@@ -141,7 +135,7 @@ class UTAD(Predictor):
         # Lightning takes seconds to import, and only training needs it.
         from utad.fitting import fit_network
 
-        loaded = self._load_normals(data, skip_bad=skip_bad, progress=progress)
+        loaded, self.trained_on = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
         directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
@@ -240,6 +234,8 @@ class UTAD(Predictor):
             NotFittedError: before `fit`.
             OutputError: if the file cannot be written.
         """
+        from utad.export.beside import write_beside
+
         network, path = self._fitted(), Path(path)
         if path.is_dir():
             path = path / MODEL_NAME
@@ -253,7 +249,7 @@ class UTAD(Predictor):
         }
         write_model(path, manifest, network.state_dict())
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
-            self._write_graph(path)
+            write_beside(self, path)
 
     @classmethod
     def load(cls, path: Path | str, *, device: str = "cpu", threads: int | None = None) -> UTAD:
@@ -291,39 +287,6 @@ class UTAD(Predictor):
     def image_normalisation(self) -> Normalisation:
         """How raw image scores become normalised ones."""
         return self._fitted().normalisation.of_image()
-
-    def _write_graph(self, model: Path) -> None:
-        """Writes the graph beside the model; without it the model scores all the same, only slower."""
-        from utad.export.writing import export_detector
-
-        _LOGGER.info("writing the %s graph beside the model", GRAPH_FORMAT)
-        try:
-            with noted(
-                lambda: f"{model} is saved, the graph beside it is not: PyTorch scores until utad export writes it"
-            ):
-                export_detector(self, model.parent / GRAPH_FORMAT, graph_format=GRAPH_FORMAT, model=model, replace=True)
-        except (ExportError, MissingDependencyError) as error:
-            _LOGGER.warning("no graph is written beside the model, which is scored by PyTorch then: %s", error)
-
-    def _load_normals(
-        self, data: str | Path | Category | Iterable[Input], *, skip_bad: bool, progress: bool
-    ) -> LoadedImages:
-        settings, samples = self.config.image, normal_samples(data)
-        loaded = load_images(
-            samples,
-            size=settings.size,
-            channels=None if settings.channels == "auto" else settings.channels,
-            max_pixels=settings.max_pixels,
-            skip_bad=skip_bad,
-            progress=progress,
-        )
-        if len(loaded.images) < 4:
-            raise TrainingError(f"training needs at least 4 normal images, got {len(loaded.images)}")
-        warn_if_few(len(loaded.images), self.config.calibration.image_fpr)
-        check_copies(loaded.images, loaded.names)
-        names = set(loaded.names)
-        self.trained_on = tuple(fingerprints(sample for sample in samples if sample.name in names))
-        return loaded
 
     def _fitted(self) -> DetectorNetwork:
         if self._network is None:

@@ -165,7 +165,7 @@ def test_figures_of_an_earlier_version_stand_apart_under_the_same_names():
 
 def test_the_graph_takes_seconds_to_write_and_its_lack_is_an_error(run, monkeypatch):
     assert 0 < folders.save_graph(str(run)) < 120
-    monkeypatch.setattr("utad.detector.UTAD._write_graph", lambda *_: None)
+    monkeypatch.setattr("utad.export.beside.write_beside", lambda *_: None)
     with pytest.raises(FileNotFoundError, match="no graph was written"):
         folders.save_graph(str(run))
 

@@ -134,6 +134,24 @@ def test_calibrate_undo_brings_the_model_back(run, parts, tmp_path):
     assert utad("calibrate", model, "--undo").exit_code == 1
 
 
+def test_calibrations_from_labels_are_undone_one_by_one(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    data = tmp_path / "labelled"
+    for seed in range(500, 508):
+        fabricate.save(data / "normal" / f"{seed}.png", fabricate.picture(seed=seed))
+        fabricate.save(data / "abnormal" / f"{seed}.png", fabricate.defective(seed=seed))
+    thresholds = [read_model(run).manifest["threshold"]]
+    for target in ("f1", "recall=0.25"):
+        result = utad("calibrate", tmp_path / "run", "--labelled", data, "--target", target, "--json")
+        assert result.exit_code == 0, result.output
+        thresholds.append(json.loads(result.stdout)["threshold"])
+    assert len(set(thresholds)) == 3
+    for before in thresholds[1::-1]:
+        result = utad("calibrate", tmp_path / "run", "--undo", "--json")
+        assert result.exit_code == 0, result.output
+        assert read_model(tmp_path / "run").manifest["threshold"] == json.loads(result.stdout)["threshold"] == before
+
+
 def test_what_trained_the_model_is_not_evaluated_on(run, parts, tmp_path, caplog):
     for index, path in enumerate(sorted((parts / "normal").iterdir())):
         target = tmp_path / "data" / "normal" / f"copy {index}.png"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.baselines import easy
+from tests.conftest import SHORTEST
 from utad.errors import ConfigError
 from utad.evaluation.methods import (
     BASELINES,
@@ -22,14 +23,7 @@ from utad.evaluation.methods import (
 from utad.types import Sample
 
 SHORT: dict[str, tuple[str, ...]] = {
-    "utad": (
-        "image.size=32",
-        "ie_training.steps=2",
-        "expert_training.steps=2",
-        "feature_training.steps=2",
-        "feature_training.examples=16",
-        "calibration.synthetic_anomalies=20",
-    ),
+    "utad": SHORTEST,
     "padim": ("size=32",),
     "patchcore": ("size=32",),
     "unst": ("size=32", "steps=2", "width=4"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests import fabricate
+from tests.conftest import SHORTEST
 from utad.config import load_config
 from utad.errors import ConfigError
 from utad.evaluation.benchmark import Benchmark, run_benchmark, write_study
@@ -14,18 +15,6 @@ from utad.evaluation.studies import STUDIES, study_named
 from utad.evaluation.suites import SUITES, suite_named
 from utad.evaluation.tables import Row
 from utad.scoring.components import COMPONENTS
-
-SHORT = (
-    *(
-        "image.size=32",
-        "ie_training.steps=2",
-        "expert_training.steps=2",
-        "feature_training.steps=2",
-        "feature_training.examples=16",
-        "calibration.synthetic_anomalies=20",
-    ),
-    *("feature_training.steps=2", "feature_training.examples=8"),
-)
 
 
 @pytest.mark.parametrize("name", list(STUDIES))
@@ -64,7 +53,7 @@ def test_a_study_trains_once_for_all_measurements_and_stands_beside_the_paper(tm
     output = tmp_path / "o"
     benchmark = Benchmark(
         suite_named("mvtec"),
-        with_settings(study.variants("fast"), SHORT),
+        with_settings(study.variants("fast"), SHORTEST),
         root=tmp_path / "data",
         categories=["bottle"],
         share_training=True,

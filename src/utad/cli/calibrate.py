@@ -70,7 +70,9 @@ def calibrate(
             outcome = trained.calibrate(samples, fpr=fpr, fail_fpr=fail_fpr, force=force, scored_by=detector)
         else:
             outcome = detector.calibrate_labelled(samples, target=target, force=force)
-            trained.calibrations, trained.threshold = detector.calibrations, outcome.threshold
+            # The graph beside a model keeps no history of its own.
+            trained.calibrations = (*trained.calibrations, detector.calibrations[-1])
+            trained.threshold = outcome.threshold
         trained.save(saved)
     if as_json:
         print_json(outcome.as_dict())

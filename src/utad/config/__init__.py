@@ -1,23 +1,23 @@
 """Settings: their schema, and how they are read."""
 
 from utad.config.loading import PRESETS, load_config, parse_config, preset_text, with_present_names
+from utad.config.networks import ExpertNetConfig, FeatureNetConfig, IENetConfig
 from utad.config.schema import (
     AugmentConfig,
     BackboneConfig,
     CalibrationConfig,
     Config,
-    ExpertNetConfig,
-    ExpertTrainingConfig,
-    ExpertWeights,
-    FeatureNetConfig,
-    FeatureTrainingConfig,
-    IENetConfig,
-    IETrainingConfig,
-    IEWeights,
     ImageConfig,
     MaskConfig,
-    OptimizerConfig,
     ScoringConfig,
+)
+from utad.config.training import (
+    ExpertTrainingConfig,
+    ExpertWeights,
+    FeatureTrainingConfig,
+    IETrainingConfig,
+    IEWeights,
+    OptimizerConfig,
 )
 
 __all__ = [

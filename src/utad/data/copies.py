@@ -16,13 +16,15 @@ _log = logging.getLogger(__name__)
 SIDE = 32
 LIKENESS = 0.015
 """Two images are copies if they differ by at most this, relative to the spread of their own pixels, at `SIDE` pixels a
-side. JPEG of quality 95 moves a photograph by 0.004 to 0.011; the closest two of 120 bottles of MVTec AD, all in one
-place before one background, differ by 0.023. So what was encoded coarsely again may pass for another image."""
+side: between what JPEG of quality 95 does to a photograph and the closest two of MVTec AD's bottles, all in one place
+before one background (docs/experiments/copies.md). What was encoded coarsely again may pass for another image."""
 
 _LEAST_DIFFERENT = 4
 _LEAST_SHARE = 0.1
 _SHOWN = 5
 _ROWS = 256
+_ROUNDING = 1e-4
+"""Of the products behind a distance; one value that differs by one level of 8 bits makes 4e-3."""
 
 
 def check_copies(images: Tensor, names: Sequence[str]) -> None:
@@ -58,11 +60,30 @@ def first_alike(images: Tensor) -> Tensor:
     Args:
         images: `(N, C, S, S)`.
     """
-    small = F.adaptive_avg_pool2d(images, min(SIDE, images.shape[-1])).flatten(1)  # (N, C * SIDE^2)
-    spread = (small - small.mean(dim=1, keepdim=True)).norm(dim=1)  # (N,)
+    small, spread = reduced(images)
     found = []
     for start in range(0, len(small), _ROWS):
-        distance = torch.cdist(small[start : start + _ROWS], small, compute_mode="donot_use_mm_for_euclid_dist")
-        # The diagonal is 0, so there is always a first one.
-        found.append((distance <= LIKENESS * spread[start : start + _ROWS, None]).int().argmax(dim=1))
+        distance = distances(small[start : start + _ROWS], small)
+        # Each is a copy of itself, so there is always a first one.
+        found.append((distance <= LIKENESS * spread[start : start + _ROWS, None] + _ROUNDING).int().argmax(dim=1))
     return torch.cat(found)
+
+
+def reduced(images: Tensor) -> tuple[Tensor, Tensor]:
+    """What copies are told by: images at `SIDE` pixels a side less their mean, `(N, K)` float64, and the spread of each.
+
+    Args:
+        images: `(N, C, S, S)`.
+
+    Returns:
+        The second is `(N,)`: the norm of an image's own deviation from its mean level.
+    """
+    small = F.adaptive_avg_pool2d(images, min(SIDE, images.shape[-1])).flatten(1).double()  # (N, C * SIDE^2)
+    spread = (small - small.mean(dim=1, keepdim=True)).norm(dim=1)
+    return small - small.mean(dim=0), spread  # smaller numbers, whose products are exact enough
+
+
+def distances(some: Tensor, others: Tensor) -> Tensor:
+    """Of `(M, K)` and `(N, K)` as `reduced` gives them, `(M, N)`; by products, which is fast for thousands of images."""
+    found: Tensor = torch.cdist(some, others, compute_mode="use_mm_for_euclid_dist")
+    return found

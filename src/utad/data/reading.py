@@ -31,6 +31,7 @@ __all__ = [
     "ACCEPTED_FORMATS",
     "DEFAULT_MAX_PIXELS",
     "IMAGE_SUFFIXES",
+    "count_pages",
     "decoded",
     "has_two_colours",
     "image_from_array",
@@ -126,6 +127,16 @@ def read_size(path: Path) -> tuple[int, int]:
     with _opened(path, max_pixels=None) as image:
         width, height = image.size
         return (width, height) if orientation_of(image) in (5, 6, 7, 8) else (height, width)
+
+
+def count_pages(path: Path) -> int:
+    """How many pages or frames an image file has, of which `read_image` reads the first.
+
+    Raises:
+        ImageReadError: the file is missing, empty, of another format, or its header is damaged.
+    """
+    with _opened(path, max_pixels=None) as image:
+        return int(getattr(image, "n_frames", 1))
 
 
 def load_image(sample: Sample, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:

@@ -21,6 +21,8 @@ def impression_loss(impression: Tensor, image: Tensor) -> Tensor:
 def restoration_loss(impression: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """Mean squared error of the impression where the image that it was made of had a synthetic anomaly.
 
+    The paper has no such term; docs/adr/0015 says what it is for.
+
     Args:
         impression: m of the changed images, `(N, C, S, S)` in [0, 1].
         image: x before they were changed, the same shape.

@@ -19,8 +19,11 @@ def upper_limit(values: NDArray[np.float64], rate: float) -> float:
     The larger of the two is taken where both exist.
 
     Args:
-        values: `(n,)`, at least one.
+        values: `(n,)`, at least one, finite.
         rate: in (0, 1).
+
+    Returns:
+        A limit on the scale of the values, which a lower rate never lowers.
     """
     ordered = np.sort(values)
     count = len(ordered)

@@ -84,7 +84,15 @@ class Stage(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def with_anomalies(self, images: Tensor, count: int) -> SyntheticAnomalies:
-        """A batch `(N, C, S, S)` whose first `count` have a synthetic anomaly each, of content of the other images."""
+        """A batch whose first images have a synthetic anomaly each, of content of the others (docs/adr/0015).
+
+        Args:
+            images: `(N, C, S, S)` float32 in [0, 1], N at least 2; they are not changed.
+            count: how many of them, from 0 to N.
+
+        Returns:
+            Images of the same shape, and a mask `(N, S, S)` that is false for all others.
+        """
         unchanged = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.bool)
         if count == 0:
             return SyntheticAnomalies(images, unchanged)

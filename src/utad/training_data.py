@@ -1,0 +1,62 @@
+"""The normal images of a training: read, checked for what cannot teach, and known again later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from utad.config import Config
+from utad.data.copies import check_copies
+from utad.data.loading import LoadedImages, load_images
+from utad.errors import TrainingError
+from utad.inputs import Input, normal_samples
+from utad.thresholds import warn_if_few
+from utad.training_images import fingerprints
+from utad.types import Category
+
+_LEAST = 4
+
+
+class TrainingData(NamedTuple):
+    """What a detector learns from.
+
+    Attributes:
+        loaded: images `(N, C, S, S)` float32 in [0, 1], N at least 4.
+        fingerprints: of the files that they were read from.
+    """
+
+    loaded: LoadedImages
+    fingerprints: tuple[str, ...]
+
+
+def load_training_data(
+    data: str | Path | Category | Iterable[Input], config: Config, *, skip_bad: bool, progress: bool
+) -> TrainingData:
+    """Reads normal images as the config brings them to the networks.
+
+    Args:
+        data: a folder, the name of a data set, a category, or images.
+        config: its sections `image` and `calibration` are used.
+        skip_bad: leave damaged images out instead of stopping.
+        progress: show a bar.
+
+    Raises:
+        DatasetError: naming every damaged image, or if there are none.
+        TrainingError: if there are too few, or they are copies of each other.
+    """
+    samples, settings = normal_samples(data), config.image
+    loaded = load_images(
+        samples,
+        size=settings.size,
+        channels=None if settings.channels == "auto" else settings.channels,
+        max_pixels=settings.max_pixels,
+        skip_bad=skip_bad,
+        progress=progress,
+    )
+    if len(loaded.images) < _LEAST:
+        raise TrainingError(f"training needs at least {_LEAST} normal images, got {len(loaded.images)}")
+    warn_if_few(len(loaded.images), config.calibration.image_fpr)
+    check_copies(loaded.images, loaded.names)
+    names = set(loaded.names)
+    return TrainingData(loaded, tuple(fingerprints(sample for sample in samples if sample.name in names)))
