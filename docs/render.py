@@ -157,6 +157,30 @@ def restored_images(document: dict[str, Any]) -> str:
     return "\n".join(table(heads, sorted(rows, key=lambda row: row[0])))
 
 
+def copies(document: dict[str, Any]) -> str:
+    """The differences of `benchmarks/experiments/copies.py`."""
+    runs = document["runs"]["default"]
+    names = [name for name in next(iter(runs.values()))["differences"] if name != "n_images"]
+    rows = [
+        [category, f"{run['differences']['n_images']:.0f}", *(f"{run['differences'][name]:.4f}" for name in names)]
+        for category, run in runs.items()
+    ]
+    return "\n".join(table(["category, seed", "images:", *(f"{name}:" for name in names)], rows))
+
+
+def masks(document: dict[str, Any]) -> str:
+    """IoU by rule of `benchmarks/experiments/masks.py`, and normal images with a mask for two of them."""
+    rows = []
+    for category, run in document["runs"]["default"].items():
+        rules = run["rules"]
+        (oracle,) = (rule for rule in rules if rule.startswith("oracle"))
+        shown = [rule for rule in rules if rule != oracle]
+        masked = (f"{rules[rule]['masked_normals']:.1%}" for rule in ("fixed 0.5", "relative 0.5"))
+        rows.append([category, *(f"{rules[rule]['iou']:.3f}" for rule in (*shown, oracle)), *masked])
+    heads = [*(f"{rule}:" for rule in shown), "best fixed (oracle):"]
+    return "\n".join(table(["category, seed", *heads, "normal images masked, fixed 0.5:", "relative 0.5:"], rows))
+
+
 COMPARISONS = ("textures", "elpv", "mnist-5k", "brick-all")
 """The committed comparisons that have results."""
 
@@ -173,6 +197,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "speed-whole": (_PERFORMANCE, "speed", speed_whole),
     "speed-parts": (_PERFORMANCE, "speed", speed_parts),
     "busy": (_PERFORMANCE, "busy", busy),
+    "copies": ("docs/experiments/copies.md", "copies", copies),
     "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),
     "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),
     "upsampled_conv": (_PERFORMANCE, "upsampled_conv", upsampled_conv),

@@ -1,4 +1,4 @@
-"""How far copies of an image differ, and how far different images of one kind: what `utad.data.copies.LIKENESS` lies between.
+"""How far copies of an image differ, and different images of one kind: `utad.data.copies.LIKENESS` lies between.
 
     python benchmarks/experiments/copies.py SUITE/CATEGORY ... [--real-root DIR]
 

@@ -70,13 +70,14 @@ def first_alike(images: Tensor) -> Tensor:
 
 
 def reduced(images: Tensor) -> tuple[Tensor, Tensor]:
-    """What copies are told by: images at `SIDE` pixels a side less their mean, `(N, K)` float64, and the spread of each.
+    """What copies are told by.
 
     Args:
         images: `(N, C, S, S)`.
 
     Returns:
-        The second is `(N,)`: the norm of an image's own deviation from its mean level.
+        Images at `SIDE` pixels a side less the mean of all, `(N, K)` float64; and of each the norm of its own deviation
+        from its mean level, `(N,)`.
     """
     small = F.adaptive_avg_pool2d(images, min(SIDE, images.shape[-1])).flatten(1).double()  # (N, C * SIDE^2)
     spread = (small - small.mean(dim=1, keepdim=True)).norm(dim=1)
@@ -84,6 +85,6 @@ def reduced(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def distances(some: Tensor, others: Tensor) -> Tensor:
-    """Of `(M, K)` and `(N, K)` as `reduced` gives them, `(M, N)`; by products, which is fast for thousands of images."""
+    """Of `(M, K)` and `(N, K)` as `reduced` gives them, `(M, N)`; by products, fast for thousands of images."""
     found: Tensor = torch.cdist(some, others, compute_mode="use_mm_for_euclid_dist")
     return found
