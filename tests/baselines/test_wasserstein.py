@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from utad.baselines.blocks import Discriminator, layer_norm
+from utad.baselines.blocks import Discriminator
 from utad.baselines.wasserstein import critic_loss, generator_loss, gradient_penalty
+from utad.models.expert_paper import ImageLayerNorm
 
 
 def linear(images):
@@ -48,7 +49,7 @@ def test_the_penalty_trains_the_critic():
 
 
 def test_the_critic_does_not_mix_the_images_of_a_batch():
-    critic = Discriminator(1, 32, width=4, norm=layer_norm)
+    critic = Discriminator(1, 32, width=4, norm=ImageLayerNorm)
     images = torch.rand(3, 1, 32, 32)
     torch.testing.assert_close(critic(images)[:1], critic(images[:1]))
     assert float(critic(100 * images).detach().abs().max()) > 0  # no sigmoid: numbers, not shares

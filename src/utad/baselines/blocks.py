@@ -170,11 +170,6 @@ class Discriminator(nn.Module):
         return logits
 
 
-def layer_norm(channels: int) -> nn.GroupNorm:
-    """Of all numbers of an image together, with a factor and an offset per channel: no image sees another's."""
-    return nn.GroupNorm(1, channels)
-
-
 def signed(images: Tensor) -> Tensor:
     """Images in [0, 1] of any shape as those in [-1, 1] that the GANs of the sources see."""
     return 2 * images - 1

@@ -23,11 +23,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from utad.baselines.baseline import Scores
-from utad.baselines.blocks import Discriminator, Generator, layer_norm, signed
+from utad.baselines.blocks import Discriminator, Generator, signed
 from utad.baselines.departures import Departures
 from utad.baselines.features import smooth
 from utad.baselines.fitting import AdversarialBaseline
 from utad.baselines.wasserstein import critic_loss, generator_loss
+from utad.models.expert_paper import ImageLayerNorm
 
 KAPPA = 1.0
 CRITIC_STEPS = 5
@@ -75,7 +76,7 @@ class FAnoGAN(AdversarialBaseline):
         """Trains generator and critic, then the encoder."""
         channels = images.shape[1]
         self.generator_ = Generator(channels, self.size, self.latent_dim, width=self.width)
-        self.critic_ = Discriminator(channels, self.size, width=self.width, norm=layer_norm)
+        self.critic_ = Discriminator(channels, self.size, width=self.width, norm=ImageLayerNorm)
         self.adversarial_losses_ = self.train_adversarial(
             self.generator_,
             self.critic_,
