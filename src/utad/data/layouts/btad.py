@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from utad.data.layouts.layout import Layout, LayoutImages
-from utad.data.layouts.train_test import has_split, read_split
+from utad.data.layouts.split import has_split, read_split
 
 
 def _recognise(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from utad.data.folder_names import MASK_NAMES, is_one_of
 from utad.data.image_files import list_images, relative_name, subfolders
 from utad.data.layouts.labelled import mask_folder, normal_folder
 from utad.data.layouts.layout import Layout, LayoutImages, normal_samples
-from utad.data.layouts.train_test import one_mask_each
+from utad.data.layouts.split import one_mask_each
 from utad.data.pairing import Problems
 from utad.types import Sample
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from utad.data.image_files import list_images, stem_below, subfolders
 from utad.data.layouts.layout import Layout, LayoutImages, normal_samples
-from utad.data.layouts.train_test import TRUTH, has_split, read_split
+from utad.data.layouts.split import TRUTH, has_split, read_split
 from utad.data.pairing import Problems, check_sizes
 
 _KINDS = ("logical_anomalies", "structural_anomalies")
