@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import faulthandler
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +28,22 @@ SHORTEST = (
     *("feature_training.examples=16", "calibration.synthetic_anomalies=20"),
 )
 """The same where nothing depends on what is learned."""
+
+
+_crash_report = -1
+
+
+def pytest_configure() -> None:
+    """Keeps the true standard error, which the capture of output takes away later, for the stack of a crash."""
+    global _crash_report
+    _crash_report = os.dup(2)
+
+
+@pytest.fixture(autouse=True)
+def stack_of_a_crash() -> None:
+    """Lightning's end of a training sets every signal to what Python knows of it, which ends pytest's faulthandler."""
+    faulthandler.disable()
+    faulthandler.enable(file=_crash_report)
 
 
 @pytest.fixture(scope="session", autouse=True)
