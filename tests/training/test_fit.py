@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -272,8 +274,16 @@ def test_the_paper_preset_trains_with_its_own_layout(tmp_path):
         assert list(tiny.curve(tmp_path / "metrics.csv", stage, "loss")) == [0, 1]
 
 
-def test_in_python_ctrl_c_stays_ctrl_c_and_sigterm_ends_with_143(monkeypatch, tmp_path):
-    handler, save = signal.getsignal(signal.SIGINT), AtomicCheckpointIO.save_checkpoint
+@pytest.fixture
+def ctrl_c() -> Iterator[Any]:
+    """Python's own handler of Ctrl-C: a job in the background starts with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_in_python_ctrl_c_stays_ctrl_c_and_sigterm_ends_with_143(monkeypatch, tmp_path, ctrl_c):
+    save = AtomicCheckpointIO.save_checkpoint
     for number, expected in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
 
         def saving(self, checkpoint, path, storage_options=None, *, number=number):
@@ -284,5 +294,5 @@ def test_in_python_ctrl_c_stays_ctrl_c_and_sigterm_ends_with_143(monkeypatch, tm
         with pytest.raises(expected) as caught:
             trained(directory=tmp_path / str(number))
         assert (tmp_path / str(number) / "checkpoints" / "ie_net.ckpt").is_file()
-        assert signal.getsignal(signal.SIGINT) is handler
+        assert signal.getsignal(signal.SIGINT) is ctrl_c
     assert caught.value.code == 143
