@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
@@ -40,7 +42,7 @@ class OpenVinoGraph:
         self, graph: bytes, weights: bytes, precision: Precision, *, size: int, threads: int | None = None
     ) -> None:
         self._openvino = require("openvino", "openvino")
-        self._core = self._openvino.Core()
+        self._core = _core(os.getpid())
         # Its binding to NumPy is set up at the first use, and two threads that do so at once wait for each other
         # for ever.
         _ = self._openvino.Tensor(np.zeros(1, np.uint8)).data
@@ -152,6 +154,18 @@ class CompiledGraph:
         finally:
             self._free.put(requests)
         return arrays
+
+
+@cache
+def _core(process: int) -> Any:
+    """OpenVINO's core, one per process and never destroyed.
+
+    Its CPU plugin gives the thread that loads it a stack for signals, and gives back the stack of before when it is
+    destroyed. Of two that do not end in reverse order the second gives back the unmapped stack of the first, and the
+    next signal, a Ctrl-C say, ends the process with SIGSEGV (OpenVINO 2026.4).
+    """
+    del process  # what a fork leaves of the parent's core is of no use
+    return require("openvino", "openvino").Core()
 
 
 def tensor_names(ports: Sequence[Any]) -> list[str]:
