@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from tests import fabricate
-from tests.conftest import TINY
+from tests.conftest import SHORTEST, TINY
 from utad import UTAD, Category, Sample, load_config
 from utad.data import open_category
 from utad.data.subsets import held_out_block
@@ -145,6 +145,19 @@ def test_copies_of_one_photograph_are_no_training_data(tmp_path):
         fabricate.save(tmp_path / f"{index}.png", PIXELS)
     with pytest.raises(TrainingError, match="of 24 training images only 1 differ"):
         UTAD(overrides=TINY).fit(tmp_path)
+
+
+def test_images_with_red_and_blue_exchanged_are_told_once_a_call(tmp_path, caplog):
+    warm = [
+        (fabricate.picture(seed=seed, grey=True) * np.array([1.0, 0.8, 0.6])).astype(np.uint8) for seed in range(10)
+    ]
+    fitted = UTAD(overrides=SHORTEST).fit(warm[:8])
+    fitted.save(tmp_path / "m.safetensors")
+    loaded = UTAD.load(tmp_path / "m.safetensors")
+    for images, expected in ((warm[8:], 0), ([image[..., ::-1] for image in warm[8:]], 1), (warm[9][..., ::-1], 1)):
+        caplog.clear()
+        loaded.predict(images)
+        assert sum("red and blue look exchanged" in record.message for record in caplog.records) == expected
 
 
 def test_several_images_give_a_list(detector, tmp_path):

@@ -11,6 +11,7 @@ from typing import Self
 import torch
 
 from utad.config import Config, load_config, parse_config, with_present_names
+from utad.data.colour_order import ColourOrder
 from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
@@ -135,7 +136,9 @@ class UTAD(Predictor):
         # Lightning takes seconds to import, and only training needs it.
         from utad.fitting import fit_network
 
-        loaded, self.trained_on = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
+        loaded, self.trained_on, self.colour_order = load_training_data(
+            data, self.config, skip_bad=skip_bad, progress=progress
+        )
         directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
@@ -246,6 +249,7 @@ class UTAD(Predictor):
             "fail_threshold": self.fail_threshold,
             "calibrations": [asdict(past) for past in self.calibrations],
             "trained_on": list(self.trained_on),
+            "colour_order": asdict(self.colour_order) if self.colour_order is not None else None,
         }
         write_model(path, manifest, network.state_dict())
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
@@ -268,6 +272,7 @@ class UTAD(Predictor):
         detector.threshold = float(stored.manifest["threshold"])
         detector.calibrations = past_calibrations(stored.manifest.get("calibrations", ()))
         detector.trained_on = tuple(stored.manifest.get("trained_on", ()))
+        detector.colour_order = ColourOrder.of(stored.manifest.get("colour_order"))
         network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
         compares_pixels = detector.config.scoring.space == "pixels"
         tensors = upgrade(stored.tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)

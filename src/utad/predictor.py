@@ -12,6 +12,7 @@ from itertools import chain, islice
 from typing import Any, Protocol
 
 from utad.config import MaskConfig
+from utad.data.colour_order import ColourOrder, watched
 from utad.data.reading import DEFAULT_MAX_PIXELS
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
 from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
@@ -66,6 +67,8 @@ class Predictor:
         fail_threshold: that of the band `fail`; may be set, and counts as `threshold` where it is None or lower.
         normal_scores: as given.
         calibrations: what earlier calibrations replaced, the oldest first.
+        colour_order: of the training images; where those of a call have red and blue exchanged, one warning says so.
+            None looks at no colours.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Predictor:
         self.fail_threshold = fail_threshold
         self.normal_scores = tuple(normal_scores)
         self.calibrations: tuple[PastCalibration, ...] = ()
+        self.colour_order: ColourOrder | None = None
         self._mask = mask if mask is not None else MaskConfig()
         self._engine = engine
         self._max_pixels = max_pixels
@@ -157,6 +161,8 @@ class Predictor:
         batches = iterate_batches(
             samples, size, max_pixels=self._max_pixels, same_size=engine.same_size, workers=threads
         )
+        if self.colour_order is not None:
+            batches = watched(batches, self.colour_order)
         first = list(islice(batches, streams + 1))
         batches = chain(first, batches)
         # Fewer images than keep every stream busy are computed one batch after the other, on all cores.

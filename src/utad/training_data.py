@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utad.config import Config
+from utad.data.colour_order import ColourOrder, fit_colour_order
 from utad.data.copies import check_copies
 from utad.data.loading import LoadedImages, load_images
 from utad.errors import TrainingError
@@ -24,10 +25,12 @@ class TrainingData(NamedTuple):
     Attributes:
         loaded: images `(N, C, S, S)` float32 in [0, 1], N at least 4.
         fingerprints: of the files that they were read from.
+        colour_order: where they are more red than blue; None where that tells nothing.
     """
 
     loaded: LoadedImages
     fingerprints: tuple[str, ...]
+    colour_order: ColourOrder | None
 
 
 def load_training_data(
@@ -59,4 +62,6 @@ def load_training_data(
     warn_if_few(len(loaded.images), config.calibration.image_fpr)
     check_copies(loaded.images, loaded.names)
     names = set(loaded.names)
-    return TrainingData(loaded, tuple(fingerprints(sample for sample in samples if sample.name in names)))
+    of_files = tuple(fingerprints(sample for sample in samples if sample.name in names))
+    colours = fit_colour_order(loaded.images.permute(0, 2, 3, 1).numpy()) if loaded.channels == 3 else None
+    return TrainingData(loaded, of_files, colours)

@@ -71,6 +71,19 @@ def test_predict_writes_tables_and_pictures(run, tmp_path):
             assert (tmp_path / "p" / folder / row["pred_mask"].removeprefix("masks/")).is_file()
 
 
+def test_predict_with_a_graph_imports_nothing_that_only_training_needs(run, tmp_path):
+    image = fabricate.save(tmp_path / "one.png", fabricate.picture(24, 24))
+    code = (
+        "import sys\nfrom utad.cli import main\ntry:\n    main()\nfinally:\n"
+        "    print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "predict", run, image, "--output", tmp_path / "p", "--save", "maps,masks"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert {"utad", "openvino"} <= loaded
+    assert loaded.isdisjoint({"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "matplotlib"})
+
+
 def test_predict_reports_what_it_cannot_read_and_scores_the_rest(run, tmp_path):
     fabricate.save(tmp_path / "in" / "good.png", fabricate.picture())
     fabricate.damaged_files(tmp_path / "in")

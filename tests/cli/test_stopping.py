@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from tests import fabricate
 from tests.training import tiny
+from utad import UTAD
 from utad.cli.app import app
 from utad.cli.stopping import Stopped
 from utad.errors import noted
@@ -27,9 +30,20 @@ SETTINGS = (
 )
 
 
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+HOLD = """
+import importlib, pathlib, time
+def hold(*arguments, **named):
+    pathlib.Path({marker!r}).touch()
+    time.sleep(300)
+setattr(importlib.import_module({module!r}), {name!r}, hold)
+"""
+"""Makes a function of a module say that it was called, and never return."""
+
+
+def start(*arguments: object, hold: str = "", **environment: str) -> subprocess.Popen[str]:
     # A shell's job in the background has SIGINT ignored, and its children inherit that.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom utad.cli import main; main()"
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + hold
+    code += "\nfrom utad.cli import main; main()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(
         command,
@@ -105,6 +119,74 @@ def test_predict_leaves_what_it_scored_and_resumes_to_the_same_tables(run, tmp_p
         assert (halted / name).read_bytes() == (whole / name).read_bytes()
     assert (whole / "predictions.csv").read_bytes().startswith(table)
     assert len(list(maps.glob("*.png"))) == 160
+
+
+def test_evaluate_leaves_the_table_of_what_it_scored(run, tmp_path):
+    data = fabricate.normal_abnormal(tmp_path / "data", n_normal=100, n_abnormal=20)
+    output = tmp_path / "out"
+    record = output / ".utad-record.jsonl"
+    process = start("evaluate", run, data, "--output", output)
+    exit_code, lines = stopped(process, signal.SIGTERM, lambda: record.is_file() and b'"batch"' in record.read_bytes())
+    assert exit_code == 143
+    n_scored = (output / "predictions.csv").read_bytes().count(b"\n") - 1
+    assert 1 <= n_scored < 120
+    assert lines[-1] == (
+        f"stopped: {n_scored} images are scored, in {output / 'predictions.csv'}; the same command begins anew"
+    )
+    assert sorted(path.name for path in output.iterdir()) == [record.name, "predictions.csv", "predictions.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("held", "number", "said"),
+    [
+        ("utad.model_file:save_file", signal.SIGINT, "nothing was written; run the same command again"),
+        (
+            "utad.export.beside:export_detector",
+            signal.SIGTERM,
+            "{model} is saved, the graph beside it is not: PyTorch scores until utad export writes it",
+        ),
+    ],
+)
+def test_calibrate_leaves_the_old_model_or_the_new_one(held, number, said, run, good, tmp_path):
+    folder, marker = shutil.copytree(run, tmp_path / "run"), tmp_path / "reached"
+    model, before = folder / "model.safetensors", (folder / "model.safetensors").read_bytes()
+    module, name = held.split(":")
+    hold = HOLD.format(marker=str(marker), module=module, name=name)
+    process = start("calibrate", folder, "--normal", good, "--force", "--runtime", "torch", hold=hold)
+    exit_code, lines = stopped(process, number, marker.is_file)
+    assert exit_code == 128 + number
+    assert lines[-1] == f"stopped: {said.format(model=model)}"
+    assert (model.read_bytes() == before) == said.startswith("nothing")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in run.iterdir())
+    assert math.isfinite(UTAD.load(folder).threshold)
+
+
+def test_export_leaves_nothing_half_written(run, tmp_path):
+    marker = tmp_path / "reached"
+    hold = HOLD.format(marker=str(marker), module="utad.export.writing", name="_measure")
+    process = start("export", run, "--format", "openvino", "--output", tmp_path / "graph", hold=hold)
+    exit_code, lines = stopped(process, signal.SIGINT, marker.is_file)
+    assert (exit_code, lines[-1]) == (130, "stopped: nothing was written; run the same command again")
+    assert [path.name for path in tmp_path.iterdir()] == ["reached"]
+
+
+def test_demo_says_that_it_begins_anew(tmp_path):
+    marker, output = tmp_path / "reached", tmp_path / "demo"
+    hold = HOLD.format(marker=str(marker), module="utad.fitting", name="train_two_stage")
+    process = start("demo", "--output", output, "--set", "image.size=32", hold=hold)
+    exit_code, lines = stopped(process, signal.SIGTERM, marker.is_file)
+    assert exit_code == 143
+    assert lines[-1] == f"stopped: the demo in {output} is not complete; run the same command again, it begins anew"
+    assert not (output / "model.safetensors").exists()
+
+
+def test_benchmark_ends_its_processes_and_goes_on_with_the_same_command(tmp_path):
+    output = tmp_path / "out"
+    process = start("benchmark", "textures", "--categories", "brick", "--methods", "padim,utad", "--output", output)
+    exit_code, lines = stopped(process, signal.SIGTERM, lambda: any(output.glob("cells/*.log")))
+    assert exit_code == 143
+    assert lines[-1] == f"stopped: 0 of 2 cells are done and kept in {output / 'cells'}; the same command runs the rest"
+    assert not list(output.glob("cells/*.json"))
 
 
 def test_the_last_note_is_the_advice_of_the_command():

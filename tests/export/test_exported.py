@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from utad import load_config
 from utad.errors import InputError, ModelFileError
 from utad.export.exported import ExportedDetector, ExportEngine
 from utad.export.graph_io import PICTURES, SCORES, component_outputs
-from utad.export.manifest import Manifest, read_manifest
+from utad.export.manifest import Manifest, read_manifest, write_manifest
 
 MAPS = component_outputs(2)
 
@@ -83,6 +84,17 @@ def test_sixteen_bits_are_refused_and_eight_stretched_to_sixteen_are_taken(expor
     assert exported.predict(filled(257 * 51, dtype=np.uint16)).pred_score == pytest.approx(0.2)
     with pytest.raises(InputError, match="takes images of 8 bits, and got one of 16"):
         exported.predict(filled(257 * 51 + 100, dtype=np.uint16))
+
+
+def test_the_colours_of_the_training_are_kept(exported, tmp_path, caplog):
+    manifest = replace(exported.manifest, colour_order={"red_minus_blue": [0.5] * 16})
+    write_manifest(tmp_path, manifest)
+    detector = ExportedDetector(read_manifest(tmp_path), exported.engine)
+    warm = filled(1) * np.array([200, 160, 120], np.uint8)
+    detector.predict([warm] * 3)
+    assert not caplog.records
+    detector.predict([warm[..., ::-1]] * 3)
+    assert ["red and blue look exchanged" in record.message for record in caplog.records] == [True]
 
 
 def test_the_threshold_is_kept(exported, tmp_path):

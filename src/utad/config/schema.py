@@ -58,9 +58,10 @@ class BackboneConfig(Section):
 class ScoringConfig(Section):
     """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, made of the named score components.
 
-    `normalise_illumination` brings the images to one mean and contrast before the calibrated measurement. The score
-    is made of the top-k means of a map for each of `top_fractions`, a small one for small defects. For ablations,
-    Eq. 8 can compare other `pairs`, and the images themselves (`space: pixels`) instead of features.
+    `normalise_illumination` brings the images to one mean and contrast before the calibrated measurement, and
+    `normalise_gradient` takes a gradient out of them first (a default of the presets: models of before have none). The
+    score is made of the top-k means of a map for each of `top_fractions`, a small one for small defects. For
+    ablations, Eq. 8 can compare other `pairs`, and the images themselves (`space: pixels`) instead of features.
     """
 
     method: Literal["paper", "calibrated"] = "calibrated"
@@ -72,6 +73,7 @@ class ScoringConfig(Section):
         *("restored", "restored-near", "restored-whole", "input-near"),
     )
     normalise_illumination: bool = True
+    normalise_gradient: bool = False
     stage_weights: tuple[NonNegative, ...] | None = None
     top_fractions: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], Field(min_length=1)] = (0.02, 0.2)
     coreset_size: Positive = 1000

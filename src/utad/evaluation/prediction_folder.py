@@ -205,7 +205,7 @@ class PredictionFolder:
     def _kept_so_far(self) -> str:
         table = self.directory / TABLES[0]
         if not self._run["run"]:
-            return f"{self.summary.n_images} images are scored, in {table}; run the same command again for the rest"
+            return f"{self.summary.n_images} images are scored, in {table}; the same command begins anew"
         return f"{self.summary.n_images} images are scored, in {table}; the same command with --resume scores the rest"
 
     def _take_up(self, folder: OutputFolder) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.config import Config, parse_config, with_present_names
+from utad.data.colour_order import ColourOrder
 from utad.errors import InputError, ModelFileError
 from utad.export.graph_io import PICTURES, SCORES, component_outputs
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
@@ -51,6 +52,7 @@ class ExportedDetector(Predictor):
             threads=threads,
         )
         self.calibrations = past_calibrations(manifest.calibrations)
+        self.colour_order = ColourOrder.of(manifest.colour_order)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> ExportedDetector:

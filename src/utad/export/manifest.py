@@ -49,6 +49,7 @@ class Manifest:
         model: sha256 of the model file that the graph belongs to; None for an export that stands alone.
         trained_on: fingerprints of the images that the detector was trained on.
         calibrations: what earlier calibrations of this export replaced, the oldest first.
+        colour_order: that of the detector, as plain values; None where it has none.
     """
 
     format: Format
@@ -66,6 +67,7 @@ class Manifest:
     model: str | None = None
     trained_on: list[str] = field(default_factory=list, repr=False)
     calibrations: list[dict[str, Any]] = field(default_factory=list)
+    colour_order: dict[str, Any] | None = field(default=None, repr=False)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:

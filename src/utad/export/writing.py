@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
 from utad.config import Config
+from utad.data.colour_order import ColourOrder
 from utad.errors import ConfigError, ExportError, NotFittedError
-from utad.export.conversion import to_openvino, write_onnx, write_openvino
+from utad.export.conversion import keep_single_precision, to_openvino, write_onnx, write_openvino
 from utad.export.dependencies import require
 from utad.export.exported import ExportEngine
 from utad.export.graph import MaskRule
@@ -49,6 +51,7 @@ class Fitted(Protocol):
     fail_threshold: float | None
     normal_scores: tuple[float, ...]
     trained_on: tuple[str, ...]
+    colour_order: ColourOrder | None
 
     @property
     def config(self) -> Config:
@@ -146,6 +149,8 @@ def _write_graph(
     graph = to_openvino(network, mask, boundaries=precision == "bf16")
     if precision == "int8":
         graph = quantise(graph, normal, max_pixels=detector.config.image.max_pixels)
+    if precision != "bf16":
+        keep_single_precision(graph)
     write_openvino(graph, target)
 
 
@@ -170,6 +175,7 @@ def _manifest(
         fail_threshold=detector.fail_threshold,
         normal_scores=list(detector.normal_scores),
         trained_on=list(detector.trained_on),
+        colour_order=asdict(detector.colour_order) if detector.colour_order is not None else None,
         components=list(network.measurement.component_names),
         model=file_digest(model) if model is not None else None,
     )

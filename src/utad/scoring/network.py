@@ -15,7 +15,7 @@ from utad.models.build import build_feature_impression, build_two_stage
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features, Images, TwoStage
 from utad.scoring.features import by_image, joined, stacked
-from utad.scoring.illumination import keep_illumination, normalise_illumination
+from utad.scoring.illumination import illumination_step
 from utad.scoring.measurement import Measurement, build_measurement
 from utad.scoring.normalisation import ScoreNormalisation
 from utad.seeding import derived_seed
@@ -143,13 +143,12 @@ def build_network(config: Config, channels: int, *, pretrained: bool = True) -> 
         feature_impression = None
         if measurement.restores_features and isinstance(backbone, Backbone):
             feature_impression = build_feature_impression(config.feature_net, sum(backbone.channels))
-    calibrated = scoring.method == "calibrated" and scoring.normalise_illumination
     return DetectorNetwork(
         two_stage,
         backbone,
         measurement,
         feature_impression,
-        prepare=normalise_illumination if calibrated else keep_illumination,
+        prepare=illumination_step(scoring),
         channels=channels,
         size=config.image.size,
     ).eval()

@@ -229,7 +229,8 @@ def feature_settings(config: Config) -> str:
     """What the weights of the feature impression hang on besides the images, as JSON."""
     sections = {"preset", "seed", "precision", "image", "augment", "backbone", "feature_net", "feature_training"}
     settings = config.model_dump(mode="json", include=sections)
-    return json.dumps(settings | {"normalise_illumination": config.scoring.normalise_illumination}, sort_keys=True)
+    illumination = config.scoring.model_dump(include={"normalise_illumination", "normalise_gradient"})
+    return json.dumps(settings | illumination, sort_keys=True)
 
 
 def _identity(images: Tensor, settings: str) -> dict[str, str]:
