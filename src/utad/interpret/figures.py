@@ -25,8 +25,10 @@ COLUMNS = (
 )
 """What a grid shows of each image, from left to right."""
 
+COLOUR_MAP = "inferno"
+"""Perceptually uniform, and readable for people who do not see all colours."""
 
-_OUTLINE = (0, 230, 118)
+OUTLINE = (0, 230, 118)
 """A green that `inferno` lacks."""
 
 
@@ -62,6 +64,11 @@ def strength(anomaly_map: FloatMap) -> FloatMap:
     return np.asarray(1.0 - np.power(4.0, -np.maximum(anomaly_map, 0.0)), dtype=np.float32)
 
 
+def opacity_of(level: FloatMap) -> FloatMap:
+    """How far a map covers the image, from what `strength` gives: normal parts stay to be seen."""
+    return np.asarray(np.minimum(1.4 * level, 1.0), dtype=np.float32)
+
+
 def heat_overlay(image: Image, anomaly_map: FloatMap, mask: Mask | None = None) -> NDArray[np.uint8]:
     """The map in colour over the image, `(H, W, 3)` uint8; what is normal stays uncovered.
 
@@ -70,14 +77,14 @@ def heat_overlay(image: Image, anomaly_map: FloatMap, mask: Mask | None = None) 
     from matplotlib import colormaps
 
     level = strength(anomaly_map)
-    colour = colormaps["inferno"](level)[..., :3] * 255.0
-    opacity = np.clip(1.4 * level, 0.0, 0.85)[..., None]
+    colour = colormaps[COLOUR_MAP](level)[..., :3] * 255.0
+    opacity = np.minimum(opacity_of(level), 0.85)[..., None]
     blended = (1 - opacity) * to_8_bit(image) + opacity * colour
     found = np.asarray(np.round(blended), dtype=np.uint8)
     if mask is not None and mask.any():
         from skimage.segmentation import find_boundaries
 
-        found[find_boundaries(mask, mode="thick")] = _OUTLINE
+        found[find_boundaries(mask, mode="thick")] = OUTLINE
     return found
 
 
