@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from utad.interpret.figures import COLOUR_MAP, strength
+from utad.interpret.figures import COLOUR_MAP, strength, thinned
 from utad.types import FloatMap, Prediction
 
 MIDDLE = 3.0
@@ -43,7 +43,7 @@ class ComponentMap:
         name: of the component.
         compares: in words.
         share: of the score.
-        level: `(H, W)` in [0, 1]: how strong the colour is.
+        level: `(h, w)` in [0, 1]: how strong the colour is.
     """
 
     name: str
@@ -52,16 +52,15 @@ class ComponentMap:
     level: FloatMap
 
 
-def component_maps(prediction: Prediction) -> list[ComponentMap]:
-    """The components of a prediction, the highest share first."""
+def component_maps(prediction: Prediction, longest: int) -> list[ComponentMap]:
+    """The components of a prediction, the highest share first; their maps with no side longer than `longest`."""
     ordered = sorted(prediction.shares, key=lambda name: -prediction.shares[name])
     unit = middle_of_components(prediction)
-    return [
-        ComponentMap(
-            name, compares(name), prediction.shares[name], strength(prediction.component_maps[name] * (0.5 / unit))
-        )
-        for name in ordered
-    ]
+    found = []
+    for name in ordered:
+        values = thinned(prediction.component_maps[name], longest)
+        found.append(ComponentMap(name, compares(name), prediction.shares[name], strength(values * (0.5 / unit))))
+    return found
 
 
 def middle_of_components(prediction: Prediction) -> float:

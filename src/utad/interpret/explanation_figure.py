@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from utad.interpret.component_maps import coloured, component_maps
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
-from utad.interpret.figures import OUTLINE, heat_overlay, to_8_bit
+from utad.interpret.figures import OUTLINE, heat_overlay, thinned, to_8_bit
 from utad.interpret.score_scale import score_scale
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ COLUMNS = 5
 LONGEST = 512
 """Pixels of a picture's longer side; larger ones are drawn from every second, third, ... pixel."""
 
+Extent = tuple[float, float, float, float]
+"""Left, right, bottom and top of a picture."""
+
 _GREEN = tuple(channel / 255 for channel in OUTLINE)
 _ABOVE = "#b5179e"
 _NORMAL = "#6c8ebf"
@@ -33,24 +37,25 @@ def explanation_figure(explanation: Explanation) -> Figure:
     from matplotlib.figure import Figure
 
     prediction = explanation.prediction
-    figure = Figure(figsize=(11.0, 7.6), dpi=110)
-    grid = figure.add_gridspec(3, COLUMNS, left=0.02, right=0.98, top=0.88, bottom=0.09, hspace=0.34, wspace=0.08)
-    figure.suptitle(title_of(explanation), x=0.02, ha="left", fontsize=12, parse_math=False)
-    _pictures(explanation, [figure.add_subplot(grid[0, column]) for column in range(COLUMNS)])
-    maps = component_maps(prediction)[:COLUMNS]
-    for column, component in enumerate(maps):
-        axis = figure.add_subplot(grid[1, column])
+    figure = Figure(figsize=(11.0, 7.8), dpi=110)
+    grid = figure.add_gridspec(3, COLUMNS, left=0.02, right=0.98, top=0.89, bottom=0.04, hspace=0.42, wspace=0.06)
+    figure.text(0.02, 0.965, title_of(explanation), fontsize=12, fontweight="bold", parse_math=False)
+    pictures = [figure.add_subplot(grid[0, column]) for column in range(COLUMNS)]
+    _pictures(explanation, pictures)
+    maps = component_maps(prediction, LONGEST)[:COLUMNS]
+    below = [figure.add_subplot(grid[1, column]) for column in range(len(maps))]
+    for axis, component in zip(below, maps, strict=True):
         _show(axis, coloured(component.level), f"{component.name}: {component.share:+.3f}")
     rest = prediction.pred_score - sum(component.share for component in maps)
     more = f", and {rest:+.3f} from others" if len(prediction.shares) > COLUMNS else ""
-    figure.text(0.02, 0.605, f"Components, and what each has of the score{more}", fontsize=9)
-    # The chart keeps clear of the labels beside it.
-    _chart(explanation, figure.add_axes((0.04, 0.09, 0.34, 0.18)))
+    _heading(below[0], f"Components, and what each has of the score{more}")
+    _chart(explanation, figure.add_axes((0.03, 0.075, 0.345, 0.185)))
     shown = explanation.neighbours[: COLUMNS - 2]
-    for column, neighbour in enumerate(shown, start=2):
-        _show(figure.add_subplot(grid[2, column]), neighbour.thumbnail, f"distance {neighbour.distance:.2f}")
-    if shown:
-        figure.text(0.41, 0.325, "Normal images that look most like it", fontsize=9)
+    last = [figure.add_subplot(grid[2, column]) for column in range(2, 2 + len(shown))]
+    for axis, neighbour in zip(last, shown, strict=True):
+        _show(axis, neighbour.thumbnail, f"distance {neighbour.distance:.2f}")
+    if last:
+        _heading(last[0], "Normal images that look most like it")
     return figure
 
 
@@ -65,22 +70,24 @@ def title_of(explanation: Explanation) -> str:
 
 def _pictures(explanation: Explanation, axes: Sequence[Axes]) -> None:
     prediction, image = explanation.prediction, to_8_bit(explanation.image)
-    overlay = heat_overlay(image, prediction.anomaly_map)
+    overlay = heat_overlay(thinned(image, LONGEST), thinned(prediction.anomaly_map, LONGEST))
     pictures = (image, overlay, prediction.impression, prediction.naive_impression, prediction.reconstruction)
     titles = ("image x", "anomaly map, mask", "impression m", "naive impression m̂", "reconstruction x̂")
+    height, width = image.shape[:2]
     for axis, picture, title in zip(axes, pictures, titles, strict=True):
-        _show(axis, picture, title)
+        # In pixels of the whole picture, so that the outlines lie where they belong.
+        _show(axis, picture, title, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     for line in outlines(prediction.pred_mask):
         axes[1].plot(line[:, 0], line[:, 1], color=_GREEN, linewidth=1.2)
 
 
-def _show(axis: Axes, picture: Any, title: str) -> None:
-    height, width = picture.shape[:2]
-    step = max(1, max(height, width) // LONGEST)
-    # In pixels of the whole picture, so that what is drawn over it lies where it belongs.
-    axis.imshow(
-        np.asarray(picture)[::step, ::step], interpolation="nearest", extent=(-0.5, width - 0.5, height - 0.5, -0.5)
-    )
+def _heading(first: Axes, words: str) -> None:
+    """Above the titles of a row of pictures, of which the first is given."""
+    first.annotate(words, (0.0, 1.0), (0.0, 22.0), xycoords="axes fraction", textcoords="offset points", fontsize=10)
+
+
+def _show(axis: Axes, picture: NDArray[np.uint8], title: str, *, extent: Extent | None = None) -> None:
+    axis.imshow(thinned(picture, LONGEST), interpolation="nearest", extent=extent)
     axis.set_title(title, fontsize=9, pad=4)
     axis.set_xticks([])
     axis.set_yticks([])
@@ -96,17 +103,13 @@ def _chart(explanation: Explanation, axis: Axes) -> None:
         prediction.threshold, prediction.fail_threshold, color="#e0a800", alpha=0.25, linewidth=0, label="review"
     )
     axis.axvline(prediction.threshold, color="black", linestyle="--", linewidth=1.2, label="threshold")
-    axis.axvline(
-        min(prediction.pred_score, scale.high), color=_ABOVE, linewidth=2.2, label=f"score {prediction.pred_score:.3f}"
-    )
-    if prediction.pred_score > scale.high:
-        axis.annotate(
-            "beyond the scale →", (scale.high, 0.5), xycoords=("data", "axes fraction"), ha="right", fontsize=8
-        )
+    beyond = ", beyond this scale" if prediction.pred_score > scale.high else ""
+    score = min(prediction.pred_score, scale.high)
+    axis.axvline(score, color=_ABOVE, linewidth=2.5, label=f"score {prediction.pred_score:.3f}{beyond}")
     axis.set_xlim(scale.low, scale.high + 0.01 * (scale.high - scale.low))
     axis.set_yticks([])
     axis.tick_params(labelsize=8)
     axis.set_xlabel("normalised score", fontsize=8, labelpad=1)
     for side in ("top", "left", "right"):
         axis.spines[side].set_visible(False)
-    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 1.32), ncols=4, frameon=False, handlelength=1.4)
+    axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, handlelength=1.4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from utad.types import FloatMap, Image, Mask, Prediction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 COLUMNS = (
     "input",
@@ -54,6 +56,12 @@ def to_8_bit(image: Image) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return cast("NDArray[np.uint8]", image)
     return np.round(image / 257.0).astype(np.uint8)
+
+
+def thinned(pixels: NDArray[_Value], longest: int) -> NDArray[_Value]:
+    """Every second, third, ... row and column of `(H, W[, 3])`, so that no side is longer than `longest`."""
+    step = -(-max(pixels.shape[:2]) // longest)
+    return pixels[::step, ::step]
 
 
 def strength(anomaly_map: FloatMap) -> FloatMap:

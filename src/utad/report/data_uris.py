@@ -9,8 +9,6 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from utad.types import Mask
-
 _EXACT = 256 * 256
 """Pixels up to which a picture is kept as it is; larger ones become JPEG, which is a fraction of the bytes."""
 
@@ -24,17 +22,10 @@ def picture_uri(pixels: NDArray[np.uint8], longest: int) -> str:
     return _uri(picture, "JPEG", quality=92, subsampling=0)
 
 
-def layer_uri(colours: NDArray[np.uint8], opacity: NDArray[np.float32], longest: int) -> str:
-    """Colours `(H, W, 3)` with an opacity `(H, W)` in [0, 1] at each pixel, to be laid over a picture."""
+def layer_uri(colours: NDArray[np.uint8], opacity: NDArray[np.float32]) -> str:
+    """Colours `(h, w, 3)` with an opacity `(h, w)` in [0, 1] at each pixel, to be laid over a picture."""
     alpha = np.round(255.0 * opacity).astype(np.uint8)
-    picture = PIL.Image.fromarray(np.dstack([colours, alpha]))
-    picture.thumbnail((longest, longest), PIL.Image.Resampling.BOX)
-    return _uri(picture, "PNG")
-
-
-def mask_uri(mask: Mask) -> str:
-    """A mask `(H, W)` in black and white."""
-    return _uri(PIL.Image.fromarray(mask), "PNG")
+    return _uri(PIL.Image.fromarray(np.dstack([colours, alpha])), "PNG")
 
 
 def _uri(picture: PIL.Image.Image, kind: str, **options: int) -> str:

@@ -12,7 +12,7 @@ from utad.evaluation.picture_names import picture_names
 from utad.inputs import collect_images
 from utad.interpret.explanation import NEIGHBOURS, Explanation
 from utad.interpret.explanation_figure import explanation_figure
-from utad.interpret.figures import heat_overlay
+from utad.interpret.figures import heat_overlay, thinned, to_8_bit
 from utad.output_folder import OutputFolder, output_folder
 from utad.predictor import Predictor
 from utad.progress import Progress
@@ -155,7 +155,8 @@ class _Pages:
             }
         )
         if self._with_index:
-            overlay = heat_overlay(explanation.image, prediction.anomaly_map, prediction.pred_mask)
+            image, heat = thinned(to_8_bit(explanation.image), SMALL), thinned(prediction.anomaly_map, SMALL)
+            overlay = heat_overlay(image, heat, thinned(prediction.pred_mask, SMALL))
             self._rows.append(
                 {
                     "name": text(explanation.name),

@@ -11,7 +11,7 @@ import numpy as np
 from utad.interpret.component_maps import coloured, component_maps, is_standardised, middle_of_components
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
-from utad.interpret.figures import opacity_of, strength, to_8_bit
+from utad.interpret.figures import opacity_of, strength, thinned, to_8_bit
 from utad.report.data_uris import layer_uri, picture_uri
 from utad.report.region_rows import region_rows
 from utad.report.rendering import render, text
@@ -57,7 +57,7 @@ def explanation_page(
     prediction = explanation.prediction
     image = to_8_bit(explanation.image)
     height, width = image.shape[:2]
-    level = strength(prediction.anomaly_map)
+    level = strength(thinned(prediction.anomaly_map, MEDIUM))
     return render(
         "explanation.html",
         title=text(explanation.name),
@@ -67,7 +67,8 @@ def explanation_page(
         width=width,
         height=height,
         pictures=_pictures(explanation, image),
-        layer=layer_uri(coloured(level), opacity_of(level), MEDIUM),
+        large=picture_uri(image, LARGE),
+        layer=layer_uri(coloured(level), opacity_of(level)),
         whole_map=picture_uri(coloured(level), MEDIUM),
         contour=svg_path(explanation),
         scale=_scale(),
@@ -120,13 +121,13 @@ def _pictures(explanation: Explanation, image: np.ndarray[Any, np.dtype[np.uint8
         ),
     )
     return [
-        {"key": key, "title": title, "caption": caption, "uri": picture_uri(pixels, LARGE)}
+        {"key": key, "title": title, "caption": caption, "uri": picture_uri(pixels, MEDIUM)}
         for key, title, caption, pixels in shown
     ]
 
 
 def _components(explanation: Explanation) -> list[dict[str, Any]]:
-    found = component_maps(explanation.prediction)
+    found = component_maps(explanation.prediction, SMALL)
     largest = max((abs(component.share) for component in found), default=0.0) or 1.0
     return [
         {

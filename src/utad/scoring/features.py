@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from utad.models.two_stage import FeatureName, ImageName, Images
 
-CODE_GRID = 1
+CODE_GRID = 2
 """Cells of an image's code to a side (docs/experiments/similar_images.md)."""
 
 

@@ -1,6 +1,8 @@
 "use strict";
 (() => {
   const find = (selector) => document.querySelector(selector);
+  const base = find("#base");
+  const input = base.src;
   const layer = find("#layer");
   const slider = find("#opacity");
   const shown = find("#opacity-shown");
@@ -12,9 +14,10 @@
     layer.style.opacity = slider.value / 100;
     shown.textContent = `${slider.value} %`;
     outline.style.display = contour.checked ? "" : "none";
-    for (const picture of pictures) {
-      find(`#stage-${picture.value}`).style.display = picture.checked ? "" : "none";
-    }
+    const chosen = find("input[name=picture]:checked").value;
+    const picture = find(`#picture-${chosen}`);
+    base.src = chosen === "input" ? input : picture.src;
+    base.alt = picture.alt;
   };
 
   let before = Number(slider.value) || 70;
