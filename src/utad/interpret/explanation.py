@@ -93,7 +93,7 @@ def explained(
     reason = "" if neighbours else "No normal images were asked for."
     if neighbours and normal_images is None:
         reason = NOT_KEPT
-    elif neighbours and normal_images is not None and not len(prediction.code):
+    elif neighbours and normal_images is not None and len(prediction.code) != normal_images.codes.shape[1]:
         reason = NO_CODE
     elif neighbours and normal_images is not None:
         found = normal_images.nearest(prediction.code, neighbours)
