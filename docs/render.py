@@ -168,6 +168,14 @@ def copies(document: dict[str, Any]) -> str:
     return "\n".join(table(["category, seed", "images:", *(f"{name}:" for name in names)], rows))
 
 
+def similar_images(document: dict[str, Any]) -> str:
+    """How alike the neighbours are by each code of `benchmarks/experiments/similar_images.py`."""
+    runs = document["runs"]["default"]
+    names = list(next(iter(runs.values()))["correlation"])
+    rows = [[category, *(f"{run['correlation'][name]:.3f}" for name in names)] for category, run in runs.items()]
+    return "\n".join(table(["category, seed", *(f"{name}:" for name in names)], rows))
+
+
 def masks(document: dict[str, Any]) -> str:
     """IoU by rule of `benchmarks/experiments/masks.py`, and normal images with a mask for two of them."""
     rows = []
@@ -198,6 +206,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "speed-parts": (_PERFORMANCE, "speed", speed_parts),
     "busy": (_PERFORMANCE, "busy", busy),
     "copies": ("docs/experiments/copies.md", "copies", copies),
+    "similar-images": ("docs/experiments/similar_images.md", "similar_images", similar_images),
     "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),
     "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),
     "upsampled_conv": (_PERFORMANCE, "upsampled_conv", upsampled_conv),

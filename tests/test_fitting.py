@@ -3,10 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests import fabricate
+from tests.conftest import SHORTEST, TINY
+from tests.scoring.calibrated import calibrated, images
 from tests.training import tiny
-from utad import fitting
+from utad import UTAD, fitting, load_config
+from utad.data.loading import LoadedImages
 from utad.data.subsets import held_out_block
-from utad.fitting import MARGIN, fit_network
+from utad.fitting import MARGIN, fit_network, normal_images_of
+from utad.model_file import read_model, with_images, write_model
 from utad.scoring.calibration import Witness
 from utad.scoring.network import DetectorNetwork, build_network
 
@@ -69,3 +74,40 @@ def test_a_finished_run_is_taken_from_its_checkpoints(tmp_path):
     others = again.state_dict()
     assert all(torch.equal(tensor, others[name]) for name, tensor in first.state_dict().items())
     assert "feature_impression.mean" in others
+
+
+def loaded(count: int = 6) -> LoadedImages:
+    return LoadedImages(images(count), tuple(f"{index}.png" for index in range(count)), (), 1)
+
+
+def test_with_privacy_nothing_of_the_training_images_is_kept_or_saved(tmp_path):
+    config = load_config(overrides=[*TINY, "scoring.components=[input-near,whole]", "explain.privacy=true"])
+    assert normal_images_of(calibrated(), loaded(), config) is None
+    detector = UTAD(overrides=[*SHORTEST, "explain.privacy=true"]).fit(
+        [fabricate.picture(seed=seed) for seed in range(6)]
+    )
+    detector.save(tmp_path / "m.safetensors")
+    stored = read_model(tmp_path / "m.safetensors")
+    assert not any("normal_images" in name for name in stored.tensors)
+    explanation = UTAD.load(tmp_path / "m.safetensors").explain(fabricate.picture())
+    assert explanation.neighbours == ()
+    assert "explain.privacy=true" in explanation.without_neighbours
+
+
+def test_what_the_model_file_keeps_of_normal_images_stays_below_its_bound(tmp_path):
+    network, config = calibrated(), load_config(overrides=["explain.max_megabytes=0.02"])
+    kept = normal_images_of(network, loaded(40), config)
+    assert kept is not None
+    assert 1 < len(kept.names) < 40
+    sizes = {}
+    for name, images_kept in (("with", kept), ("without", None)):
+        path = tmp_path / f"{name}.safetensors"
+        write_model(path, {"threshold": 0.5}, with_images(network.state_dict(), images_kept))
+        sizes[name] = path.stat().st_size
+    # The header of the file has a line of some 80 bytes for each of six tensors.
+    assert sizes["with"] - sizes["without"] <= 20_000 + 800
+
+
+def test_a_model_that_compares_no_features_keeps_no_images():
+    network = calibrated("scoring.method=paper", "scoring.space=pixels")
+    assert normal_images_of(network, loaded(), load_config()) is None

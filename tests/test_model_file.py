@@ -9,12 +9,13 @@ import struct
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from utad import model_file
+from utad import UTAD, model_file
 from utad.errors import ModelFileError, OutputError
 from utad.model_file import read_model, write_model
 from utad.models.migration import FORMAT_VERSION
@@ -217,3 +218,14 @@ def test_a_folder_without_a_model_and_a_missing_path_are_told_apart(tmp_path):
     (tmp_path / MODEL_NAME).mkdir()
     with pytest.raises(ModelFileError, match=r"holds no model\.safetensors"):
         read_model(tmp_path)
+
+
+def test_normal_images_travel_with_the_model_and_survive_saving_it_again(run, tmp_path):
+    first = UTAD.load(run)
+    assert first.normal_images is not None
+    first.save(tmp_path / "again.safetensors")
+    again = UTAD.load(tmp_path / "again.safetensors").normal_images
+    assert again is not None
+    assert again.names == first.normal_images.names
+    assert again.thumbnails == first.normal_images.thumbnails
+    np.testing.assert_array_equal(again.codes, first.normal_images.codes)

@@ -11,6 +11,7 @@ import pytest
 from tests import fabricate
 from utad import Sample
 from utad.errors import ConfigError, DataError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError
+from utad.interpret.explanation import Explanation
 from utad.predictor import Predictor
 from utad.types import EngineResult
 
@@ -244,3 +245,22 @@ def test_a_threshold_is_a_number(predictor, threshold):
         predictor.threshold = threshold
     with pytest.raises(ConfigError, match="expected a finite number"):
         Predictor(threshold=threshold)
+
+
+def test_explain_gives_one_explanation_for_one_image_and_a_list_for_several(detector):
+    one = detector.explain(fabricate.defective(), neighbours=3)
+    assert isinstance(one, Explanation)
+    assert len(one.neighbours) == 3
+    assert one.normal_scores == detector.normal_scores
+    assert sum(one.shares.values()) == pytest.approx(one.prediction.pred_score, abs=1e-6)
+    several = detector.explain([fabricate.picture(), fabricate.defective()])
+    assert [found.prediction.pred_score for found in several][1] == pytest.approx(one.prediction.pred_score, rel=1e-5)
+
+
+def test_a_training_image_is_its_own_nearest_neighbour(detector, parts):
+    name = detector.normal_images.names[3]
+    found = detector.explain(parts / name)
+    assert found.neighbours[0].name == name
+    assert found.neighbours[0].distance < 0.1
+    distances = [neighbour.distance for neighbour in found.neighbours]
+    assert distances == sorted(distances)

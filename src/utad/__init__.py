@@ -20,6 +20,7 @@ from utad.errors import UTADError
 if TYPE_CHECKING:
     from utad.config import Config, load_config
     from utad.detector import UTAD
+    from utad.interpret.explanation import Explanation
     from utad.loading import load_detector
     from utad.types import Category, Prediction, Sample
 
@@ -29,6 +30,7 @@ __all__ = [
     "UTAD",
     "Category",
     "Config",
+    "Explanation",
     "Prediction",
     "Sample",
     "UTADError",
@@ -42,6 +44,7 @@ _WHERE = {
     "UTAD": "utad.detector",
     "Category": "utad.types",
     "Config": "utad.config",
+    "Explanation": "utad.interpret.explanation",
     "Prediction": "utad.types",
     "Sample": "utad.types",
     "load_config": "utad.config",

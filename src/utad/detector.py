@@ -16,7 +16,7 @@ from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
-from utad.model_file import read_model, write_model
+from utad.model_file import read_model, split_images, with_images, write_model
 from utad.models.migration import upgrade
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
@@ -134,7 +134,7 @@ class UTAD(Predictor):
         graph: bool = False,
     ) -> FitReport:
         # Lightning takes seconds to import, and only training needs it.
-        from utad.fitting import fit_network
+        from utad.fitting import fit_network, normal_images_of
 
         loaded, self.trained_on, self.colour_order = load_training_data(
             data, self.config, skip_bad=skip_bad, progress=progress
@@ -154,6 +154,7 @@ class UTAD(Predictor):
             progress=progress,
         )
         self._use(network.eval())
+        self.normal_images = normal_images_of(network, loaded, self.config)
         self.calibrations = ()
         self._reset_thresholds(self.config.calibration.fail_fpr)
         if directory is not None:
@@ -251,7 +252,7 @@ class UTAD(Predictor):
             "trained_on": list(self.trained_on),
             "colour_order": asdict(self.colour_order) if self.colour_order is not None else None,
         }
-        write_model(path, manifest, network.state_dict())
+        write_model(path, manifest, with_images(network.state_dict(), self.normal_images))
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
             write_beside(self, path)
 
@@ -275,7 +276,8 @@ class UTAD(Predictor):
         detector.colour_order = ColourOrder.of(stored.manifest.get("colour_order"))
         network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
         compares_pixels = detector.config.scoring.space == "pixels"
-        tensors = upgrade(stored.tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)
+        tensors, detector.normal_images = split_images(stored.tensors)
+        tensors = upgrade(tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)
         network.load_state_dict(tensors)
         detector._use(network.requires_grad_(requires_grad=False))
         network.to(device)

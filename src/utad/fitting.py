@@ -9,12 +9,18 @@ import torch
 from torch import Tensor
 
 from utad.config import Config
+from utad.data.loading import LoadedImages
 from utad.data.subsets import held_out_block
+from utad.data.tensors import to_uint8
+from utad.interpret.normal_images import NormalImages, keep_images
 from utad.models.feature_impression import FeatureImpression
 from utad.scoring.calibration import Witness, calibrate
 from utad.scoring.feature_examples import feature_examples
 from utad.scoring.network import DetectorNetwork
 from utad.training.fit import train_feature_impression, train_two_stage
+
+_CODED = 8
+"""Images whose codes are computed together."""
 
 MARGIN = 0.1
 """Part of the images on either side of the held-out block that does not train the witness either: its neighbours."""
@@ -75,3 +81,25 @@ def fit_network(
         train(network.feature_impression, torch.ones_like(far), "feature_net")
     calibrate(network, images, trained_on, config, witness=witness, progress=progress)
     return seconds
+
+
+@torch.inference_mode()
+def normal_images_of(network: DetectorNetwork, loaded: LoadedImages, config: Config) -> NormalImages | None:
+    """What the model is to keep of its training images; None for none of them.
+
+    Args:
+        network: fitted.
+        loaded: the training images.
+        config: its section `explain` is used.
+    """
+    settings = config.explain
+    device = next(network.parameters()).device
+    if settings.privacy:
+        return None
+    codes = [network.codes(batch.to(device)) for batch in torch.split(loaded.images, _CODED)]
+    found = [code.float().cpu() for code in codes if code is not None]
+    if not found:
+        return None
+    pictures = [to_uint8(image, (network.size, network.size)) for image in loaded.images]
+    max_bytes = round(1e6 * settings.max_megabytes)
+    return keep_images(pictures, torch.cat(found).numpy(), loaded.names, max_bytes=max_bytes)

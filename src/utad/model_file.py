@@ -21,11 +21,13 @@ from torch import Tensor
 
 from utad.errors import ModelFileError, OutputError
 from utad.files import atomic_path
+from utad.interpret.normal_images import NormalImages
 from utad.models.migration import FORMAT_VERSION
 from utad.run_folder import find_model
 from utad.training_images import MANIFEST_KEY
 
 _MANIFEST, _DIGEST = MANIFEST_KEY, "utad_sha256"
+_IMAGES = "normal_images."
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,19 @@ def read_model(path: Path) -> StoredModel:
     if _digest(metadata[_MANIFEST], tensors) != metadata[_DIGEST]:
         raise ModelFileError(f"{path} is damaged: its content does not match its sha256. Copy it again, or retrain")
     return StoredModel(_checked_manifest(path, metadata[_MANIFEST]), tensors)
+
+
+def with_images(tensors: Mapping[str, Tensor], images: NormalImages | None) -> dict[str, Tensor]:
+    """The tensors of a model file that also keeps normal images."""
+    kept = {} if images is None else images.arrays()
+    return {**tensors, **{f"{_IMAGES}{name}": torch.from_numpy(array) for name, array in kept.items()}}
+
+
+def split_images(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], NormalImages | None]:
+    """The inverse of `with_images`."""
+    kept = {name.removeprefix(_IMAGES): values.numpy() for name, values in tensors.items() if name.startswith(_IMAGES)}
+    rest = {name: values for name, values in tensors.items() if not name.startswith(_IMAGES)}
+    return rest, NormalImages.of_arrays(kept) if kept else None
 
 
 def _is_model(path: Path) -> bool:

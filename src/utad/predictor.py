@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 from utad.config import MaskConfig
 from utad.data.colour_order import ColourOrder, watched
-from utad.data.reading import DEFAULT_MAX_PIXELS
+from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
 from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
 from utad.inputs import Input, is_single, iterate_samples
+from utad.interpret.explanation import NEIGHBOURS, Explanation, explained
+from utad.interpret.normal_images import NormalImages
 from utad.scoring.decision import Decision
 from utad.thresholds import (
     PastCalibration,
@@ -69,6 +71,7 @@ class Predictor:
         calibrations: what earlier calibrations replaced, the oldest first.
         colour_order: of the training images; where those of a call have red and blue exchanged, one warning says so.
             None looks at no colours.
+        normal_images: of the training, which explanations show; None where the model keeps none.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Predictor:
         self.normal_scores = tuple(normal_scores)
         self.calibrations: tuple[PastCalibration, ...] = ()
         self.colour_order: ColourOrder | None = None
+        self.normal_images: NormalImages | None = None
         self._mask = mask if mask is not None else MaskConfig()
         self._engine = engine
         self._max_pixels = max_pixels
@@ -174,6 +178,41 @@ class Predictor:
             return
         for batch in batches:
             yield self._score(batch, concurrent=False)
+
+    def explain(self, inputs: Input | Iterable[Input], *, neighbours: int = NEIGHBOURS) -> Any:
+        """Explains scores: one image gives an `Explanation`, several give a list of them.
+
+        Args:
+            inputs: as for `predict`.
+            neighbours: normal images to show, at most.
+
+        Raises:
+            InputError: if the engine does not tell what each component has of the score; an exported graph does not.
+        """
+        outcomes = self.explain_samples(iterate_samples(inputs), neighbours=neighbours)
+        explanations = [checked(outcome) for _, outcome in outcomes]
+        return explanations[0] if is_single(inputs) else explanations
+
+    def explain_samples(
+        self, samples: Iterable[Sample], *, neighbours: int = NEIGHBOURS
+    ) -> Iterator[tuple[Sample, Explanation | ImageReadError]]:
+        """Explains a stream of images, as `predict_samples` scores one."""
+        for sample, outcome in self.predict_samples(samples):
+            if isinstance(outcome, ImageReadError):
+                yield sample, outcome
+                continue
+            image = load_image(sample, max_pixels=self._max_pixels)
+            yield (
+                sample,
+                explained(
+                    sample.name,
+                    image,
+                    outcome,
+                    normal_scores=self.normal_scores,
+                    normal_images=self.normal_images,
+                    neighbours=neighbours,
+                ),
+            )
 
     def set_rates(self, *, fpr: float | None = None, fail_fpr: float | None = None) -> None:
         """Sets one threshold or both to the rates of normal images that are to lie above them.

@@ -104,6 +104,9 @@ class EngineResult:
         pictures: the restored images `impression`, `naive_impression` and `reconstruction` by name, `(H, W, 3)` uint8;
             empty for a compared method that restores none.
         component_maps: the map of each score component by name, `(H, W)` float32, standardised.
+        shares: what each component has of `pred_score`, by the same names; they add up to it. Below 0 where a component
+            speaks for a normal image. Empty where the engine does not tell.
+        code: what the image looks like, `(D,)` float32, to find similar images by; empty where the engine has none.
     """
 
     pred_score: float
@@ -111,6 +114,8 @@ class EngineResult:
     anomaly_map: FloatMap = field(repr=False)
     pictures: Mapping[str, NDArray[np.uint8]] = field(repr=False, default_factory=dict)
     component_maps: Mapping[str, FloatMap] = field(repr=False, default_factory=dict)
+    shares: Mapping[str, float] = field(repr=False, default_factory=dict)
+    code: NDArray[np.float32] = field(repr=False, default_factory=lambda: np.empty(0, np.float32))
 
     def is_finite(self) -> bool:
         """Whether score and map hold neither NaN nor infinity."""

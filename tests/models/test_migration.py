@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests import fabricate
 from utad import UTAD, model_file
 from utad.config import load_config
 from utad.model_file import read_model
@@ -189,7 +190,7 @@ def with_former_settings(config):
 @pytest.mark.parametrize(("written_as", "as_before"), [(1, as_format_1), (2, as_format_2)])
 def test_a_model_file_of_an_earlier_format_is_read(run, tmp_path, monkeypatch, written_as, as_before):
     stored = read_model(find_model(run))
-    old = as_before(stored.tensors)
+    old = as_before(model_file.split_images(stored.tensors)[0])
     # Restored features are newer than both formats, and are named as they are now.
     assert {name.split(".")[0] for name in old} - {"feature_impression"} == {
         *("two_stage", "backbone", "measurement", "calibration")
@@ -226,3 +227,23 @@ def test_a_model_file_of_format_2_that_compares_pixels_is_read_without_its_backb
     assert found.keys() == network.state_dict().keys()
     expected = network.state_dict() | {"normalisation.normal": found["normalisation.normal"]}
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_model_file_of_format_4_keeps_its_normal_scores_and_explains_without_normal_images(
+    run, tmp_path, monkeypatch
+):
+    stored = read_model(find_model(run))
+    tensors, images = model_file.split_images(stored.tensors)
+    assert images is not None
+    manifest = {**stored.manifest, "config": {**stored.manifest["config"]}}
+    del manifest["config"]["explain"]
+    monkeypatch.setattr(model_file, "FORMAT_VERSION", 4)
+    model_file.write_model(tmp_path / "old.safetensors", manifest, tensors)
+    monkeypatch.undo()
+    detector, expected = UTAD.load(tmp_path / "old.safetensors"), UTAD.load(run)
+    assert detector.normal_scores == expected.normal_scores != ()
+    assert detector.normal_images is None
+    explanation = detector.explain(fabricate.picture())
+    assert explanation.neighbours == ()
+    assert "keeps no pictures" in explanation.without_neighbours
+    assert explanation.shares == pytest.approx(expected.explain(fabricate.picture()).shares)

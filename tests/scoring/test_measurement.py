@@ -138,3 +138,13 @@ def test_an_image_alone_measures_as_in_a_batch():
     together = measurement(stages, 16)
     one = [{name: maps[2:3] for name, maps in stage.items()} for stage in stages]
     torch.testing.assert_close(measurement(one, 16).score[0], together.score[2], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["paper", "calibrated"])
+def test_the_parts_of_the_score_add_up_to_it(method):
+    measurement = PaperMeasurement(ScoringConfig(method="paper")) if method == "paper" else built("input", "naive")
+    if method == "calibrated":
+        fit(measurement, 12)
+    measured = measurement(features(3, seed=5), 16)
+    assert tuple(measured.score_parts) == measurement.component_names
+    torch.testing.assert_close(torch.stack(list(measured.score_parts.values())).sum(dim=0), measured.score)

@@ -11,6 +11,7 @@ from utad.config import load_config
 from utad.data.synthesis import add_defect
 from utad.errors import NonFiniteScoreError, NotFittedError
 from utad.models.two_stage import ALL_IMAGES
+from utad.scoring.features import CODE_GRID
 from utad.scoring.illumination import normalise_gradient
 from utad.scoring.network import build_network
 
@@ -136,3 +137,39 @@ def test_a_score_that_is_not_finite_is_an_error():
     network.measurement.get_buffer("components.whole.distance.mean").fill_(float("nan"))
     with pytest.raises(NonFiniteScoreError, match="a score is not finite"):
         network(images(2))
+
+
+def test_shares_add_up_to_the_score():
+    detection = calibrated()(images(5, seed=3))
+    assert set(detection.shares) == {"input-near", "whole"}
+    total = torch.stack(list(detection.shares.values())).sum(dim=0)
+    torch.testing.assert_close(total, detection.score.double(), rtol=0, atol=1e-6)
+
+
+def test_a_changed_component_moves_its_own_share_and_no_other():
+    network, probe = calibrated(), images(3, seed=4)
+    before = network(probe)
+    standardisation = network.measurement.components["whole"].standardisation
+    # Its score rises by 2 deviations; it is one of two components.
+    standardisation.of_images[0] -= 2.0 * standardisation.of_images[1]
+    after = network(probe)
+    factor = 0.5 / (network.normalisation.of_image().limit - network.normalisation.of_image().location)
+    moved = after.shares["whole"] - before.shares["whole"]
+    torch.testing.assert_close(moved, torch.full_like(moved, factor), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(after.shares["input-near"], before.shares["input-near"], rtol=0, atol=1e-4)
+    torch.testing.assert_close(after.score - before.score, moved.float(), rtol=1e-4, atol=1e-4)
+
+
+def test_codes_of_images_are_those_that_come_with_their_scores():
+    network, probe = calibrated(), images(3, seed=6)
+    code = network(probe).code
+    assert code is not None
+    assert code.shape == (3, CODE_GRID**2 * sum(network.backbone.channels))
+    torch.testing.assert_close(network.codes(probe), code)
+
+
+def test_where_no_features_of_the_image_are_compared_there_is_no_code():
+    for overrides in (("scoring.space=pixels",), ("scoring.pairs=[m - m_hat]",)):
+        network = calibrated("scoring.method=paper", *overrides)
+        assert network(images(2)).code is None
+        assert network.codes(images(2)) is None

@@ -48,3 +48,23 @@ def test_scores_of_normal_images_are_kept_in_order():
     fresh.load_state_dict({**normalisation.state_dict(), "pixel": torch.zeros(2, dtype=torch.float64)})
     assert fresh.normal.tolist() == [1.0, 2.0, 3.0]
     assert fresh.of_image() == normalisation.of_image()
+
+
+def test_shares_by_hand_add_up_to_the_normalised_score():
+    normalisation = Normalisation(location=2.0, limit=4.0)
+    parts = {"a": torch.tensor([4.0, 1.0]), "b": torch.tensor([2.0, 0.0])}
+    score = normalisation.apply(torch.tensor([6.0, 1.0]))
+    shares = normalisation.shares(parts, score)
+    # 0.25 a unit, after one half of the location each.
+    assert shares["a"].tolist() == pytest.approx([0.75, 0.0])
+    assert shares["b"].tolist() == pytest.approx([0.25, -0.25])
+    assert normalisation.shares({}, score) == {}
+
+
+def test_shares_add_up_however_the_score_was_rounded():
+    normalisation = Normalisation(location=0.1, limit=0.1003)
+    parts = {str(index): torch.rand(50) for index in range(7)}
+    score = normalisation.apply(torch.stack(list(parts.values())).sum(dim=0))
+    shares = torch.stack(list(normalisation.shares(parts, score).values()))
+    assert float(score.max()) > 1000
+    torch.testing.assert_close(shares.sum(dim=0), score.double(), rtol=0, atol=1e-6)

@@ -6,7 +6,7 @@ import torch
 
 from utad.errors import NotFittedError
 from utad.scoring import standardisation
-from utad.scoring.standardisation import Standardisation, top_k_means
+from utad.scoring.standardisation import Standardisation, top_k_means, top_k_parts
 
 
 def maps(count: int = 30, side: int = 4, seed: int = 0) -> torch.Tensor:
@@ -84,3 +84,12 @@ def test_constant_maps_give_finite_values():
 def test_a_standardisation_that_was_not_fitted_says_so():
     with pytest.raises(NotFittedError):
         Standardisation((0.05, 0.5)).of_map(torch.zeros(1, 4, 4))
+
+
+def test_parts_of_top_k_means_are_taken_where_the_sum_is_highest():
+    first = torch.tensor([[[9.0, 0.0], [1.0, 2.0]]])
+    second = torch.tensor([[[-9.0, 5.0], [1.0, 2.0]]])
+    # The sum is 0, 5, 2, 4: the highest half of it is 5 and 4.
+    parts = top_k_parts([first, second], (0.25, 0.5))
+    assert parts[:, 0].tolist() == [[0.0, 1.0], [5.0, 3.5]]
+    torch.testing.assert_close(parts.sum(dim=0), top_k_means(first + second, (0.25, 0.5)))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from utad import __version__
-from utad.cli import benchmark, calibrate, demo, doctor, evaluate, export, predict, train
+from utad.cli import benchmark, calibrate, demo, doctor, evaluate, explain, export, predict, train
 
 app = typer.Typer(
     name="utad",
@@ -22,6 +22,7 @@ app.command()(demo.demo)
 app.command()(train.train)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(explain.explain)
 app.command()(calibrate.calibrate)
 app.command()(export.export)
 app.command()(benchmark.benchmark)

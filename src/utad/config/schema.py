@@ -124,6 +124,16 @@ class CalibrationConfig(Section):
     pixel_fpr: Fraction = 0.01
 
 
+class ExplainConfig(Section):
+    """What the model file keeps of its training images for explanations: thumbnails, names and codes.
+
+    At most `max_megabytes` (of 1,000,000 bytes), of evenly as many images as that holds; nothing with `privacy`.
+    """
+
+    privacy: bool = False
+    max_megabytes: Annotated[float, Field(gt=0.0, le=1000.0)] = 5.0
+
+
 class Config(Section):
     """The whole of it.
 
@@ -148,6 +158,7 @@ class Config(Section):
     scoring: ScoringConfig = ScoringConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     mask: MaskConfig = MaskConfig()
+    explain: ExplainConfig = ExplainConfig()
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:

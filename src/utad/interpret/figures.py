@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from utad.types import FloatMap, Image, Mask, Prediction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 COLUMNS = (
     "input",
@@ -25,8 +27,10 @@ COLUMNS = (
 )
 """What a grid shows of each image, from left to right."""
 
+COLOUR_MAP = "inferno"
+"""Perceptually uniform, and readable for people who do not see all colours."""
 
-_OUTLINE = (0, 230, 118)
+OUTLINE = (0, 230, 118)
 """A green that `inferno` lacks."""
 
 
@@ -54,12 +58,23 @@ def to_8_bit(image: Image) -> NDArray[np.uint8]:
     return np.round(image / 257.0).astype(np.uint8)
 
 
+def thinned(pixels: NDArray[_Value], longest: int) -> NDArray[_Value]:
+    """Every second, third, ... row and column of `(H, W[, 3])`, so that no side is longer than `longest`."""
+    step = -(-max(pixels.shape[:2]) // longest)
+    return pixels[::step, ::step]
+
+
 def strength(anomaly_map: FloatMap) -> FloatMap:
     """A normalised map, unclipped, to [0, 1): 0 at 0 and below, one half at the threshold of 0.5.
 
     1 - 4^(-v): monotone, so that even far above the threshold more anomalous stays brighter.
     """
     return np.asarray(1.0 - np.power(4.0, -np.maximum(anomaly_map, 0.0)), dtype=np.float32)
+
+
+def opacity_of(level: FloatMap) -> FloatMap:
+    """How far a map covers the image, from what `strength` gives: normal parts stay to be seen."""
+    return np.asarray(np.minimum(1.4 * level, 1.0), dtype=np.float32)
 
 
 def heat_overlay(image: Image, anomaly_map: FloatMap, mask: Mask | None = None) -> NDArray[np.uint8]:
@@ -70,14 +85,14 @@ def heat_overlay(image: Image, anomaly_map: FloatMap, mask: Mask | None = None) 
     from matplotlib import colormaps
 
     level = strength(anomaly_map)
-    colour = colormaps["inferno"](level)[..., :3] * 255.0
-    opacity = np.clip(1.4 * level, 0.0, 0.85)[..., None]
+    colour = colormaps[COLOUR_MAP](level)[..., :3] * 255.0
+    opacity = np.minimum(opacity_of(level), 0.85)[..., None]
     blended = (1 - opacity) * to_8_bit(image) + opacity * colour
     found = np.asarray(np.round(blended), dtype=np.uint8)
     if mask is not None and mask.any():
         from skimage.segmentation import find_boundaries
 
-        found[find_boundaries(mask, mode="thick")] = _OUTLINE
+        found[find_boundaries(mask, mode="thick")] = OUTLINE
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Of the names and shapes of the tensors; model files and checkpoints hold it."""
 
 _BLOCK = re.compile(r"(two_stage\.ie_net\.(?:encoder|decoder)\.layers\.)(\d+)(\..*)")
@@ -30,7 +30,8 @@ def upgrade(tensors: Mapping[str, Tensor], written_as: int, *, compares_pixels: 
 
     Format 1 had a batch norm per branch of an inception block, and the decoder's enlarging was one of its layers.
     Format 2 had the two 1x1 convolutions of a block as one. Both had other names for the measurement, and a backbone
-    even where pixels were compared. Up to format 3 no scores of normal images were kept.
+    even where pixels were compared. Up to format 3 no scores of normal images were kept, up to format 4 no
+    pictures of them, which are no tensors of the networks.
 
     Args:
         tensors: by name, as they were written.
@@ -40,7 +41,7 @@ def upgrade(tensors: Mapping[str, Tensor], written_as: int, *, compares_pixels: 
     if written_as >= FORMAT_VERSION:
         return dict(tensors)
     named = dict(tensors) if written_as >= 3 else _with_blocks_of_format_3(tensors, written_as, compares_pixels)
-    if "normalisation.image" in named:
+    if written_as < 4 and "normalisation.image" in named:
         named["normalisation.normal"] = torch.empty(0, dtype=torch.float64)
     return named
 

@@ -10,6 +10,9 @@ from torch.nn import functional
 
 from utad.models.two_stage import FeatureName, ImageName, Images
 
+CODE_GRID = 2
+"""Cells of an image's code to a side (docs/experiments/similar_images.md)."""
+
 
 def stacked(images: Images, names: Sequence[ImageName]) -> Tensor:
     """The named images as one batch, `(len(names) * N, C, S, S)`, in the order of `names`."""
@@ -44,3 +47,12 @@ def at_side(maps: Tensor, side: int) -> Tensor:
 def joined(stages: Sequence[Tensor], side: int) -> Tensor:
     """The maps of all stages at one resolution, `(N, C, side, side)` with C the sum of their channels."""
     return torch.cat([at_side(maps, side) for maps in stages], dim=1)
+
+
+def image_code(stages: Sequence[Tensor]) -> Tensor:
+    """What an image looks like as a whole, `(N, D)`: the features of its stages, averaged over a coarse grid.
+
+    Args:
+        stages: maps of the features of the image, `(N, C_l, H_l, W_l)` each.
+    """
+    return torch.cat([functional.adaptive_avg_pool2d(maps, CODE_GRID).flatten(1) for maps in stages], dim=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -16,7 +16,7 @@ from utad.models.two_stage import ALL_IMAGES, PAIRS, Features, ImageName
 from utad.scoring.components import ScoreComponent, build_component, feature_vectors
 from utad.scoring.feature_weighting import AnomalousVectors
 from utad.scoring.perceptual import perceptual_maps, upsample
-from utad.scoring.standardisation import top_k_means
+from utad.scoring.standardisation import top_k_means, top_k_parts
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class Measured:
         anomaly_map: `(N, S, S)`.
         component_maps: each component's own map by name, `(N, S, S)`; calibrated ones standardised (0 is the mean of
             normal images, 1 one standard deviation above), those of Eq. 8 as they are, one per pair.
+        score_parts: what each component has of `score`, by name, `(N,)`: they add up to it. Empty where nobody asks.
     """
 
     score: Tensor
     anomaly_map: Tensor
     component_maps: dict[str, Tensor]
+    score_parts: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Measurement(nn.Module, ABC):
@@ -89,7 +91,9 @@ class PaperMeasurement(Measurement):
         """Sum of the perceptual distances; the components are the pairs."""
         maps = perceptual_maps(features, size, self.weights, self.pairs)
         anomaly_map = torch.stack(list(maps.values())).sum(dim=0)
-        return Measured(top_k_means(anomaly_map, self.top_fractions).mean(dim=1), anomaly_map, maps)
+        parts = top_k_parts(list(maps.values()), self.top_fractions).mean(dim=2)  # (pairs, N)
+        score = top_k_means(anomaly_map, self.top_fractions).mean(dim=1)
+        return Measured(score, anomaly_map, maps, dict(zip(maps, parts, strict=True)))
 
     def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """Scores and maps: nothing is learnt."""
@@ -172,6 +176,7 @@ class CalibratedMeasurement(Measurement):
             torch.stack(list(scores)).mean(dim=0),
             enlarged.sum(dim=0) / len(placed),
             {name: upsample(values, size) for name, values in maps.items()},
+            {name: score / len(scores) for name, score in zip(maps, scores, strict=True)},
         )
 
 

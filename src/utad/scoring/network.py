@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from utad.models.backbones import Backbone, Pixels, build_backbone
 from utad.models.build import build_feature_impression, build_two_stage
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features, Images, TwoStage
-from utad.scoring.features import by_image, joined, stacked
+from utad.scoring.features import by_image, image_code, joined, stacked
 from utad.scoring.illumination import illumination_step
 from utad.scoring.measurement import Measurement, build_measurement
 from utad.scoring.normalisation import ScoreNormalisation
@@ -34,6 +34,8 @@ class Detection:
         anomaly_map: `(N, S, S)`, normalised.
         component_maps: by name, `(N, S, S)`, as in `Measured`.
         images: x, and of the restored images those that are compared or needed for that.
+        shares: what each component has of `score`, by name, `(N,)` float64: they add up to it.
+        code: what the images look like, `(N, D)`, to find similar ones by; None where no features are at hand.
     """
 
     raw_score: Tensor
@@ -41,6 +43,8 @@ class Detection:
     anomaly_map: Tensor
     component_maps: dict[str, Tensor]
     images: Images
+    shares: dict[str, Tensor] = field(default_factory=dict)
+    code: Tensor | None = None
 
 
 class DetectorNetwork(nn.Module):
@@ -85,13 +89,18 @@ class DetectorNetwork(nn.Module):
             NonFiniteScoreError: if a score or map is not finite.
         """
         restored = self.two_stage(images, self.measurement.compared)
-        measured = self.measurement(self.features(restored), self.size)
+        features = self.features(restored)
+        measured = self.measurement(features, self.size)
+        normalisation = self.normalisation.of_image()
+        score = normalisation.apply(measured.score)
         detection = Detection(
             raw_score=measured.score,
-            score=self.normalisation.of_image().apply(measured.score),
+            score=score,
             anomaly_map=self.normalisation.of_pixel().apply(measured.anomaly_map),
             component_maps=measured.component_maps,
             images=restored,
+            shares=normalisation.shares(measured.score_parts, score),
+            code=self._code([stage["image"] for stage in features if "image" in stage]),
         )
         if not bool(torch.isfinite(detection.score).all() and torch.isfinite(detection.anomaly_map).all()):
             raise NonFiniteScoreError(
@@ -117,6 +126,15 @@ class DetectorNetwork(nn.Module):
         restored = impression(self.joined_features(features))
         parts = torch.split(restored, [int(stage["image"].shape[1]) for stage in features], dim=1)
         return [{**stage, "feature_impression": part} for stage, part in zip(features, parts, strict=True)]
+
+    def codes(self, images: Tensor) -> Tensor | None:
+        """The codes of images `(N, C, S, S)`, the same that `forward` gives."""
+        return self._code(self.backbone(self.prepare({"image": images})["image"]))
+
+    def _code(self, stages: Sequence[Tensor]) -> Tensor | None:
+        # Compared pixels are no features, and pairs of restored images leave none of the image itself.
+        compared = isinstance(self.backbone, Backbone) and "image" in self.measurement.compared
+        return image_code(stages) if compared else None
 
     @staticmethod
     def joined_features(features: Sequence[Features]) -> Tensor:

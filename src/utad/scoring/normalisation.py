@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,28 @@ class Normalisation:
     def apply(self, raw: Tensor) -> Tensor:
         """Raw scores of any shape to normalised ones."""
         return 0.5 * (raw - self.location) / (self.limit - self.location)
+
+    def shares(self, parts: Mapping[str, Tensor], score: Tensor) -> dict[str, Tensor]:
+        """What each part of a raw score has of the normalised one.
+
+        Normalisation is linear, so a raw score that is a sum makes the normalised one a sum too, without any
+        approximation. The location is divided evenly: a share is 0 where a part is what it is in a typical normal
+        image, provided that all parts have one scale, as standardised ones do.
+
+        Args:
+            parts: by name, `(N,)` each, whose sum is the raw score but for rounding.
+            score: `(N,)`, normalised.
+
+        Returns:
+            By the same names `(N,)` float64, below 0 where a part speaks for a normal image. They add up to `score`:
+            what it was rounded by is divided evenly too.
+        """
+        if not parts:
+            return {}
+        factor, location = 0.5 / (self.limit - self.location), self.location / len(parts)
+        shares = {name: factor * (part.double() - location) for name, part in parts.items()}
+        rounding = score.double() - torch.stack(list(shares.values())).sum(dim=0)
+        return {name: share + rounding / len(parts) for name, share in shares.items()}
 
 
 class ScoreNormalisation(FittedModule):

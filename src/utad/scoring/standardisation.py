@@ -93,3 +93,15 @@ def top_k_means(maps: Tensor, fractions: Sequence[float]) -> Tensor:
     counts = [max(1, round(fraction * int(values.shape[1]))) for fraction in fractions]
     highest = values.topk(max(counts), dim=1).values  # descending
     return torch.stack([highest[:, :count].mean(dim=1) for count in counts], dim=1)
+
+
+def top_k_parts(maps: Sequence[Tensor], fractions: Sequence[float]) -> Tensor:
+    """What each of M maps `(N, H, W)` has of the top-k means of their sum: `(M, N, F)`, which adds up to these.
+
+    It is the mean of the map over those positions where the sum is highest.
+    """
+    flat = torch.stack(list(maps)).flatten(2)  # (M, N, H * W)
+    counts = [max(1, round(fraction * int(flat.shape[2]))) for fraction in fractions]
+    highest = flat.sum(dim=0).topk(max(counts), dim=1).indices  # (N, K), the highest first
+    values = flat.gather(2, highest.expand(len(maps), -1, -1))
+    return torch.stack([values[:, :, :count].mean(dim=2) for count in counts], dim=2)

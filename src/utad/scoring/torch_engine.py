@@ -70,6 +70,8 @@ def _result(detection: Detection, two_stage: TwoStage, index: int, size: tuple[i
         anomaly_map=_at_size(detection.anomaly_map[index], size),
         pictures=LazyArrays({name: partial(_picture, name, made, size) for name in RESTORED}),
         component_maps=LazyArrays({name: partial(_at_size, values, size) for name, values in maps.items()}),
+        shares={name: float(values[index]) for name, values in detection.shares.items()},
+        code=np.empty(0, np.float32) if detection.code is None else detection.code[index].float().cpu().numpy().copy(),
     )
 
 

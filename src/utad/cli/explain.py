@@ -1,0 +1,52 @@
+"""`utad explain`: why images have their scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from utad.cli.options import Json, Model, Output, on_terminal, print_json, say, start_logging
+
+SAVABLE = ("page", "png", "svg")
+
+
+def explain(
+    model: Model,
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.", show_default=False)],
+    output: Output,
+    save: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(SAVABLE)}.")] = ",".join(SAVABLE),
+    neighbours: Annotated[int, typer.Option(help="Normal images to show beside each, at most.", min=0)] = 5,
+    as_json: Json = False,
+) -> None:
+    """Explain the scores of IMAGES: a page and a figure for each in --output, and an index of several.
+
+    The pages open from disk and ask no server for anything. PyTorch computes: an exported graph does not tell what each
+    component has of the score.
+    """
+    start_logging()
+    wanted = tuple(dict.fromkeys(part.strip() for part in save.split(",") if part.strip()))
+    unknown = sorted(set(wanted).difference(SAVABLE))
+    if unknown or not wanted:
+        raise typer.BadParameter(f"got {save!r}: choose from {', '.join(SAVABLE)}", param_hint="--save")
+
+    from utad.loading import is_export, load_detector
+    from utad.overlap import refuse_overlap
+    from utad.report.explanation_folder import explain_to_folder
+
+    refuse_overlap(output, images)
+    detector = load_detector(model, runtime="auto" if is_export(model) else "torch")
+    summary = explain_to_folder(detector, images, output, save=wanted, neighbours=neighbours, progress=on_terminal())
+    if as_json:
+        print_json(summary.as_dict())
+    say(
+        f"{summary.n_images} images explained, {summary.n_anomalous} anomalous"
+        + (f", {len(summary.failed)} could not be read" if summary.failed else "")
+        + f": {output / summary.opens}",
+        as_json=as_json,
+    )
+    if summary.failed:
+        for failure in summary.failed:
+            typer.echo(f"not explained: {failure}", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,93 @@
+"""The maps of score components as colours, and what each compares in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utad.interpret.figures import COLOUR_MAP, strength, thinned
+from utad.types import FloatMap, Prediction
+
+MIDDLE = 3.0
+"""Standard deviations above normal that have the colour of the threshold in the map of a component."""
+
+_SUBJECTS = {
+    "input": "the image, beside normal images",
+    "impression": "the image and its impression",
+    "residual": "the image and its reconstruction",
+    "naive": "the impression and the naive impression",
+    "restored": "the features of the image and what they should be",
+    "whole": "the image as a whole, beside normal images",
+    "neighbours": "each part of the image and the nearest normal part",
+    "x - x_hat": "the image and its reconstruction",
+    "m - m_hat": "the impression and the naive impression",
+    "x - m": "the image and its impression",
+    "x - m_hat": "the image and the naive impression",
+}
+
+_HOW = {
+    "fine": "fine features",
+    "near": "fine features, with what is around them",
+    "wide": "averages over wide windows",
+    "whole": "averages over the whole image",
+}
+
+
+@dataclass(frozen=True)
+class ComponentMap:
+    """The map of one component.
+
+    Attributes:
+        name: of the component.
+        compares: in words.
+        share: of the score.
+        level: `(h, w)` in [0, 1]: how strong the colour is.
+    """
+
+    name: str
+    compares: str
+    share: float
+    level: FloatMap
+
+
+def component_maps(prediction: Prediction, longest: int) -> list[ComponentMap]:
+    """The components of a prediction, the highest share first; their maps with no side longer than `longest`."""
+    ordered = sorted(prediction.shares, key=lambda name: -prediction.shares[name])
+    unit = middle_of_components(prediction)
+    found = []
+    for name in ordered:
+        values = thinned(prediction.component_maps[name], longest)
+        found.append(ComponentMap(name, compares(name), prediction.shares[name], strength(values * (0.5 / unit))))
+    return found
+
+
+def middle_of_components(prediction: Prediction) -> float:
+    """The value of a component's map that has the middle colour.
+
+    Standardised maps have one scale for all images. The distances of Eq. 8 have none: half of this image's highest.
+    """
+    if not is_standardised(prediction):
+        return max(1e-12, 0.5 * max(float(prediction.component_maps[name].max()) for name in prediction.shares))
+    return MIDDLE
+
+
+def is_standardised(prediction: Prediction) -> bool:
+    """Whether the maps of components are in standard deviations; those of Eq. 8, one for each pair, are not."""
+    return not any(" - " in name for name in prediction.shares)
+
+
+def compares(name: str) -> str:
+    """What a component compares, in words; empty for one that is not known here."""
+    first, _, how = name.partition("-") if " - " not in name else (name, "", "")
+    subject = _SUBJECTS.get(first, "")
+    return f"{subject}: {_HOW[how]}" if subject and how in _HOW else subject
+
+
+def coloured(level: FloatMap) -> NDArray[np.uint8]:
+    """Levels `(H, W)` in [0, 1] to colours `(H, W, 3)`; the threshold, 0.5, has the middle one."""
+    from matplotlib import colormaps
+
+    found: NDArray[np.uint8] = colormaps[COLOUR_MAP](level, bytes=True)[..., :3]
+    return found
