@@ -53,7 +53,9 @@ def test_the_paper_preset_holds_the_settings_of_the_paper():
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    assert message(preset="quick") == "unknown preset 'quick': choose one of fast, balanced, paper, paper-small"
+    assert (
+        message(preset="quick") == "unknown preset 'quick': choose one of fast, balanced, accurate, paper, paper-small"
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,6 +207,19 @@ def test_a_file_that_is_no_config_is_refused(tmp_path, text, words):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     assert "gone.yaml" in message(file=tmp_path / "gone.yaml")
     assert str(tmp_path) in message(file=tmp_path)
+
+
+def test_other_components_have_maps_of_their_own_unless_something_else_is_said():
+    default = load_config().scoring
+    assert default.map_components == ("restored", "input-near", "input-detail")
+    others = load_config(overrides=["scoring.components=[input,whole]"]).scoring
+    assert (others.components, others.map_components) == (("input", "whole"), ())
+    said = load_config(overrides=["scoring.components=[input]", "scoring.map_components=[input-near]"]).scoring
+    assert said.map_components == ("input-near",)
+    # A model of before there were map components.
+    stored = load_config().model_dump(mode="json")
+    del stored["scoring"]["map_components"]
+    assert parse_config(stored).scoring.map_components == ()
 
 
 @pytest.mark.parametrize("name", PRESETS)

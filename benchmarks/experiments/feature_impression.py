@@ -36,8 +36,9 @@ from utad.scoring.perceptual import upsample
 from utad.types import Category
 
 _X, _RESTORED = ("input", "input-near", "whole"), ("restored", "restored-near", "restored-whole")
+_DETAIL = "input-detail"
 SETS: Mapping[str, tuple[str, ...]] = {
-    **{name: (name,) for name in (*_X, *_RESTORED)},
+    **{name: (name,) for name in (*_X, *_RESTORED, _DETAIL)},
     "x alone": _X,
     "restored alone": _RESTORED,
     "restored, of positions": _RESTORED[:2],
@@ -46,6 +47,9 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "restored and input-near": (*_RESTORED, "input-near"),
     "restored and input": (*_RESTORED, "input"),
     "near of both, restored": ("input-near", *_RESTORED[:2]),
+    "near of both, restored, input-detail": ("input-near", *_RESTORED[:2], _DETAIL),
+    "near of both, input-detail": ("input-near", "restored-near", _DETAIL),
+    "restored, input-near, input-detail": ("restored", "input-near", _DETAIL),
 }
 UNTRAINED_STAGES = ("ie_training.steps=0", "expert_training.steps=0")
 RATE = 0.01
@@ -195,7 +199,7 @@ def evaluated(
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures the categories, and adds them to the results."""
     arguments = experiment_parser(__doc__, "benchmarks/results/feature_impression.json").parse_args(argv)
-    every = ",".join((*_X, *_RESTORED))
+    every = ",".join((*_X, *_RESTORED, _DETAIL))
     for given in arguments.categories:
         settings = (f"scoring.components=[{every}]", *UNTRAINED_STAGES)
         category, config = opened(given, arguments, settings=settings)

@@ -40,7 +40,7 @@ class UTAD(Predictor):
     """Unsupervised two-stage anomaly detection, scored in PyTorch.
 
     Args:
-        preset: `fast`, `balanced`, `paper` or `paper-small`.
+        preset: `fast`, `balanced`, `accurate`, `paper` or `paper-small`.
         config: a whole config instead of preset, overrides and seed.
         overrides: `section.key=value`, on top of the preset.
         seed: replaces the preset's seed; 0 is a seed like any other.

@@ -47,7 +47,10 @@ def test_an_export_gives_the_answers_of_its_detector(name, graph_format, load, r
         assert np.array_equal(other.pred_mask, drawn)
         # As a reader of the graph gets it who has nothing of this package.
         plain = exported.engine._graph.run(image[None], ("pred_mask",))["pred_mask"][0]
-        assert np.array_equal(plain, drawn)
+        # Compiled for the mask alone its sums are rounded otherwise: pixels right at the limit may fall either way.
+        limit = detector.config.mask.alpha * float(other.anomaly_map.max())
+        np.testing.assert_allclose(other.anomaly_map[plain != drawn], limit, rtol=1e-3, atol=5e-3)
+        assert np.count_nonzero(plain != drawn) <= 0.01 * plain.size
         assert (other.band, len(other.regions)) == (one.band, len(one.regions))
         for picture in ("impression", "naive_impression", "reconstruction"):
             shown, expected = getattr(other, picture), getattr(one, picture)

@@ -18,6 +18,15 @@ def test_the_highest_share_comes_first_and_three_deviations_have_the_middle_colo
     np.testing.assert_allclose(second.level, 1 - 4**-0.25, rtol=1e-5)
 
 
+def test_a_component_of_the_map_alone_is_shown_with_no_share():
+    prediction = explanation().prediction
+    maps = {**prediction.component_maps, "input-detail": np.full((2, 2), 3.0, np.float32)}
+    shown = {one.name: one for one in component_maps(replace(prediction, component_maps=maps), 100)}
+    assert shown["input-detail"].share == 0.0
+    np.testing.assert_allclose(shown["input-detail"].level, 0.5, rtol=1e-5)
+    assert sum(one.share for one in shown.values()) == pytest.approx(sum(prediction.shares.values()))
+
+
 def test_pairs_of_equation_8_are_shown_by_their_own_highest():
     prediction = explanation().prediction
     maps = {"x - x_hat": np.array([[0.0, 0.2]], np.float32), "x - m": np.array([[0.4, 0.1]], np.float32)}

@@ -24,8 +24,9 @@ def features(count: int, seed: int = 0, size: int = 16) -> list[Images]:
     ]
 
 
-def built(*components: str, fractions: str = "[0.05, 0.2]") -> CalibratedMeasurement:
+def built(*components: str, mapped: tuple[str, ...] = (), fractions: str = "[0.05, 0.2]") -> CalibratedMeasurement:
     overrides = [f"scoring.components=[{','.join(components)}]", f"scoring.top_fractions={fractions}"]
+    overrides.append(f"scoring.map_components=[{','.join(mapped)}]")
     measurement = build_measurement(load_config(overrides=overrides))
     assert isinstance(measurement, CalibratedMeasurement)
     return measurement
@@ -44,8 +45,28 @@ def with_defect(strength: float, size: int = 16) -> list[Images]:
 
 
 def test_an_unknown_component_is_named():
-    with pytest.raises(ConfigError, match="unknown component 'gradient'"):
+    with pytest.raises(ConfigError, match="components: unknown component 'gradient', choose from input, "):
         built("input", "gradient")
+    with pytest.raises(ConfigError, match="map_components: unknown component 'gradient'"):
+        built("input", mapped=("gradient",))
+    with pytest.raises(ConfigError, match="map_components: whole looks at the image as a whole and has no map"):
+        built("input", mapped=("whole",))
+
+
+def test_the_map_comes_from_components_of_its_own_and_the_score_from_the_others():
+    alone = {name: built(name) for name in ("input", "input-fine")}
+    both = built("input", mapped=("input-fine",))
+    for measurement in (*alone.values(), both):
+        fit(measurement, 12)
+    stages = with_defect(2.0)
+    measured = both(stages, 16)
+    score, anomaly_map = (alone[name](stages, 16) for name in ("input", "input-fine"))
+    torch.testing.assert_close(measured.score, score.score)
+    torch.testing.assert_close(measured.anomaly_map, anomaly_map.anomaly_map)
+    assert not torch.allclose(measured.anomaly_map, score.anomaly_map)
+    assert list(measured.component_maps) == ["input", "input-fine"]
+    # What has no part of the score is not among its parts.
+    torch.testing.assert_close(measured.score_parts, {"input": score.score})
 
 
 def test_only_the_images_that_components_look_at_are_needed():

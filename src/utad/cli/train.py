@@ -29,7 +29,9 @@ def train(
     layout: Layout = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="fast (if nothing else is said), balanced, paper or paper-small.", show_default=False),
+        typer.Option(
+            help="fast (if nothing else is said), balanced, accurate, paper or paper-small.", show_default=False
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML on top of the preset.", exists=True, dir_okay=False)] = None,
     settings: Annotated[

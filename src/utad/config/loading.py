@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from utad.config.schema import Config
 from utad.errors import ConfigError
 
-PRESETS = ("fast", "balanced", "paper", "paper-small")
+PRESETS = ("fast", "balanced", "accurate", "paper", "paper-small")
 DEFAULT_PRESET = "fast"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import lcm
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, model_validator
@@ -60,8 +60,10 @@ class ScoringConfig(Section):
 
     `normalise_illumination` brings the images to one mean and contrast before the calibrated measurement, and
     `normalise_gradient` takes a gradient out of them first (a default of the presets: models of before have none). The
-    score is made of the top-k means of a map for each of `top_fractions`, a small one for small defects. For
-    ablations, Eq. 8 can compare other `pairs`, and the images themselves (`space: pixels`) instead of features.
+    score is made of the top-k means of a map for each of `top_fractions`, a small one for small defects. The anomaly
+    map is the mean of the maps of `map_components`, or of `components` where none are named; whoever names `components`
+    and no `map_components` gets the latter. For ablations, Eq. 8 can compare other `pairs`, and the images themselves
+    (`space: pixels`) instead of features.
     """
 
     method: Literal["paper", "calibrated"] = "calibrated"
@@ -72,11 +74,19 @@ class ScoringConfig(Section):
     components: Annotated[tuple[str, ...], Field(min_length=1)] = (
         *("restored", "restored-near", "restored-whole", "input-near"),
     )
+    map_components: tuple[str, ...] = ("restored", "input-near", "input-detail")
     normalise_illumination: bool = True
     normalise_gradient: bool = False
     stage_weights: tuple[NonNegative, ...] | None = None
     top_fractions: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], Field(min_length=1)] = (0.02, 0.2)
     coreset_size: Positive = 1000
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_components_have_maps_of_their_own(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "components" in values:
+            return {"map_components": (), **values}
+        return values
 
     @model_validator(mode="after")
     def _pixels_are_compared_as_printed(self) -> Self:

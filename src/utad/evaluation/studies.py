@@ -117,7 +117,7 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
         ),
         Variant("PM", "utad", ("scoring.method=paper",)),
         *(
-            Variant(f"component {name} alone", "utad", (*calibrated, f"scoring.components=[{name}]"))
+            Variant(f"component {name} alone", "utad", (*calibrated, *_of_components([name], [])))
             for name in default.components
         ),
         *_restorations(preset)[1:],
@@ -127,14 +127,22 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
     )
 
 
+def _of_components(scored: Sequence[str], mapped: Sequence[str]) -> tuple[str, str]:
+    return f"scoring.components=[{','.join(scored)}]", f"scoring.map_components=[{','.join(mapped)}]"
+
+
 def _restorations(preset: str) -> tuple[Variant, ...]:
     calibrated = "scoring.method=calibrated"
-    names = load_config(preset).scoring.components
-    restored = [name for name in names if COMPONENTS[name].images != ("image",)]
+    scoring = load_config(preset).scoring
+    restored, mapped = (
+        [name for name in names if COMPONENTS[name].images != ("image",)]
+        for names in (scoring.components, scoring.map_components)
+    )
+    of_x = [name for name in scoring.map_components if name not in mapped]
     return (
         Variant("default", "utad", (calibrated,)),
-        Variant("features of x alone", "utad", (calibrated, f"scoring.components=[{','.join(OF_X)}]")),
-        Variant("restoration alone", "utad", (calibrated, f"scoring.components=[{','.join(restored)}]")),
+        Variant("features of x alone", "utad", (calibrated, *_of_components(OF_X, of_x))),
+        Variant("restoration alone", "utad", (calibrated, *_of_components(restored, mapped))),
         Variant("networks never trained", "utad", (calibrated, *UNTRAINED)),
     )
 

@@ -28,6 +28,7 @@ _SUBJECTS = {
 }
 
 _HOW = {
+    "detail": "the finest features",
     "fine": "fine features",
     "near": "fine features, with what is around them",
     "wide": "averages over wide windows",
@@ -53,13 +54,17 @@ class ComponentMap:
 
 
 def component_maps(prediction: Prediction, longest: int) -> list[ComponentMap]:
-    """The components of a prediction, the highest share first; their maps with no side longer than `longest`."""
-    ordered = sorted(prediction.shares, key=lambda name: -prediction.shares[name])
+    """The components of a prediction, the highest share first; their maps with no side longer than `longest`.
+
+    One that is part of the anomaly map alone has share 0.
+    """
+    shares = {name: prediction.shares.get(name, 0.0) for name in prediction.component_maps}
+    ordered = sorted(shares, key=lambda name: -shares[name])
     unit = middle_of_components(prediction)
     found = []
     for name in ordered:
         values = thinned(prediction.component_maps[name], longest)
-        found.append(ComponentMap(name, compares(name), prediction.shares[name], strength(values * (0.5 / unit))))
+        found.append(ComponentMap(name, compares(name), shares[name], strength(values * (0.5 / unit))))
     return found
 
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from utad.config import ScoringConfig
-from utad.errors import ConfigError
 from utad.models.two_stage import PAIRS, FeatureName, Features
 from utad.scoring.distance import FeatureDistance
 from utad.scoring.feature_weighting import AnomalousVectors
@@ -55,6 +54,7 @@ COMPONENTS: Mapping[str, ComponentSpec] = MappingProxyType(
         "input-fine": ComponentSpec(_X, 0, 2, 2),
         "input-near": ComponentSpec(_X, 0, 2, 2, windows=(1, 3)),
         "input-wide": ComponentSpec(_X, 0, 1, 1, windows=(9,)),
+        "input-detail": ComponentSpec(_X, 0, 1, 1, windows=(1, 3)),
         "impression": ComponentSpec(PAIRS["x - m"], 1, 3, 2),
         "impression-fine": ComponentSpec(PAIRS["x - m"], 0, 2, 2),
         "residual": ComponentSpec(PAIRS["x - x_hat"], 1, 3, 2),
@@ -115,13 +115,7 @@ class ScoreComponent(nn.Module):
 
 
 def build_component(name: str, config: ScoringConfig, seed: int) -> ScoreComponent:
-    """An unfitted component.
-
-    Raises:
-        ConfigError: if there is none of that name.
-    """
-    if name not in COMPONENTS:
-        raise ConfigError(f"scoring.components: unknown component {name!r}, choose from {', '.join(COMPONENTS)}")
+    """An unfitted component, one of `COMPONENTS`."""
     spec = COMPONENTS[name]
     distance = NeighbourDistance(config.coreset_size, seed) if spec.neighbours else GaussianDistance()
     return ScoreComponent(spec, distance, Standardisation(config.top_fractions))

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
 from utad.data.subsets import fold_indices
+from utad.errors import ConfigError
 from utad.models.two_stage import ALL_IMAGES, PAIRS, Features, ImageName
-from utad.scoring.components import ScoreComponent, build_component, feature_vectors
+from utad.scoring.components import COMPONENTS, ScoreComponent, build_component, feature_vectors
 from utad.scoring.feature_weighting import AnomalousVectors
 from utad.scoring.perceptual import perceptual_maps, upsample
 from utad.scoring.standardisation import top_k_means, top_k_parts
@@ -111,7 +112,7 @@ class PaperMeasurement(Measurement):
 class CalibratedMeasurement(Measurement):
     """Score components, each compared with its distribution on normal images, standardised and averaged.
 
-        map(p)  = mean over components c with a map of  (d_c(p) - mu_c(p)) / sigma_c(p)
+        map(p)  = mean over map components c of              (d_c(p) - mu_c(p)) / sigma_c(p)
         score   = mean over components c and fractions f of  (top_cf - mean(top_cf)) / std(top_cf)
 
     d_c is the feature distance of the component, mu_c(p) and sigma_c(p) its mean and standard deviation at position p
@@ -124,10 +125,16 @@ class CalibratedMeasurement(Measurement):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
+        scoring = config.scoring
+        _refuse_unknown(scoring)
         self.folds = config.calibration.folds
-        self.component_names = config.scoring.components
+        self.scored = scoring.components
+        # A component of the whole image says whether and not where; its one value would lift the map everywhere.
+        placed = tuple(name for name in scoring.components if COMPONENTS[name].grid is not None)
+        self.mapped = scoring.map_components or placed or scoring.components
+        self.component_names = tuple(dict.fromkeys((*self.scored, *self.mapped)))
         self.components = nn.ModuleDict(
-            {name: build_component(name, config.scoring, config.seed) for name in config.scoring.components}
+            {name: build_component(name, scoring, config.seed) for name in self.component_names}
         )
         specs = [component.spec for component in self._components().values()]
         self.compared = tuple(name for name in ALL_IMAGES if any(name in spec.images for spec in specs))
@@ -137,7 +144,7 @@ class CalibratedMeasurement(Measurement):
         """Average of the standardised components."""
         components = self._components()
         maps = {name: component(features) for name, component in components.items()}
-        scores = [component.standardisation.of_score(maps[name]) for name, component in components.items()]
+        scores = {name: components[name].standardisation.of_score(maps[name]) for name in self.scored}
         return self._average(maps, scores, size)
 
     def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
@@ -150,34 +157,41 @@ class CalibratedMeasurement(Measurement):
     ) -> Measured:
         """Fits every component."""
         maps: dict[str, Tensor] = {}
-        scores: list[Tensor] = []
+        scores: dict[str, Tensor] = {}
         for name, component in self._components().items():
             vectors = collected[name]
             fold_of = fold_indices(len(vectors), self.folds).to(vectors.device)
             standardised = component.fit(vectors, anomalous[name] if anomalous is not None else None, fold_of)
             maps[name] = standardised.maps
-            scores.append(standardised.scores)
+            if name in self.scored:
+                scores[name] = standardised.scores
         return self._average(maps, scores, size)
 
     def _components(self) -> dict[str, ScoreComponent]:
         return {name: cast("ScoreComponent", module) for name, module in self.components.items()}
 
-    def _average(self, maps: Mapping[str, Tensor], scores: Sequence[Tensor], size: int) -> Measured:
-        # A component of the whole image says whether and not where; its one value would lift the map everywhere.
-        placed = [maps[name] for name, component in self._components().items() if component.spec.grid is not None]
-        placed = placed or list(maps.values())
+    def _average(self, maps: Mapping[str, Tensor], scores: Mapping[str, Tensor], size: int) -> Measured:
         # Enlarging is linear: maps of the same size are added up while they are small.
         sums: dict[int, Tensor] = {}
-        for values in placed:
-            side = int(values.shape[-1])
-            sums[side] = sums[side] + values if side in sums else values
+        for name in self.mapped:
+            side = int(maps[name].shape[-1])
+            sums[side] = sums[side] + maps[name] if side in sums else maps[name]
         enlarged = torch.stack([upsample(values, size) for values in sums.values()])
         return Measured(
-            torch.stack(list(scores)).mean(dim=0),
-            enlarged.sum(dim=0) / len(placed),
+            torch.stack(list(scores.values())).mean(dim=0),
+            enlarged.sum(dim=0) / len(self.mapped),
             {name: upsample(values, size) for name, values in maps.items()},
-            {name: score / len(scores) for name, score in zip(maps, scores, strict=True)},
+            {name: score / len(scores) for name, score in scores.items()},
         )
+
+
+def _refuse_unknown(scoring: ScoringConfig) -> None:
+    for setting, names in (("components", scoring.components), ("map_components", scoring.map_components)):
+        for name in names:
+            if name not in COMPONENTS:
+                raise ConfigError(f"scoring.{setting}: unknown component {name!r}, choose from {', '.join(COMPONENTS)}")
+            if setting == "map_components" and COMPONENTS[name].grid is None:
+                raise ConfigError(f"scoring.map_components: {name} looks at the image as a whole and has no map")
 
 
 def build_measurement(config: Config) -> Measurement:
