@@ -86,9 +86,9 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
         component.fit = _kept(component, name, scores)  # type: ignore[method-assign]
     witnesses: list[Witness] = []
 
-    def calibrating(*arguments: Any, witness: Witness) -> None:
+    def calibrating(*arguments: Any, witness: Witness, progress: bool) -> None:
         witnesses.append(witness)
-        calibrate(*arguments, witness=witness)
+        calibrate(*arguments, witness=witness, progress=progress)
 
     fitting.calibrate = calibrating  # type: ignore[assignment]
     start = time.perf_counter()
