@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from experiments import feature_impression, illumination, masks
+
+SHORT = (
+    *("image.size=32", "feature_training.steps=2", "feature_training.examples=16"),
+    *("calibration.synthetic_anomalies=20", "calibration.max_images=20"),
+)
+
+
+def results(experiment, category: str, folder) -> dict:
+    """What the experiment writes for a category, with training that is over in seconds."""
+    settings = [argument for setting in SHORT for argument in ("--set", setting)]
+    experiment.main([category, *settings, "--label", "short", "--output", str(folder / "results.json")])
+    document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    (run,) = document["runs"]["short"].values()
+    assert run["settings"] == list(SHORT)
+    return run
+
+
+def test_every_set_of_components_is_measured(tmp_path):
+    run = results(feature_impression, "mnist-5k/2", tmp_path)
+    assert set(run["sets"]) == set(feature_impression.SETS)
+    for values in run["sets"].values():
+        assert 0.5 < values["image_auroc"] <= 1.0
+        assert all(0.0 <= value <= 1.0 for value in values.values())
+
+
+@pytest.mark.parametrize("experiment", [masks, illumination])
+def test_what_is_measured_on_pictures_with_masks(experiment, tmp_path):
+    run = results(experiment, "textures/brick", tmp_path)
+    if experiment is masks:
+        assert {"fixed 0.5", "relative 0.5"} < set(run["rules"])
+        assert all(0.0 <= rule["iou"] <= 1.0 for rule in run["rules"].values())
+        # A part of the peak is a mask of images called anomalous alone, whatever the part.
+        assert len({run["rules"][f"relative {alpha:g}"]["masked_normals"] for alpha in masks.ALPHAS}) == 1
+    else:
+        assert set(run["false_alarms"]) == set(illumination.CHANGES)
+        assert run["quality"]["aupro"] > 0.0
