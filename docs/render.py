@@ -157,6 +157,27 @@ def restored_images(document: dict[str, Any]) -> str:
     return "\n".join(table(heads, sorted(rows, key=lambda row: row[0])))
 
 
+def illumination(document: dict[str, Any]) -> str:
+    """False alarms by change of illumination, and quality, of `benchmarks/experiments/illumination.py`."""
+    runs = [
+        (f"{category.rsplit('/', 1)[0]}, {label}", run)
+        for label, by_category in document["runs"].items()
+        for category, run in by_category.items()
+    ]
+    runs.sort(key=lambda named: named[0])
+    names = {name: None for _, run in runs for name in run["quality"]}
+    rows = [
+        [name, *(f"{run['quality'][name]:.3f}" if name in run["quality"] else "–" for _, run in runs)] for name in names
+    ]
+    changes = next(iter(runs))[1]["false_alarms"]
+    rows += [
+        [f"false alarms, {'images as they are' if change == 'none' else change}"]
+        + [f"{run['false_alarms'][change]:.1%}" for _, run in runs]
+        for change in changes
+    ]
+    return "\n".join(table(["", *(f"{name}:" for name, _ in runs)], rows))
+
+
 def copies(document: dict[str, Any]) -> str:
     """The differences of `benchmarks/experiments/copies.py`."""
     runs = document["runs"]["default"]
@@ -208,6 +229,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "copies": ("docs/experiments/copies.md", "copies", copies),
     "similar-images": ("docs/experiments/similar_images.md", "similar_images", similar_images),
     "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),
+    "illumination": ("docs/experiments/illumination.md", "illumination", illumination),
     "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),
     "upsampled_conv": (_PERFORMANCE, "upsampled_conv", upsampled_conv),
     "parity": (_PERFORMANCE, "parity", parity),

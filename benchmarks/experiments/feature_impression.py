@@ -186,7 +186,9 @@ def evaluated(
     maps = [found[1][name] for name in names if found[1][name].shape[-1] > 1]
     if maps and all(sample.mask is not None for sample in samples if sample.anomalous):
         accumulator = PixelAccumulator()
-        for sample, anomaly_map in zip(samples, torch.stack(maps).mean(dim=0), strict=True):
+        finest = max(maps_of.shape[-1] for maps_of in maps)
+        placed = torch.stack([upsample(maps_of, finest) for maps_of in maps]).mean(dim=0)
+        for sample, anomaly_map in zip(samples, placed, strict=True):
             height, width = load_image(sample).shape[:2]
             mask = load_mask(sample, (height, width))
             assert mask is not None
