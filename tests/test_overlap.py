@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from utad.errors import OutputError
@@ -34,11 +34,13 @@ def tree(tmp_path_factory) -> Path:
 
 
 def reached(path: str) -> set[str]:
-    """The real paths of everything that reading a folder comes to; of a file, itself."""
+    """The real paths of all that reading a folder comes to; of a file, itself; of a link, where it stands too."""
     found: set[str] = set()
+    if os.path.islink(path):
+        found.add(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)))
     for folder, folders, files in os.walk(path, followlinks=True):
         found.update(os.path.realpath(os.path.join(folder, name)) for name in (".", *folders, *files))
-    return found or {os.path.realpath(path)}
+    return found | {os.path.realpath(path)}
 
 
 def lies_in(path: str, folder: str) -> bool:
@@ -47,6 +49,9 @@ def lies_in(path: str, folder: str) -> bool:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(output=PLACES, given_path=st.one_of(PLACES, st.sampled_from(FILES)))
+@example(output="data", given_path="data/masks/to inner")
+@example(output="data/masks", given_path="data/masks/to inner/")
+@example(output="other", given_path="data/masks/to inner")
 def test_refused_is_what_overlaps_by_real_paths_and_nothing_else(tree, output, given_path):
     target, source = os.path.realpath(tree / output), tree / given_path
     if not source.exists():
