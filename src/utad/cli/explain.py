@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from utad.cli.options import Json, Model, Output, on_terminal, print_json, say, start_logging
+from utad.cli.options import Json, Model, Output, conclude, kinds_of, on_terminal, print_json, start_logging
 
 SAVABLE = ("page", "png", "svg")
 
@@ -26,10 +26,9 @@ def explain(
     component has of the score.
     """
     start_logging()
-    wanted = tuple(dict.fromkeys(part.strip() for part in save.split(",") if part.strip()))
-    unknown = sorted(set(wanted).difference(SAVABLE))
-    if unknown or not wanted:
-        raise typer.BadParameter(f"got {save!r}: choose from {', '.join(SAVABLE)}", param_hint="--save")
+    wanted = kinds_of(save, SAVABLE)
+    if not wanted:
+        raise typer.BadParameter(f"nothing to save: choose from {', '.join(SAVABLE)}", param_hint="--save")
 
     from utad.loading import is_export, load_detector
     from utad.overlap import refuse_overlap
@@ -40,13 +39,10 @@ def explain(
     summary = explain_to_folder(detector, images, output, save=wanted, neighbours=neighbours, progress=on_terminal())
     if as_json:
         print_json(summary.as_dict())
-    say(
-        f"{summary.n_images} images explained, {summary.n_anomalous} anomalous"
-        + (f", {len(summary.failed)} could not be read" if summary.failed else "")
-        + f": {output / summary.opens}",
+    conclude(
+        f"{summary.n_images} images explained, {summary.n_anomalous} anomalous",
+        summary.failed,
+        not_done="explained",
+        leads_to=output / summary.opens,
         as_json=as_json,
     )
-    if summary.failed:
-        for failure in summary.failed:
-            typer.echo(f"not explained: {failure}", err=True)
-        raise typer.Exit(1)

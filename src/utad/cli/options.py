@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -61,6 +61,37 @@ def say(text: str, *, as_json: bool) -> None:
     """Prints text for people; with --json, stdout is for the one JSON object alone."""
     if not as_json:
         print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def kinds_of(save: str, savable: Sequence[str]) -> tuple[str, ...]:
+    """What a comma-separated --save names, each once, in its order.
+
+    Raises:
+        typer.BadParameter: if it names anything that is not savable.
+    """
+    kinds = tuple(dict.fromkeys(part.strip() for part in save.split(",") if part.strip()))
+    unknown = sorted(set(kinds).difference(savable))
+    if unknown:
+        raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(savable)}", param_hint="--save")
+    return kinds
+
+
+def conclude(done: str, failed: Sequence[str], *, not_done: str, leads_to: Path, as_json: bool) -> None:
+    """Says what a command made of its images; exits with 1 if some of them could not be read.
+
+    Args:
+        done: what was made of how many images, in words.
+        failed: what could not be read, each with its reason.
+        not_done: the participle before each of these.
+        leads_to: the file to open.
+        as_json: stdout is for the JSON object alone.
+    """
+    unread = f", {len(failed)} could not be read" if failed else ""
+    say(f"{done}{unread}: {leads_to}", as_json=as_json)
+    for failure in failed:
+        typer.echo(f"not {not_done}: {failure}", err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def print_json(values: Mapping[str, Any]) -> None:

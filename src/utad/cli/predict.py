@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from utad.cli.options import Json, Model, Output, Runtime, on_terminal, print_json, say, start_logging
+from utad.cli.options import (
+    Json,
+    Model,
+    Output,
+    Runtime,
+    conclude,
+    kinds_of,
+    on_terminal,
+    print_json,
+    start_logging,
+)
 
 SAVABLE = ("maps", "masks", "overlays", "impressions")
 
@@ -35,11 +45,7 @@ def predict(
 ) -> None:
     """Score INPUTS with MODEL and write predictions.csv, predictions.jsonl and pictures to --output."""
     start_logging()
-    wanted = frozenset(part.strip() for part in save.split(",") if part.strip() not in ("", "none"))
-    unknown = sorted(wanted.difference(SAVABLE))
-    if unknown:
-        raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(SAVABLE)}", param_hint="--save")
-
+    wanted = frozenset(kinds_of(save, (*SAVABLE, "none"))) - {"none"}
     if threshold is not None and fpr is not None:
         raise typer.BadParameter("give either --threshold or --fpr", param_hint="--threshold / --fpr")
 
@@ -67,13 +73,10 @@ def predict(
     )
     if as_json:
         print_json(summary.as_dict())
-    say(
-        f"{summary.n_images} images, {summary.n_anomalous} anomalous"
-        + (f", {len(summary.failed)} could not be read" if summary.failed else "")
-        + f": {output / 'predictions.csv'}",
+    conclude(
+        f"{summary.n_images} images, {summary.n_anomalous} anomalous",
+        summary.failed,
+        not_done="scored",
+        leads_to=output / "predictions.csv",
         as_json=as_json,
     )
-    if summary.failed:
-        for failure in summary.failed:
-            typer.echo(f"not scored: {failure}", err=True)
-        raise typer.Exit(1)
