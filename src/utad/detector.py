@@ -16,22 +16,14 @@ from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
-from utad.model_file import read_model, split_images, with_images, write_model
-from utad.models.migration import upgrade
+from utad.model_file import read_model, write_model
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
 from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config
-from utad.scoring.network import DetectorNetwork, build_network
+from utad.scoring.network import DetectorNetwork, build_network, load_network
 from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
-from utad.thresholds import (
-    Flagged,
-    PastCalibration,
-    Recalibration,
-    check_enough,
-    check_rate,
-    past_calibrations,
-)
+from utad.thresholds import Flagged, PastCalibration, Recalibration, check_enough, check_rate, past_calibrations
 from utad.training_data import load_training_data
 from utad.types import Category
 
@@ -145,13 +137,7 @@ class UTAD(Predictor):
         network = build_network(self.config, loaded.channels)
         trained_on = ~held_out_block(len(loaded.images), self.config.calibration.held_out)
         seconds = fit_network(
-            network,
-            loaded.images,
-            trained_on,
-            self.config,
-            directory=directory,
-            resume=resume,
-            progress=progress,
+            network, loaded.images, trained_on, self.config, directory=directory, resume=resume, progress=progress
         )
         self._use(network.eval())
         self.normal_images = normal_images_of(network, loaded, self.config)
@@ -252,7 +238,7 @@ class UTAD(Predictor):
             "trained_on": list(self.trained_on),
             "colour_order": asdict(self.colour_order) if self.colour_order is not None else None,
         }
-        write_model(path, manifest, with_images(network.state_dict(), self.normal_images))
+        write_model(path, manifest, network.state_dict(), normal_images=self.normal_images)
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
             write_beside(self, path)
 
@@ -274,13 +260,9 @@ class UTAD(Predictor):
         detector.calibrations = past_calibrations(stored.manifest.get("calibrations", ()))
         detector.trained_on = tuple(stored.manifest.get("trained_on", ()))
         detector.colour_order = ColourOrder.of(stored.manifest.get("colour_order"))
-        network = build_network(detector.config, int(stored.manifest["channels"]), pretrained=False)
-        compares_pixels = detector.config.scoring.space == "pixels"
-        tensors, detector.normal_images = split_images(stored.tensors)
-        tensors = upgrade(tensors, int(stored.manifest["format"]), compares_pixels=compares_pixels)
-        network.load_state_dict(tensors)
-        detector._use(network.requires_grad_(requires_grad=False))
-        network.to(device)
+        detector.normal_images = stored.normal_images
+        channels, written_as = int(stored.manifest["channels"]), int(stored.manifest["format"])
+        detector._use(load_network(detector.config, channels, stored.tensors, written_as).to(device))
         fail = stored.manifest.get("fail_threshold")
         detector.fail_threshold = None if fail is None else float(fail)
         return detector

@@ -32,19 +32,33 @@ _IMAGES = "normal_images."
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a model file holds: the manifest and the tensors by name."""
+    """What a model file holds.
+
+    Attributes:
+        manifest: plain JSON values.
+        tensors: of the network, by name.
+        normal_images: of the training; None where none are kept.
+    """
 
     manifest: dict[str, Any]
     tensors: dict[str, Tensor]
+    normal_images: NormalImages | None = None
 
 
-def write_model(path: Path, manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def write_model(
+    path: Path,
+    manifest: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    normal_images: NormalImages | None = None,
+) -> None:
     """Writes a model file atomically.
 
     Args:
         path: of the file.
         manifest: plain JSON values; format version and package versions are added.
-        tensors: what the detector consists of.
+        tensors: of the network.
+        normal_images: of the training, to keep with it.
 
     Raises:
         OutputError: if the file cannot be written, or something other than a model stands there.
@@ -57,7 +71,9 @@ def write_model(path: Path, manifest: Mapping[str, Any], tensors: Mapping[str, T
         "format": FORMAT_VERSION,
         "versions": {package: version(package) for package in ("utad", "torch", "timm", "safetensors")},
     }
-    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    arrays = normal_images.arrays() if normal_images is not None else {}
+    images = {f"{_IMAGES}{name}": torch.from_numpy(array) for name, array in arrays.items()}
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in {**tensors, **images}.items()}
     for name, tensor in kept.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ModelFileError(f"the model is not saved: its tensor {name} holds values that are not finite")
@@ -96,20 +112,10 @@ def read_model(path: Path) -> StoredModel:
         raise ModelFileError(f"{path} is a safetensors file, but not a model of utad")
     if _digest(metadata[_MANIFEST], tensors) != metadata[_DIGEST]:
         raise ModelFileError(f"{path} is damaged: its content does not match its sha256. Copy it again, or retrain")
-    return StoredModel(_checked_manifest(path, metadata[_MANIFEST]), tensors)
-
-
-def with_images(tensors: Mapping[str, Tensor], images: NormalImages | None) -> dict[str, Tensor]:
-    """The tensors of a model file that also keeps normal images."""
-    kept = {} if images is None else images.arrays()
-    return {**tensors, **{f"{_IMAGES}{name}": torch.from_numpy(array) for name, array in kept.items()}}
-
-
-def split_images(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], NormalImages | None]:
-    """The inverse of `with_images`."""
-    kept = {name.removeprefix(_IMAGES): values.numpy() for name, values in tensors.items() if name.startswith(_IMAGES)}
-    rest = {name: values for name, values in tensors.items() if not name.startswith(_IMAGES)}
-    return rest, NormalImages.of_arrays(kept) if kept else None
+    manifest = _checked_manifest(path, metadata[_MANIFEST])
+    images = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith(_IMAGES)}
+    arrays = {name.removeprefix(_IMAGES): array for name, array in images.items()}
+    return StoredModel(manifest, tensors, NormalImages.of_arrays(arrays) if arrays else None)
 
 
 def _is_model(path: Path) -> bool:

@@ -190,7 +190,7 @@ def with_former_settings(config):
 @pytest.mark.parametrize(("written_as", "as_before"), [(1, as_format_1), (2, as_format_2)])
 def test_a_model_file_of_an_earlier_format_is_read(run, tmp_path, monkeypatch, written_as, as_before):
     stored = read_model(find_model(run))
-    old = as_before(model_file.split_images(stored.tensors)[0])
+    old = as_before(stored.tensors)
     # Restored features are newer than both formats, and are named as they are now.
     assert {name.split(".")[0] for name in old} - {"feature_impression"} == {
         *("two_stage", "backbone", "measurement", "calibration")
@@ -233,12 +233,11 @@ def test_a_model_file_of_format_4_keeps_its_normal_scores_and_explains_without_n
     run, tmp_path, monkeypatch
 ):
     stored = read_model(find_model(run))
-    tensors, images = model_file.split_images(stored.tensors)
-    assert images is not None
+    assert stored.normal_images is not None
     manifest = {**stored.manifest, "config": {**stored.manifest["config"]}}
     del manifest["config"]["explain"]
     monkeypatch.setattr(model_file, "FORMAT_VERSION", 4)
-    model_file.write_model(tmp_path / "old.safetensors", manifest, tensors)
+    model_file.write_model(tmp_path / "old.safetensors", manifest, stored.tensors)
     monkeypatch.undo()
     detector, expected = UTAD.load(tmp_path / "old.safetensors"), UTAD.load(run)
     assert detector.normal_scores == expected.normal_scores != ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,6 +13,7 @@ from utad.errors import NonFiniteScoreError
 from utad.models.backbones import Backbone, Pixels, build_backbone
 from utad.models.build import build_feature_impression, build_two_stage
 from utad.models.feature_impression import FeatureImpression
+from utad.models.migration import upgrade
 from utad.models.two_stage import Features, Images, TwoStage
 from utad.scoring.features import by_image, image_code, joined, stacked
 from utad.scoring.illumination import illumination_step
@@ -141,6 +142,20 @@ class DetectorNetwork(nn.Module):
         """The features of x as the feature impression takes them, `(N, C, g, g)`."""
         side = int(features[min(FEATURE_GRID, len(features) - 1)]["image"].shape[-1])
         return joined([stage["image"] for stage in features], side)
+
+
+def load_network(config: Config, channels: int, tensors: Mapping[str, Tensor], written_as: int) -> DetectorNetwork:
+    """A fitted network from the tensors of a model file.
+
+    Args:
+        config: the resolved config that it was trained with.
+        channels: of the images, 1 or 3.
+        tensors: by name.
+        written_as: the format of the file, at least 1.
+    """
+    network = build_network(config, channels, pretrained=False)
+    network.load_state_dict(upgrade(tensors, written_as, compares_pixels=config.scoring.space == "pixels"))
+    return network.requires_grad_(requires_grad=False)
 
 
 def build_network(config: Config, channels: int, *, pretrained: bool = True) -> DetectorNetwork:
