@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.explained import explanation
-from utad.interpret.component_maps import coloured, compares, component_maps, middle_of_components
+from utad.interpret.component_maps import compares, component_maps, middle_of_components
+from utad.interpret.figures import coloured
 from utad.scoring.components import COMPONENTS
 
 

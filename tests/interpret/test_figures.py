@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests import fabricate
-from utad.interpret.figures import COLUMNS, Explained, heat_overlay, prediction_grid, strength, to_8_bit
+from utad.interpret.figures import COLUMNS, GridRow, heat_overlay, prediction_grid, strength, to_8_bit
 from utad.interpret.png import decode_map, encode_map, write_png
 from utad.types import Prediction
 
@@ -56,7 +56,7 @@ def test_16_bit_images_are_shown_in_8():
 
 def test_a_grid_has_a_row_for_each_image_and_names_its_verdict():
     image = fabricate.picture(12, 16)
-    items = [Explained("hole", image, prediction(), np.ones((12, 16), bool)), Explained("new", image, prediction())]
+    items = [GridRow("hole", image, prediction(), np.ones((12, 16), bool)), GridRow("new", image, prediction())]
     figure = prediction_grid(items)
     assert len(figure.axes) == 2 * len(COLUMNS)
     assert [axis.get_title() for axis in figure.axes[: len(COLUMNS)]] == list(COLUMNS)

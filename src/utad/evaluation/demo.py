@@ -10,7 +10,7 @@ from utad.errors import noted
 from utad.evaluation.evaluate import METRICS, EvaluationReport, evaluate_to_folder
 from utad.evaluation.prediction_folder import TABLES
 from utad.inputs import paths_of
-from utad.interpret.figures import Explained, prediction_grid
+from utad.interpret.figures import GridRow, prediction_grid
 from utad.output_folder import output_folder
 from utad.types import Category, Sample
 
@@ -43,8 +43,7 @@ def _run(detector: UTAD, category: Category, output: Path, *, progress: bool) ->
     report = evaluate_to_folder(
         detector, category, output, dataset=category.name, seed=detector.config.seed, progress=progress
     )
-    explained = explain_samples(detector, choose(category))
-    figure = prediction_grid(explained)
+    figure = prediction_grid(grid_rows(detector, choose(category)))
     with output_folder(output, PURPOSE) as folder:
         folder.write(GRID, lambda temporary: figure.savefig(temporary, format="png", dpi=90))
     return report
@@ -61,11 +60,11 @@ def choose(category: Category) -> list[Sample]:
     return [*normal[::step][:GRID_NORMAL], *defects.values()]
 
 
-def explain_samples(detector: UTAD, samples: list[Sample]) -> list[Explained]:
+def grid_rows(detector: UTAD, samples: list[Sample]) -> list[GridRow]:
     """The samples with their predictions and what is known of them."""
-    explained = []
+    rows = []
     for sample, prediction in zip(samples, detector.predict(samples), strict=True):
         image = load_image(sample)
         mask = load_mask(sample, (image.shape[0], image.shape[1]))
-        explained.append(Explained(sample.defect or sample.name, image, prediction, mask))
-    return explained
+        rows.append(GridRow(sample.defect or sample.name, image, prediction, mask))
+    return rows

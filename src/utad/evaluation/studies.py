@@ -117,7 +117,7 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
         ),
         Variant("PM", "utad", ("scoring.method=paper",)),
         *(
-            Variant(f"component {name} alone", "utad", (*calibrated, *_of_components([name], [])))
+            Variant(f"component {name} alone", "utad", (*calibrated, f"scoring.components=[{name}]"))
             for name in default.components
         ),
         *_restorations(preset)[1:],

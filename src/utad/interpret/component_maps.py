@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from utad.interpret.figures import COLOUR_MAP, strength, thinned
+from utad.interpret.figures import strength, thinned
 from utad.types import FloatMap, Prediction
 
 MIDDLE = 3.0
@@ -88,11 +85,3 @@ def compares(name: str) -> str:
     first, _, how = name.partition("-") if " - " not in name else (name, "", "")
     subject = _SUBJECTS.get(first, "")
     return f"{subject}: {_HOW[how]}" if subject and how in _HOW else subject
-
-
-def coloured(level: FloatMap) -> NDArray[np.uint8]:
-    """Levels `(H, W)` in [0, 1] to colours `(H, W, 3)`; the threshold, 0.5, has the middle one."""
-    from matplotlib import colormaps
-
-    found: NDArray[np.uint8] = colormaps[COLOUR_MAP](level, bytes=True)[..., :3]
-    return found

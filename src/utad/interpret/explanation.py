@@ -90,11 +90,13 @@ def explained(
             "with the run or the model file that the export was made of (utad explain RUN IMAGE, UTAD.load(RUN))"
         )
     found: tuple[Neighbour, ...] = ()
-    reason = "" if neighbours else "No normal images were asked for."
-    if neighbours and normal_images is None:
+    reason = ""
+    if not neighbours:
+        reason = "No normal images were asked for."
+    elif normal_images is None:
         reason = NOT_KEPT
-    elif neighbours and normal_images is not None and len(prediction.code) != normal_images.codes.shape[1]:
+    elif len(prediction.code) != normal_images.codes.shape[1]:
         reason = NO_CODE
-    elif neighbours and normal_images is not None:
+    else:
         found = normal_images.nearest(prediction.code, neighbours)
     return Explanation(name, image, prediction, tuple(normal_scores), found, reason)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from utad.interpret.component_maps import coloured, component_maps
+from utad.interpret.component_maps import component_maps
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
-from utad.interpret.figures import OUTLINE, heat_overlay, thinned, to_8_bit
+from utad.interpret.figures import OUTLINE, coloured, heat_overlay, thinned, to_8_bit
 from utad.interpret.score_scale import score_scale
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ COLUMNS = (
 )
 """What a grid shows of each image, from left to right."""
 
-COLOUR_MAP = "inferno"
+_COLOUR_MAP = "inferno"
 """Perceptually uniform, and readable for people who do not see all colours."""
 
 OUTLINE = (0, 230, 118)
@@ -35,7 +35,7 @@ OUTLINE = (0, 230, 118)
 
 
 @dataclass(frozen=True)
-class Explained:
+class GridRow:
     """An image, what is known of it and what the detector says.
 
     Attributes:
@@ -77,17 +77,22 @@ def opacity_of(level: FloatMap) -> FloatMap:
     return np.asarray(np.minimum(1.4 * level, 1.0), dtype=np.float32)
 
 
+def coloured(level: FloatMap) -> NDArray[np.uint8]:
+    """Levels `(H, W)` in [0, 1] to colours `(H, W, 3)` uint8; the threshold, 0.5, has the middle one."""
+    from matplotlib import colormaps
+
+    found: NDArray[np.uint8] = colormaps[_COLOUR_MAP](level, bytes=True)[..., :3]
+    return found
+
+
 def heat_overlay(image: Image, anomaly_map: FloatMap, mask: Mask | None = None) -> NDArray[np.uint8]:
     """The map in colour over the image, `(H, W, 3)` uint8; what is normal stays uncovered.
 
     With a mask, its regions are outlined.
     """
-    from matplotlib import colormaps
-
     level = strength(anomaly_map)
-    colour = colormaps[COLOUR_MAP](level)[..., :3] * 255.0
     opacity = np.minimum(opacity_of(level), 0.85)[..., None]
-    blended = (1 - opacity) * to_8_bit(image) + opacity * colour
+    blended = (1 - opacity) * to_8_bit(image) + opacity * coloured(level)
     found = np.asarray(np.round(blended), dtype=np.uint8)
     if mask is not None and mask.any():
         from skimage.segmentation import find_boundaries
@@ -96,7 +101,7 @@ def heat_overlay(image: Image, anomaly_map: FloatMap, mask: Mask | None = None) 
     return found
 
 
-def prediction_grid(items: Sequence[Explained]) -> Figure:
+def prediction_grid(items: Sequence[GridRow]) -> Figure:
     """One row per image, the columns of `COLUMNS`."""
     from matplotlib.figure import Figure
 
@@ -114,7 +119,7 @@ def prediction_grid(items: Sequence[Explained]) -> Figure:
     return figure
 
 
-def _panels(item: Explained) -> list[NDArray[np.uint8]]:
+def _panels(item: GridRow) -> list[NDArray[np.uint8]]:
     prediction = item.prediction
     image = to_8_bit(item.image)
     unknown = np.full_like(image, 128)

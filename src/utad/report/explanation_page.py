@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from utad.interpret.component_maps import coloured, component_maps, is_standardised, middle_of_components
+from utad.interpret.component_maps import component_maps, is_standardised, middle_of_components
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
-from utad.interpret.figures import opacity_of, strength, thinned, to_8_bit
+from utad.interpret.figures import coloured, opacity_of, strength, thinned, to_8_bit
 from utad.report.data_uris import layer_uri, picture_uri
 from utad.report.region_rows import region_rows
 from utad.report.rendering import render, text
