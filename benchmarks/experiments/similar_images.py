@@ -20,7 +20,6 @@ from torch.nn import functional
 
 from measuring.experiments import add_run, experiment_parser, opened
 from utad.data.loading import load_images
-from utad.scoring.illumination import normalise_illumination
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.training.fit import train_two_stage
 from utad.types import Sample
@@ -44,7 +43,7 @@ def pooled(network: DetectorNetwork, grid: int, first: int) -> Codes:
     """Backbone features from stage `first` on, averaged over the cells of a grid."""
 
     def code(images: Tensor) -> Tensor:
-        stages = network.backbone(normalise_illumination({"image": images})["image"])[first:]
+        stages = network.backbone(network.prepare({"image": images})["image"])[first:]
         return torch.cat([functional.adaptive_avg_pool2d(stage, grid).flatten(1) for stage in stages], dim=1)
 
     return code
