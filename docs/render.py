@@ -145,6 +145,21 @@ def feature_impression(document: dict[str, Any]) -> str:
     return "\n".join(table(["category, seed", "components", *(heading for heading, _, _ in shown)], rows))
 
 
+MAPS = ("near of both, restored", "restored, input-near, input-detail", "near of both, restored, input-detail")
+"""Sets of components that were candidates for the map."""
+
+
+def map_components(document: dict[str, Any]) -> str:
+    """AUPRO of the candidates for the map, of `benchmarks/experiments/feature_impression.py`."""
+    names = (*MAPS, "near of both, input-detail", "input", "input-near", "input-detail")
+    rows = [
+        [category, *(f"{run['sets'][name]['aupro']:.3f}" for name in names)]
+        for category, run in document["runs"]["default"].items()
+        if "aupro" in run["sets"]["input"]
+    ]
+    return "\n".join(table(["category, seed", *(f"{name}:" for name in names)], rows))
+
+
 def restored_images(document: dict[str, Any]) -> str:
     """The settings of `benchmarks/experiments/restored_images.py`; m alone where Expert-Net is not trained."""
     rows = [
@@ -229,6 +244,8 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "copies": ("docs/experiments/copies.md", "copies", copies),
     "similar-images": ("docs/experiments/similar_images.md", "similar_images", similar_images),
     "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),
+    "map-components": ("docs/experiments/map_components.md", "feature_impression", map_components),
+    "masks": ("docs/experiments/masks.md", "masks", masks),
     "illumination": ("docs/experiments/illumination.md", "illumination", illumination),
     "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),
     "upsampled_conv": (_PERFORMANCE, "upsampled_conv", upsampled_conv),
