@@ -138,8 +138,10 @@ def measure_routes(
             "multiply_adds_per_second": round(rate) if rate else None,
             "runtimes": {
                 name: with_roofline(summary(values, images=BATCH), counts[preset_of(name.removeprefix(BEFORE))], rate)
-                for name, values in (batched if rate else {}).items()
-            },
+                for name, values in batched.items()
+            }
+            if rate
+            else {},
         },
         "start_up": start_up(started, file, arguments.repetitions),
         "failures": {**failures, **failed},

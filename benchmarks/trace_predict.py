@@ -14,6 +14,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for runtime in arguments.runtime:
         detector = utad.load_detector(arguments.run, runtime=runtime)
         detector.predict(arguments.image)
-        found = summary(files_entered(lambda detector=detector: detector.predict(arguments.image)))
+        found = summary(files_entered(partial(detector.predict, arguments.image)))
         document["runtimes"][runtime] = found
         print(f"{runtime}: {found['changes']} changes of file\n  {' > '.join(found['files'])}")
         print("  entered again: " + ", ".join(f"{name} {count}" for name, count in found["returns"].items() if count))

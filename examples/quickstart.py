@@ -10,7 +10,7 @@ from pathlib import Path
 
 from utad import UTAD
 from utad.data import read_image
-from utad.interpret.figures import Explained, prediction_grid
+from utad.interpret.figures import GridRow, prediction_grid
 
 
 def main(normal: Path, image: Path, output: Path, overrides: list[str]) -> None:
@@ -19,7 +19,7 @@ def main(normal: Path, image: Path, output: Path, overrides: list[str]) -> None:
     detector = UTAD.load(output)
     result = detector.predict(image)
     print(f"{image.name}: score {result.pred_score:.3f}, {'anomalous' if result.pred_label else 'normal'}")
-    figure = prediction_grid([Explained(image.name, read_image(image), result)])
+    figure = prediction_grid([GridRow(image.name, read_image(image), result)])
     figure.savefig(output / "explanation.png")
     print(f"{output / 'explanation.png'} shows what the model expected to see")
 

@@ -90,7 +90,7 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
         witnesses.append(witness)
         calibrate(*arguments, witness=witness, progress=progress)
 
-    fitting.calibrate = calibrating  # type: ignore[assignment]
+    vars(fitting)["calibrate"] = calibrating
     start = time.perf_counter()
     seconds = fitting.fit_network(network, loaded.images, trained_on, config)
     about = {

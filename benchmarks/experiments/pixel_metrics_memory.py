@@ -75,14 +75,14 @@ def exact(count: int, side: int) -> dict[str, float]:
     for gt_mask, weight in zip(labels, weights, strict=True):
         if gt_mask.any():
             weight[gt_mask] = region_weights(gt_mask)
-    scores, labels, weights = scores.ravel(), labels.ravel(), weights.ravel()
-    precision, recall, _ = precision_recall_curve(labels, scores)
+    y_true, y_score = labels.ravel(), scores.ravel()
+    precision, recall, _ = precision_recall_curve(y_true, y_score)
     f1_max = float((2 * precision * recall / np.maximum(precision + recall, 1e-9)).max())
-    x, y, _ = roc_curve(labels, scores, sample_weight=weights, drop_intermediate=False)
+    x, y, _ = roc_curve(y_true, y_score, sample_weight=weights.ravel(), drop_intermediate=False)
     end, at_end = np.searchsorted(x, MAX_FPR, side="right"), np.interp(MAX_FPR, x, y)
     return {
-        "auroc": float(roc_auc_score(labels, scores)),
-        "aupr": float(average_precision_score(labels, scores)),
+        "auroc": float(roc_auc_score(y_true, y_score)),
+        "aupr": float(average_precision_score(y_true, y_score)),
         "aupro": float(auc(np.append(x[:end], MAX_FPR), np.append(y[:end], at_end)) / MAX_FPR),
         "f1_max": f1_max,
         "iou_oracle": f1_max / (2 - f1_max),

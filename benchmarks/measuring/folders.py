@@ -14,6 +14,7 @@ from typing import Any
 
 from measuring.timing import in_fresh_process
 from measuring.workers import Detector, environment_of
+from utad.loading import Runtime
 
 
 def run_utad(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[dict[str, Any], float]:
@@ -24,7 +25,7 @@ def run_utad(*arguments: str, environment: Mapping[str, str] | None = None) -> t
     return json.loads(done.stdout), time.perf_counter() - start
 
 
-def score_folder(run: str, folder: str, runtime: str) -> float:
+def score_folder(run: str, folder: str, runtime: Runtime) -> float:
     """Seconds of what `utad predict RUN FOLDER --save none` does once the model is loaded."""
     from utad import load_detector
     from utad.evaluation.predicting import predict_to_folder

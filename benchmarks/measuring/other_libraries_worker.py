@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -25,7 +27,7 @@ SIDE = 256
 NORMAL_IMAGES = 200
 
 
-def without_weights() -> mock.mock._patch:
+def without_weights() -> AbstractContextManager[object]:
     """Has timm build networks with random weights, whatever is asked for."""
     create = timm.create_model
 
@@ -105,7 +107,8 @@ METHODS: dict[str, Callable[[], nn.Module]] = {
 
 def ready(module: nn.Module) -> nn.Module:
     """In evaluation mode, with thresholds and ranges in its post-processor, as after validation."""
-    for name, buffer in module.post_processor.named_buffers():
+    post_processor: nn.Module = module.post_processor  # type: ignore[assignment]
+    for name, buffer in post_processor.named_buffers():
         if name in ("_image_threshold", "_pixel_threshold"):
             buffer.fill_(0.5)
         elif name in ("image_min", "pixel_min", "image_max", "pixel_max"):
@@ -113,7 +116,7 @@ def ready(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def scoring(module: nn.Module, images: itertools.cycle) -> Callable[[], object]:
+def scoring(module: nn.Module, images: itertools.cycle[Any]) -> Callable[[], object]:
     """From pixels to score, map and mask: pre-processor, network and post-processor."""
 
     def score() -> object:

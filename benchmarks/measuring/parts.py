@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from utad.config import Config, load_config
 from utad.data.reading import load_image
 from utad.data.tensors import to_tensor
 from utad.models.build import build_critics, build_two_stage
-from utad.models.two_stage import Features, Images
+from utad.models.two_stage import Features, ImageName, Images
 from utad.scoring import torch_engine
 from utad.scoring.measurement import CalibratedMeasurement, Measurement
 from utad.scoring.network import DetectorNetwork
@@ -32,6 +33,7 @@ from utad.types import EngineResult, Sample
 
 WHOLE = "whole"
 TRAINING_IMAGES = 32
+RESTORED: tuple[tuple[str, ImageName], ...] = (("m_hat", "naive_impression"), ("x_hat", "reconstruction"))
 
 
 def time_scoring(model: str, files: list[str], rounds: int) -> dict[str, Any]:
@@ -75,6 +77,9 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
         restored: list[Images] = [stages(batch) for batch in batches]
         features = [network.features(batch) for batch in restored]
 
+    def restore(name: ImageName) -> list[dict[ImageName, Tensor]]:
+        return [stages.restored(batch["image"], batch["impression"], (name,)) for batch in restored]
+
     def post_process() -> list[EngineResult]:
         return [
             torch_engine._result(detections[index // MAX_BATCH], stages, index % MAX_BATCH, image.shape[:2])
@@ -85,12 +90,7 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
         "decoding": lambda: [load_image(sample) for sample in stored],
         "resizing": resize,
         "IE-Net": lambda: [stages.ie_net(batch) for batch in batches],
-        **{
-            f"Expert-Net, {symbol}": lambda name=name: [
-                stages.restored(batch["image"], batch["impression"], (name,)) for batch in restored
-            ]
-            for symbol, name in (("m_hat", "naive_impression"), ("x_hat", "reconstruction"))
-        },
+        **{f"Expert-Net, {symbol}": partial(restore, name) for symbol, name in RESTORED},
         f"backbone, {len(measurement.compared)} images in one batch": lambda: [
             network.backbone(network.stack(batch)) for batch in restored
         ],
@@ -116,9 +116,13 @@ def _component_actions(measurement: Measurement, features: list[list[Features]])
     if not isinstance(measurement, CalibratedMeasurement):
         return {}
     return {
-        f"component {name}": lambda component=component: [component(batch) for batch in features]
+        f"component {name}": partial(_of_each, component, features)
         for name, component in measurement.components.items()
     }
+
+
+def _of_each(component: Callable[[list[Features]], Tensor], features: list[list[Features]]) -> list[Tensor]:
+    return [component(batch) for batch in features]
 
 
 def _inference(action: Action) -> Action:
@@ -160,9 +164,22 @@ def training_actions(config: Config) -> dict[str, Action]:
     side = config.image.size
     images = torch.stack([to_tensor(image, side, 3) for image in camera_images(TRAINING_IMAGES)])
     first, second = build_two_stage(config, 3), build_two_stage(config, 3)
-    shared = {"images": images, "augmentation": config.augment, "seed": config.seed}
-    ie_stage = IEStage(first.ie_net, build_critics(config.ie_net), settings=config.ie_training, **shared)
-    expert_stage = ExpertStage(second.ie_net, second.expert_net, settings=config.expert_training, **shared)
+    ie_stage = IEStage(
+        first.ie_net,
+        build_critics(config.ie_net),
+        images=images,
+        augmentation=config.augment,
+        settings=config.ie_training,
+        seed=config.seed,
+    )
+    expert_stage = ExpertStage(
+        second.ie_net,
+        second.expert_net,
+        images=images,
+        augmentation=config.augment,
+        settings=config.expert_training,
+        seed=config.seed,
+    )
     batches = StepBatches(
         images,
         config.augment,
@@ -186,7 +203,7 @@ def _step(stage: Stage, batch: Tensor, precision: str) -> Action:
 
     def step() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16-mixed"):
-            loss: Any = stage.training_step(batch, 0)  # type: ignore[operator]
+            loss: Any = stage.training_step(batch, 0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -62,7 +62,8 @@ def speed_whole(document: dict[str, Any]) -> str:
         lines.append(f"- The GEMM, in turns with the routes: {rate:.0f} billion multiply-adds per second.")
     columns = ["route", "one image, ms:", "quartiles:", "batch 16, ms per image:", "quartiles:", "over roofline:"]
     columns += ["`utad predict`, whole process, s:", "range:"]
-    before, earlier = document.get("before"), ()
+    before = document.get("before")
+    earlier: tuple[tuple[str, str, int], ...] = ()
     if before:
         columns += [f"before ({before['commit'][:10]}), one image, ms:", "before, batch 16:", "before, process, s:"]
         earlier = (("latency", "median_ms", 1), ("batch_16", "median_ms", 1), ("start_up", "median_s", 2))
@@ -73,7 +74,8 @@ def speed_whole(document: dict[str, Any]) -> str:
         row = [name, *_milliseconds(latency), *of_batch]
         row += [f"{start['median_s']:.2f}", "{:.2f} to {:.2f}".format(*start["range_s"])]
         row += [
-            f"{before[part][name][key]:.{digits}f}" if name in before[part] else "–" for part, key, digits in earlier
+            f"{before[part][name][key]:.{digits}f}" if before and name in before[part] else "–"
+            for part, key, digits in earlier
         ]
         rows.append(row)
     return "\n".join([*lines, "", *table(columns, rows), "", provenance(document)])

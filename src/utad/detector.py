@@ -262,7 +262,8 @@ class UTAD(Predictor):
         detector.colour_order = ColourOrder.of(stored.manifest.get("colour_order"))
         detector.normal_images = stored.normal_images
         channels, written_as = int(stored.manifest["channels"]), int(stored.manifest["format"])
-        detector._use(load_network(detector.config, channels, stored.tensors, written_as).to(device))
+        detector._use(load_network(detector.config, channels, stored.tensors, written_as))
+        detector._fitted().to(device)
         fail = stored.manifest.get("fail_threshold")
         detector.fail_threshold = None if fail is None else float(fail)
         return detector
