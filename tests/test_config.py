@@ -270,3 +270,17 @@ def test_the_length_of_a_stage_in_steps(length, n_images, steps):
 
 def test_the_reduction_is_the_product_of_the_pools():
     assert IENetConfig().reduction == 4 * 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("ie_training.step=5", "unknown key ie_training.step; did you mean ie_training.steps?"),
+        ("alpha=0.5", "unknown key alpha; did you mean mask.alpha?"),
+        ("scoring.normalize_illumination=false", "did you mean scoring.normalise_illumination?"),
+        ("explain.thumbnails=false", "unknown key explain.thumbnails; explain has max_megabytes, privacy"),
+        ("scoring.terms=[input]", "unknown key scoring.terms, which is now scoring.components"),
+    ],
+)
+def test_an_unknown_key_comes_with_what_may_have_been_meant(override, hint):
+    assert message(overrides=[override]).endswith(hint)

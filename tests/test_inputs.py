@@ -45,3 +45,18 @@ def test_inconsistent_masks_stop_no_training(tmp_path):
     fabricate.normal_abnormal(tmp_path)
     (tmp_path / "masks" / "1.png").write_bytes(b"")
     assert len(normal_samples(tmp_path)) == 8
+
+
+def test_masks_among_the_images_to_score_are_mentioned(tmp_path, caplog):
+    root = fabricate.normal_abnormal(tmp_path / "parts", n_normal=2, n_abnormal=3)
+    assert len(collect_images([root]).samples) == 8
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        f"3 images in {root / 'masks'} look like masks, and are scored like the others"
+    )
+    caplog.clear()
+    # Whoever names the folder means it, and photographs are no masks.
+    collect_images([root / "masks"])
+    fabricate.save(tmp_path / "products" / "masks" / "1.png", fabricate.picture())
+    collect_images([tmp_path / "products"])
+    assert not caplog.records

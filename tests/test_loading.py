@@ -52,6 +52,7 @@ def test_a_graph_of_another_state_of_the_model_is_not_taken(own_run, caplog):
     assert isinstance(detector, UTAD)
     assert detector.threshold == 0.7
     assert "belongs to another model, or to an earlier state" in caplog.text
+    assert f"utad export {own_run} --format openvino --output {own_run / 'openvino'} writes it anew" in caplog.text
     with pytest.raises(ModelFileError, match="belongs to another model"):
         load_detector(own_run, runtime="openvino")
 
@@ -132,3 +133,11 @@ def test_the_graph_names_the_model_that_it_belongs_to(run):
     manifest = json.loads((run / "openvino" / "manifest.json").read_text(encoding="utf-8"))
     assert len(manifest["model"]) == 64
     assert manifest["components"] == ["input", "restored", "residual", "neighbours"]
+
+
+def test_nothing_is_said_of_graphs_before_the_model_is_known_to_be_one(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="utad")
+    (tmp_path / "notes.txt").write_text("no model", encoding="utf-8")
+    with pytest.raises(ModelFileError, match=r"notes\.txt is damaged or not a model file"):
+        load_detector(tmp_path / "notes.txt")
+    assert not caplog.records

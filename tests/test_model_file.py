@@ -211,10 +211,14 @@ def test_a_folder_stands_for_the_model_in_it(model):
 
 
 def test_a_folder_without_a_model_and_a_missing_path_are_told_apart(tmp_path):
-    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors: has its training finished"):
+    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors: expected a model file"):
         find_model(tmp_path)
     with pytest.raises(ModelFileError, match=r"there is no model at .*gone"):
         find_model(tmp_path / "gone")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "ie_net.ckpt").touch()
+    with pytest.raises(ModelFileError, match="its training has not finished; the same utad train with --resume"):
+        find_model(tmp_path)
     (tmp_path / MODEL_NAME).mkdir()
     with pytest.raises(ModelFileError, match=r"holds no model\.safetensors"):
         read_model(tmp_path)

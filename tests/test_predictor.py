@@ -13,6 +13,7 @@ from utad import Sample
 from utad.errors import ConfigError, DataError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError
 from utad.interpret.explanation import Explanation
 from utad.predictor import Predictor
+from utad.thresholds import warn_if_low
 from utad.types import EngineResult
 
 
@@ -264,3 +265,12 @@ def test_a_training_image_is_its_own_nearest_neighbour(detector, parts):
     assert found.neighbours[0].distance < 0.1
     distances = [neighbour.distance for neighbour in found.neighbours]
     assert distances == sorted(distances)
+
+
+@pytest.mark.parametrize(("threshold", "said"), [(0.0, True), (0.5, False), (2.0, False)])
+def test_a_threshold_below_many_normal_images_is_mentioned(threshold, said, caplog):
+    warn_if_low(threshold, [-0.3, -0.1, 0.1, 0.2, 0.45])
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "3 of the 5 normal images of this model's calibration score above the threshold 0"
+    ][: int(said)]
+    warn_if_low(threshold, [])

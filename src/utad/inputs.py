@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 import PIL.Image
 
 from utad.data.conversion import image_from_array, image_from_pil
+from utad.data.folder_names import MASK_NAMES, is_one_of
 from utad.data.image_files import survey
 from utad.data.local import not_local
 from utad.data.pages import later_pages
 from utad.data.reading import IMAGE_SUFFIXES
+from utad.data.suspicion import look_like_masks
 from utad.errors import DatasetError, InputError
 from utad.types import Category, Sample
 
@@ -95,12 +98,32 @@ def collect_images(inputs: Iterable[Path]) -> CollectedImages:
         raise DatasetError(f"{', '.join(map(str, given))}: got no image files, {expected}{there}")
     for line in left_out:
         _log.warning("left out: %s", line)
+    for path, listing in listings.items():
+        _warn_of_masks(path, listing.images)
     if len(given) == 1 and given[0] in listings:
         root, files = given[0], list(dict.fromkeys(found))
     else:
         files = list(dict.fromkeys(_absolute(file) for file in found))
         root = Path(os.path.commonpath([file.parent for file in files]))
     return CollectedImages([Sample(file.relative_to(root).as_posix(), file) for file in files], left_out)
+
+
+def _warn_of_masks(folder: Path, images: Sequence[Path]) -> None:
+    """Says so where masks lie in a folder below that is named for them: to score them is hardly meant."""
+    named: dict[Path, list[Path]] = defaultdict(list)
+    for path in images:
+        below = path.relative_to(folder).parts[:-1]
+        first = next((index for index, part in enumerate(below) if is_one_of(part, MASK_NAMES)), None)
+        if first is not None:
+            named[folder.joinpath(*below[: first + 1])].append(path)
+    for masks, found in named.items():
+        if look_like_masks(found):
+            _log.warning(
+                "%d images in %s look like masks, and are scored like the others: name the folders of the images to "
+                "leave them out",
+                len(found),
+                masks,
+            )
 
 
 def _absolute(file: Path) -> Path:

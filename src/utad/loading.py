@@ -15,7 +15,7 @@ from utad.export.exported import ExportedDetector
 from utad.export.manifest import GRAPH_NAMES, MANIFEST_NAME, read_manifest
 from utad.files import file_digest
 from utad.predictor import Engine, Predictor
-from utad.run_folder import GRAPH_FORMAT, find_model
+from utad.run_folder import GRAPH_FORMAT, find_model, how_to_write
 from utad.types import EngineResult, Image
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def load_detector(
             reason = str(error)
     from utad.detector import UTAD
 
+    detector = UTAD.load(model, threads=threads)
     _LOGGER.info("scoring with PyTorch: %s", reason)
-    return UTAD.load(model, threads=threads)
+    return detector
 
 
 def identity(path: Path, detector: Predictor) -> str:
@@ -125,10 +126,12 @@ def _open_graph(folder: Path, model: Path, *, threads: int | None) -> ExportedDe
         MissingDependencyError: if its runtime is not installed.
     """
     if not is_export(folder):
-        again = f"utad export {model.parent} --format {folder.name} --output {folder}"
-        raise ModelFileError(f"there is no graph in {folder}: {again} writes one")
+        raise ModelFileError(f"there is no graph in {folder}: {how_to_write(folder, model)} writes one")
     if read_manifest(folder).model != file_digest(model):
-        raise ModelFileError(f"the graph in {folder} belongs to another model, or to an earlier state of {model}")
+        raise ModelFileError(
+            f"the graph in {folder} belongs to another model, or to an earlier state of {model}: "
+            f"{how_to_write(folder, model)} writes it anew"
+        )
     exported = ExportedDetector.load(folder, threads=threads)
     _LOGGER.info("scoring with the %s graph in %s", exported.manifest.format, folder)
     return ExportedDetector(exported.manifest, SixteenBitEngine(exported.engine, model), threads=threads)

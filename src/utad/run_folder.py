@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ GRAPH_FORMAT: Literal["openvino"] = "openvino"
 """The format of the graph beside a model, and the name of its folder."""
 
 PURPOSE = "run"
+_EXPECTED = "expected a model file, or the folder of a finished run, which utad train wrote to"
 _OF_A_RUN = (MODEL_NAME, GRAPH_FORMAT, CONFIG_NAME, "checkpoints", "metrics.csv", "tensorboard")
 _FILES = (
     *(MODEL_NAME, CONFIG_NAME, "metrics.csv", "checkpoints/*.ckpt"),
@@ -83,14 +85,17 @@ def find_model(path: Path) -> Path:
     if path.is_dir():
         inside = path / MODEL_NAME
         if not inside.is_file():
-            raise ModelFileError(
-                f"the folder {path} holds no {MODEL_NAME}: has its training finished? "
-                "(An export is read by utad.load_detector.)"
-            )
+            raise ModelFileError(f"the folder {path} holds no {MODEL_NAME}: {_instead_of_a_model(path)}")
         return inside
     if not path.is_file():
-        raise ModelFileError(f"there is no model at {path}: expected a model file or the folder of a finished run")
+        raise ModelFileError(f"there is no model at {path}: {_EXPECTED}")
     return path
+
+
+def how_to_write(folder: Path, model: Path) -> str:
+    """The command that writes the graph of a model to the folder beside it that has the name of the format."""
+    run, output = shlex.quote(str(model.parent)), shlex.quote(str(folder))
+    return f"utad export {run} --format {folder.name} --output {output}"
 
 
 def is_run_folder(directory: Path) -> bool:
@@ -106,6 +111,12 @@ def write_config(directory: Path, config: Config) -> None:
     """
     path = directory / CONFIG_NAME
     write_atomically(path, lambda temporary: temporary.write_text(config.to_yaml(), encoding="utf-8"))
+
+
+def _instead_of_a_model(directory: Path) -> str:
+    if _what_makes_a_run(directory):
+        return "its training has not finished; the same utad train with --resume goes on"
+    return f"{_EXPECTED}; an exported folder is for predict, evaluate, calibrate and utad.load_detector alone"
 
 
 def _kept(directory: Path) -> str:

@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 LEAST_IMAGES = 10
 """Fewer say next to nothing about a threshold."""
 
+_MANY = 0.2
+"""Part of the normal images above a threshold from which on that is said."""
+
 FEW_IMAGES = 20
 """Up to this many training images, what the threshold is worth is said."""
 
@@ -131,6 +134,16 @@ def check_rate(fpr: float, name: str = "fpr") -> float:
     return fpr
 
 
+def check_order(fpr: float | None, fail_fpr: float | None) -> None:
+    """Refuses a rate of the band `fail` above that of all images called anomalous; None is not asked for.
+
+    Raises:
+        ConfigError: naming both.
+    """
+    if fpr is not None and fail_fpr is not None and fail_fpr > fpr:
+        raise ConfigError(f"got fail_fpr {fail_fpr:g} above fpr {fpr:g}: fewer images fail than are called anomalous")
+
+
 def check_threshold(threshold: float) -> float:
     """The threshold itself.
 
@@ -140,6 +153,22 @@ def check_threshold(threshold: float) -> float:
     if not math.isfinite(threshold):
         raise ConfigError(f"got a threshold of {threshold}, expected a finite number on the normalised score, as 0.5")
     return float(threshold)
+
+
+def warn_if_low(threshold: float, normal_scores: Sequence[float]) -> None:
+    """Says so where a threshold is below the scores of many normal images.
+
+    Args:
+        threshold: on the normalised score.
+        normal_scores: normalised scores of normal images, `(N,)`.
+    """
+    above = sum(score > threshold for score in normal_scores)
+    if above > _MANY * len(normal_scores):
+        _log.warning(
+            "%d of the %d normal images of this model's calibration score above the threshold %g: many normal images "
+            "will be called anomalous (0 is a typical normal image)",
+            *(above, len(normal_scores), threshold),
+        )
 
 
 @dataclass(frozen=True)
@@ -172,8 +201,7 @@ def thresholds_at(
     for name, rate in (("fpr", fpr), ("fail_fpr", fail_fpr)):
         if rate is not None:
             check_rate(rate, name)
-    if fpr is not None and fail_fpr is not None and fail_fpr > fpr:
-        raise ConfigError(f"got fail_fpr {fail_fpr:g} above fpr {fpr:g}: fewer images fail than are called anomalous")
+    check_order(fpr, fail_fpr)
     if not normal_scores and (fpr is not None or fail_fpr is not None):
         raise DataError(
             "the model does not hold the scores of its normal images, which thresholds are read off: it is of an "

@@ -269,6 +269,22 @@ def test_a_failure_is_one_line_and_exit_1(arguments, words):
     assert words in line
 
 
+def test_a_backbone_that_is_asked_for_in_two_ways_is_refused():
+    arguments = ["train", "brick", "--output", "x", "--set", "backbone.name=efficientnet_lite0", "--backbone"]
+    result = utad(*arguments, "efficientnet_lite2")
+    assert result.exit_code == 2
+    assert "leave one out" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fail_fpr", "words"), [("0.2", "got fail_fpr 0.2 above fpr 0.01"), ("5", "got fail_fpr 5, expected a share")]
+)
+def test_calibrate_checks_both_rates_before_it_reads_anything(fail_fpr, words):
+    result = utad("calibrate", "m", "--normal", "x", "--fail-fpr", fail_fpr)
+    assert isinstance(result.exception, ConfigError)
+    assert words in str(result.exception)
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 @pytest.mark.parametrize(
     "arguments", [["calibrate", "m", "--normal", "x", "--fpr"], ["predict", "m", "x", "--output", "o", "--threshold"]]

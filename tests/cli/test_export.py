@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.cli.test_commands import shell, utad
+from utad import UTAD, load_detector
 from utad.export.manifest import read_manifest
 
 HEAVY = ("torch", "torchvision", "pytorch_lightning", "timm", "openvino_telemetry")
@@ -78,3 +79,17 @@ def test_a_failure_is_one_line_and_exit_1(run, tmp_path):
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("error: got --format onnx with --precision int8")
     assert utad("export", run, "--format", "tflite", "--output", tmp_path / "x").exit_code == 2
+
+
+def test_export_writes_the_graph_beside_a_model_anew_and_replaces_nothing_else(run, tmp_path):
+    own = shutil.copytree(run, tmp_path / "my run")
+    model = UTAD.load(own)
+    model.threshold = 0.7
+    model.save(own, graph=False)
+    arguments = ["export", own, "--format", "openvino", "--output"]
+    assert utad(*arguments, own / "openvino").exit_code == 0
+    assert read_manifest(own / "openvino").threshold == 0.7
+    assert load_detector(own, runtime="openvino").threshold == 0.7
+    (own / "openvino" / "notes.txt").write_text("mine", encoding="utf-8")
+    result = utad(*arguments, own / "openvino")
+    assert "exists and is not an empty folder" in str(result.exception)

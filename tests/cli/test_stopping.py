@@ -143,7 +143,8 @@ def test_evaluate_leaves_the_table_of_what_it_scored(run, tmp_path):
         (
             "utad.export.beside:export_detector",
             signal.SIGTERM,
-            "{model} is saved, the graph beside it is not: PyTorch scores until utad export writes it",
+            "{model} is saved, the graph beside it is not: "
+            "utad export {model.parent} --format openvino --output {model.parent}/openvino writes it",
         ),
     ],
 )
@@ -168,6 +169,15 @@ def test_export_leaves_nothing_half_written(run, tmp_path):
     exit_code, lines = stopped(process, signal.SIGINT, marker.is_file)
     assert (exit_code, lines[-1]) == (130, "stopped: nothing was written; run the same command again")
     assert [path.name for path in tmp_path.iterdir()] == ["reached"]
+
+
+def test_explain_says_what_it_wrote(run, good, tmp_path):
+    output = tmp_path / "out"
+    process = start("explain", run, good, "--output", output, "--save", "page")
+    exit_code, lines = stopped(process, signal.SIGTERM, lambda: any(output.glob("pages/*.html")))
+    assert exit_code == 143
+    n_written = len(list(output.glob("pages/*.html")))
+    assert lines[-1] == f"stopped: {n_written} images are explained, in {output}; the same command begins anew"
 
 
 def test_demo_says_that_it_begins_anew(tmp_path):

@@ -65,3 +65,18 @@ def test_masks_in_a_folder_of_normal_images(tmp_path):
     fabricate.save(root / "normal" / "1_mask.png", fabricate.square_mask())
     with pytest.raises(DatasetError, match=r"normal/1_mask\.png beside"):
         open_folder(root)
+
+
+@pytest.mark.parametrize("name", ["masks", "NG", "bad", "ground_truth"])
+def test_the_folder_that_was_named_is_judged_by_its_own_name_too(tmp_path, name):
+    fabricate.save(tmp_path / name / "1.png", fabricate.picture())
+    with pytest.raises(DatasetError, match=f"{name}: would take for normal 1 images in a folder of that name"):
+        open_folder(tmp_path / name)
+    assert len(open_folder(tmp_path / name, layout="flat").train) == 1
+
+
+def test_the_own_name_of_a_test_part_or_of_a_labelled_folder_says_nothing(tmp_path):
+    fabricate.save(tmp_path / "test" / "1.png", fabricate.picture())
+    assert len(open_folder(tmp_path / "test").train) == 1
+    fabricate.normal_abnormal(tmp_path / "defects")
+    assert open_folder(tmp_path / "defects").layout == "labelled"

@@ -205,7 +205,7 @@ def test_where_nothing_can_be_read_the_earlier_tables_stay(detector, photos, tmp
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="empty: got no image files"):
         predict_to_folder(detector, [tmp_path / "empty"], tmp_path / "out")
-    with pytest.raises(DatasetError, match="none of the 1 images can be read"):
+    with pytest.raises(DatasetError, match="none of the images can be read"):
         predict_to_folder(detector, [photos / "5b.png"], tmp_path / "out")
     assert (tables(tmp_path / "out"), pictures(tmp_path / "out")) == before
 

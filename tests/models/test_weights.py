@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tests import fabricate
 from utad.config import BackboneConfig
 from utad.errors import WeightsError
 from utad.models import weights
@@ -219,3 +220,10 @@ def test_a_damaged_or_missing_file_is_an_error_that_names_it(tmp_path, ending):
         path.write_bytes(content[:length])
         with pytest.raises(WeightsError, match=rf"file\{ending} cannot be read as weights"):
             read_weights(path)
+
+
+def test_a_photograph_is_no_file_of_weights_and_nobody_is_told_to_trust_it(tmp_path):
+    path = fabricate.save(tmp_path / "part.jpg", fabricate.picture())
+    with pytest.raises(WeightsError, match="expected a state dict of tensors alone") as caught:
+        read_weights(path)
+    assert "weights_only" not in str(caught.value)

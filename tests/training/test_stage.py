@@ -241,3 +241,14 @@ def test_one_cycle_rises_to_the_learning_rate_within_a_fifth_and_falls_to_nothin
 def test_a_constant_schedule_is_the_optimizer_alone():
     stage = ie_stage("ie_training.optimizer.schedule=constant")
     assert isinstance(stage.configure_optimizers(), torch.optim.AdamW)
+
+
+@pytest.mark.parametrize("steps", [*range(1, 13), 50])
+def test_the_learning_rate_is_positive_at_every_step_of_a_training_of_any_length(steps):
+    schedule = ie_stage(f"ie_training.steps={steps}").configure_optimizers()
+    optimizer, rates = schedule["optimizer"], []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule["lr_scheduler"]["scheduler"].step()
+    assert all(0 < rate <= optimizer.defaults["lr"] * (1 + 1e-6) for rate in rates)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from utad.types import Sample
 
 
+_FAIL_FPR = 0.001
+
+
 def calibrate(
     model: Model,
     normal: Annotated[Path | None, typer.Option(help="Folder of normal images.", show_default=False)] = None,
@@ -25,7 +28,13 @@ def calibrate(
     fpr: Annotated[
         float, typer.Option(help="With --normal: share of normal images above the threshold, below 0.5.")
     ] = 0.01,
-    fail_fpr: Annotated[float, typer.Option(help="With --normal: share of normal images in the band fail.")] = 0.001,
+    fail_fpr: Annotated[
+        float | None,
+        typer.Option(
+            help=f"With --normal: share of normal images in the band fail; {_FAIL_FPR} if not given.",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Fewer than 10 images will do.")] = False,
     category: Category = None,
     layout: Layout = None,
@@ -40,10 +49,12 @@ def calibrate(
     from utad.errors import ConfigError
     from utad.export.exported import ExportedDetector
     from utad.loading import is_export, load_detector
-    from utad.thresholds import check_rate, parse_target
+    from utad.thresholds import check_order, check_rate, parse_target
     from utad.training_images import unseen
 
     check_rate(fpr)
+    if fail_fpr is not None:
+        check_order(fpr, check_rate(fail_fpr, "fail_fpr"))
     parse_target(target)
     stands_alone = is_export(model)
     if normal is not None and stands_alone:
@@ -67,7 +78,9 @@ def calibrate(
         saved = find_model(model)
         trained = UTAD.load(saved)
         if normal is not None:
-            outcome = trained.calibrate(samples, fpr=fpr, fail_fpr=fail_fpr, force=force, scored_by=detector)
+            outcome = trained.calibrate(
+                samples, fpr=fpr, fail_fpr=fail_fpr or _FAIL_FPR, force=force, scored_by=detector
+            )
         else:
             outcome = detector.calibrate_labelled(samples, target=target, force=force)
             # The graph beside a model keeps no history of its own.

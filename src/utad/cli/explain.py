@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from utad.cli.options import Json, Model, Output, conclude, kinds_of, on_terminal, print_json, start_logging
+from utad.cli.options import Json, Model, Output, conclude, counted, kinds_of, on_terminal, print_json, start_logging
 
 SAVABLE = ("page", "png", "svg")
 
@@ -40,7 +40,7 @@ def explain(
     if as_json:
         print_json(summary.as_dict())
     conclude(
-        f"{summary.n_images} images explained, {summary.n_anomalous} anomalous",
+        f"{counted(summary.n_images)} explained, {summary.n_anomalous} anomalous",
         summary.failed,
         not_done="explained",
         leads_to=output / summary.opens,

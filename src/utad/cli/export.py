@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Literal
 
 import typer
 
 from utad.cli.options import Json, Layout, print_json, say, start_logging
 
+_log = logging.getLogger(__name__)
+
 
 def export(
     model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.", show_default=False)],
-    output: Annotated[Path, typer.Option(help="Folder to write to, new or empty.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option(help="Folder to write to, new or empty, or that of the graph beside MODEL.", show_default=False),
+    ],
     graph_format: Annotated[
         Literal["onnx", "openvino"], typer.Option("--format", help="Runtime to export for.", show_default=False)
     ],
@@ -38,9 +45,17 @@ def export(
     refuse_overlap(output, [normal] if normal is not None else [])
     check_precision(graph_format, precision, has_images=normal is not None)
     detector = UTAD.load(model)
+    model = find_model(model)
     samples = all_normal_samples(str(normal.resolve()), layout=layout) if normal is not None else ()
+    _log.info("writing the %s graph and comparing it with the model, a minute or more", graph_format)
     manifest = export_detector(
-        detector, output, graph_format=graph_format, precision=precision, normal=samples, model=find_model(model)
+        detector,
+        output,
+        graph_format=graph_format,
+        precision=precision,
+        normal=samples,
+        model=model,
+        replace=output.resolve() == model.parent.resolve() / graph_format,
     )
     parity = manifest.parity
     if as_json:
@@ -51,6 +66,6 @@ def export(
         f"  median difference of scores    {parity['score_median']:.2g}\n"
         f"  largest difference of maps     {parity['anomaly_map']:.2g}\n"
         f"  labels flipped                 {parity['labels_flipped']} of {parity['n_images']}\n"
-        f"next: utad predict {output} IMAGES --output predictions",
+        f"next: utad predict {quote(str(output))} IMAGES --output predictions",
         as_json=as_json,
     )

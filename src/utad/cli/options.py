@@ -63,6 +63,11 @@ def say(text: str, *, as_json: bool) -> None:
         print(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
+def counted(count: int, what: str = "image") -> str:
+    """A number of things in words: 1 image, 2 images."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def kinds_of(save: str, savable: Sequence[str]) -> tuple[str, ...]:
     """What a comma-separated --save names, each once, in its order.
 

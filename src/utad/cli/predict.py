@@ -13,6 +13,7 @@ from utad.cli.options import (
     Output,
     Runtime,
     conclude,
+    counted,
     kinds_of,
     on_terminal,
     print_json,
@@ -52,7 +53,7 @@ def predict(
     from utad.evaluation.predicting import predict_to_folder
     from utad.loading import identity, load_detector
     from utad.overlap import refuse_overlap
-    from utad.thresholds import check_threshold
+    from utad.thresholds import check_threshold, warn_if_low
 
     if threshold is not None:
         check_threshold(threshold)
@@ -61,6 +62,7 @@ def predict(
     detector.set_rates(fpr=fpr, fail_fpr=fail_fpr)
     if threshold is not None:
         detector.threshold = threshold
+        warn_if_low(threshold, detector.normal_scores)
     summary = predict_to_folder(
         detector,
         inputs,
@@ -74,7 +76,7 @@ def predict(
     if as_json:
         print_json(summary.as_dict())
     conclude(
-        f"{summary.n_images} images, {summary.n_anomalous} anomalous",
+        f"{counted(summary.n_images)}, {summary.n_anomalous} anomalous",
         summary.failed,
         not_done="scored",
         leads_to=output / "predictions.csv",

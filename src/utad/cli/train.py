@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -14,6 +16,7 @@ from utad.cli.options import (
     Layout,
     Output,
     Root,
+    counted,
     on_terminal,
     print_json,
     read_from,
@@ -69,8 +72,8 @@ def train(
 
     refuse_overlap(output, folders_of(data, root=root))
     given = {"backbone.name": backbone, "backbone.weights": backbone_weights}
-    chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
-    resolved = load_config(preset, file=config, overrides=[*(settings or ()), *chosen], seed=seed)
+    overrides = _with_options(settings or (), {key: str(value) for key, value in given.items() if value is not None})
+    resolved = load_config(preset, file=config, overrides=overrides, seed=seed)
     images = open_category(
         data, category=category, root=root, seed=resolved.seed, download=download, layout=layout, masks=False
     )
@@ -82,7 +85,22 @@ def train(
         print_json({"model": str(report.model), **report.as_dict(), **read_from(images)})
     say(
         f"trained on {report.n_images} images in {report.seconds:.0f} s"
-        + (f", {report.n_skipped} damaged images left out" if report.n_skipped else "")
-        + f"\nmodel: {report.model}\nnext: utad predict {output} IMAGES --output predictions",
+        + (f", {counted(report.n_skipped, 'damaged image')} left out" if report.n_skipped else "")
+        + f"\nmodel: {report.model}\nnext: utad predict {quote(str(output))} IMAGES --output predictions",
         as_json=as_json,
     )
+
+
+def _with_options(settings: Sequence[str], given: Mapping[str, str]) -> list[str]:
+    """The settings with those that have an option of their own.
+
+    Raises:
+        typer.BadParameter: if both are there and differ.
+    """
+    for setting in settings:
+        key, _, value = (part.strip() for part in setting.partition("="))
+        if given.get(key, value) != value:
+            raise typer.BadParameter(
+                f"got {setting}, and {given[key]} by its own option: leave one out", param_hint="--set"
+            )
+    return [*settings, *(f"{key}={value}" for key, value in given.items())]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from utad.config.schema import Config
 from utad.errors import ConfigError
@@ -89,9 +90,28 @@ def with_present_names(values: Mapping[str, Any]) -> dict[str, Any]:
 def _describe(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "config"
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {where}" + (f", which is now {RENAMED[where]}" if where in RENAMED else "")
+        return f"unknown key {where}" + (f", which is now {RENAMED[where]}" if where in RENAMED else _meant(where))
     message = str(problem["msg"]).removeprefix("Value error, ")
     return message if problem["type"] == "value_error" else f"{where}={problem['input']!r}: {message}"
+
+
+def _meant(where: str) -> str:
+    """What a key that is not known may have meant, or what its section has."""
+    known, (section, _, key) = tuple(_keys(Config)), where.rpartition(".")
+    beside = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == section}
+    elsewhere = [name for name in known if name.rpartition(".")[2] == key]
+    near = elsewhere or [beside[name] for name in get_close_matches(key, beside, n=1, cutoff=0.7)]
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    return f"; {section or 'the config'} has {', '.join(sorted(beside))}"
+
+
+def _keys(section: type[BaseModel], above: str = "") -> Iterator[str]:
+    """The dotted names of all settings, those of the sections in a section included."""
+    for name, field in section.model_fields.items():
+        yield above + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, f"{above}{name}.")
 
 
 def _read_yaml(text: str, source: str) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _warn_if_swapped(agreements: Sequence[float]) -> None:
     if agreements and float(np.median(agreements)) < _SWAPPED:
         _log.warning(
             "red and blue look exchanged in these images, compared with those of the training: channels are RGB; what "
-            "OpenCV reads is BGR (image[..., ::-1])"
+            "OpenCV reads is BGR (image[..., ::-1]). Another white balance can look so too: utad calibrate --normal"
         )
 
 

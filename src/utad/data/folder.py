@@ -65,15 +65,19 @@ def open_folder(
     place = _place(root, category, layout)
     images = place.layout.read(place.folder, masks=masks)
     if not place.asked:
-        check_normal([sample.image for sample in _normals(images) if isinstance(sample.image, Path)], place.folder)
+        check_normal(
+            [sample.image for sample in _normals(images) if isinstance(sample.image, Path)],
+            place.folder,
+            own_name=place.layout is FLAT,
+        )
     train, test = _split(images, seed) if split else (images.train, (*images.unsplit, *images.test))
     listing = survey(place.folder)
     if not (images.train or images.unsplit or images.test):
         raise DatasetError(_nothing(place, listing.lines()))
     if split and not train:
         raise DatasetError(
-            f"{place.folder}, read as {place.layout.name} ({place.layout.shape}), holds no normal images to train on; "
-            "where all of its images are normal, say so with --layout flat"
+            f"{place.folder}, read as {place.layout.name} ({place.layout.shape}), holds no normal images to train on: "
+            "name the folder that holds them, or say with --layout flat that all images in this one are normal"
         )
     left_out = (
         *images.left_out,

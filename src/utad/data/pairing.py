@@ -24,15 +24,18 @@ class Problems:
 
     Attributes:
         found: one line per inconsistency, each naming its files.
+        incomplete: some anomalous images have a mask and others none.
     """
 
     found: list[str] = field(default_factory=list)
+    incomplete: bool = False
 
     def raise_if_any(self, root: Path) -> None:
         """Raises one `DatasetError` with everything that was found."""
         if self.found:
             count = f"{len(self.found)} inconsistenc{'y' if len(self.found) == 1 else 'ies'}"
-            raise DatasetError(f"{root}: {count}: {'; '.join(self.found)}. Mend the files and try again")
+            way_out = "Add the masks that are missing, or move all masks away," if self.incomplete else "Mend the files"
+            raise DatasetError(f"{root}: {count}: {'; '.join(self.found)}. {way_out} and try again")
 
 
 def pair_masks(
@@ -86,6 +89,7 @@ def pair_masks(
             pairs[image] = claimed[0]
         elif masks and complete:
             problems.found.append(f"{image} has no mask in {mask_folder}, though others there do")
+            problems.incomplete = True
     return pairs
 
 

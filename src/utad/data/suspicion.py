@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from utad.data.folder_names import is_telling
+from utad.data.folder_names import ANOMALOUS_NAMES, MASK_NAMES, is_one_of, is_telling
 from utad.data.image_files import relative_name
 from utad.data.reading import has_two_colours
 from utad.errors import DatasetError, ImageReadError
@@ -18,12 +18,13 @@ _SHOWN = 5
 _LOOKED_AT = 8
 
 
-def check_normal(images: Sequence[Path], folder: Path) -> None:
+def check_normal(images: Sequence[Path], folder: Path, *, own_name: bool = False) -> None:
     """Stops before something is learned that the names, or the look of the files, say is not normal.
 
     Args:
         images: that are to be taken for normal.
-        folder: that the user named; its own name is not judged.
+        folder: that the user named.
+        own_name: whether its own name counts too, where that is one of the usual names for defects or masks.
 
     Raises:
         DatasetError: naming what was found, and the ways out.
@@ -37,6 +38,8 @@ def check_normal(images: Sequence[Path], folder: Path) -> None:
         if named is not None:
             telling["/".join(parents[: named + 1])] += 1
     found = [f"{count} images in {name}" for name, count in telling.items()]
+    if own_name and is_one_of(folder.resolve().name, (*ANOMALOUS_NAMES, *MASK_NAMES)):
+        found.append(f"{len(images)} images in a folder of that name")
     masks = [*_masks_by_name(images), *_masks_by_look(images)]
     if masks:
         found.append(f"{_some(masks, folder)} beside images of that name, which look like their masks")
@@ -69,12 +72,13 @@ def _masks_by_look(images: Sequence[Path]) -> list[Path]:
         if len(twins) > 1:
             for path in twins:
                 by_suffix[path.suffix.lower()].append(path)
-    return [path for paths in by_suffix.values() if _look_like_masks(paths[:_LOOKED_AT]) for path in paths]
+    return [path for paths in by_suffix.values() if look_like_masks(paths) for path in paths]
 
 
-def _look_like_masks(paths: Iterable[Path]) -> bool:
+def look_like_masks(paths: Sequence[Path]) -> bool:
+    """Whether the first of these images have two colours."""
     try:
-        return all(has_two_colours(path) for path in paths)
+        return all(has_two_colours(path) for path in paths[:_LOOKED_AT])
     except ImageReadError:
         return False  # reported, or skipped, where images are read
 

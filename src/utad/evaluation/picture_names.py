@@ -26,8 +26,8 @@ def picture_names(names: Sequence[str]) -> dict[str, str]:
     """
     form = dict.fromkeys(names, 0)
     pictures = {name: _picture(name, 0) for name in form}
+    keys = {name: _key(picture) for name, picture in pictures.items()}
     while True:
-        keys = {name: _key(picture) for name, picture in pictures.items()}
         counts = Counter(keys.values())
         folders = _folders(counts)
         meeting = [
@@ -38,6 +38,7 @@ def picture_names(names: Sequence[str]) -> dict[str, str]:
         for name in meeting:
             form[name] += 1
             pictures[name] = _picture(name, form[name])
+            keys[name] = _key(pictures[name])
 
 
 def _picture(name: str, form: int) -> str:

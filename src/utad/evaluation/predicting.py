@@ -60,6 +60,6 @@ def predict_to_folder(
                 shown.advance(len(batch))
         if waiting:
             reasons = "; ".join(str(outcome) for outcomes in waiting for _, outcome in outcomes)
-            raise DatasetError(f"none of the {len(samples)} images can be read: {reasons}")
+            raise DatasetError(f"none of the images can be read: {reasons}")
     folder.summary.left_out = list(collected.left_out)
     return folder.summary

@@ -152,7 +152,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
             return load_file(path)
         state = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError:
+        # torch's own text advises to load the file without the check.
+        raise WeightsError(
+            f"{path} cannot be read as weights: expected a state dict of tensors alone, as .safetensors or as a .pth "
+            "file of torch.save"
+        ) from None
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path} cannot be read as weights: {reason}") from None
     except Exception as error:  # safetensors raises its own class, which is not public in every version

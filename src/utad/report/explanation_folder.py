@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utad.errors import DatasetError, ImageReadError, InputError
+from utad.errors import DatasetError, ImageReadError, InputError, noted
 from utad.evaluation.picture_names import picture_names
 from utad.inputs import collect_images
 from utad.interpret.explanation import NEIGHBOURS, Explanation
@@ -84,7 +84,7 @@ def explain_to_folder(
     given = list(inputs)
     collected = collect_images(given)
     summary = ExplanationSummary(left_out=list(collected.left_out))
-    with output_folder(output, PURPOSE, apart_from=given) as folder:
+    with noted(lambda: _kept(summary, output)), output_folder(output, PURPOSE, apart_from=given) as folder:
         pages = _Pages(folder, collected.samples, save)
         pages.refuse_others()
         outcomes = detector.explain_samples(collected.samples, neighbours=neighbours)
@@ -96,9 +96,15 @@ def explain_to_folder(
                     pages.add(outcome, summary)
                 shown.advance(1)
         if not summary.n_images:
-            raise DatasetError(f"none of the {len(summary.failed)} images can be read: {'; '.join(summary.failed)}")
+            raise DatasetError(f"none of the images can be read: {'; '.join(summary.failed)}")
         pages.finish(summary)
     return summary
+
+
+def _kept(summary: ExplanationSummary, output: Path) -> str:
+    if not summary.n_images:
+        return "nothing was written; run the same command again"
+    return f"{summary.n_images} images are explained, in {output}; the same command begins anew"
 
 
 class _Pages:

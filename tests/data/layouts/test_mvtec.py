@@ -97,3 +97,14 @@ def test_a_test_part_alone_can_be_evaluated_and_not_trained_on(tmp_path):
     assert len(open_folder(tmp_path, split=False).test) == 5
     with pytest.raises(DatasetError, match="no normal images to train on"):
         open_folder(tmp_path)
+
+
+def test_masks_beside_the_kinds_are_no_kind_of_defect(tmp_path):
+    folder = fabricate.mvtec_category(tmp_path / "bottle")
+    fabricate.save(folder / "test" / "masks" / "000.png", fabricate.square_mask())
+    category = open_folder(folder)
+    assert {sample.defect for sample in category.test} == {"good", "broken", "scratch"}
+    assert category.left_out == ("1 images that the layout has no place for (test 1)",)
+    fabricate.save(folder / "test" / "label" / "000.png", fabricate.defective())
+    fabricate.save(folder / "ground_truth" / "label" / "000_mask.png", fabricate.square_mask())
+    assert "label" in {sample.defect for sample in open_folder(folder).test}

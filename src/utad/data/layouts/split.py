@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from utad.data.folder_names import MASK_NAMES, is_one_of
 from utad.data.image_files import list_images, relative_name, subfolders
 from utad.data.layouts.layout import GOOD, LayoutImages, normal_samples
 from utad.data.pairing import Problems, pair_masks
+from utad.data.suspicion import look_like_masks
 from utad.types import Sample
 
 TRUTH = "ground_truth"
@@ -61,7 +63,7 @@ def read_split(folder: Path, normal: str, *, masks: bool, pair: Pairing = one_ma
     """
     problems = Problems()
     _check_places(folder, normal, problems, parts=("train", "test", TRUTH) if masks else ("train", "test"))
-    kinds = sorted(subfolders(folder / "test"), key=lambda kind: kind.name != normal)  # stable: others keep their order
+    kinds = sorted(_kinds(folder / "test"), key=lambda kind: kind.name != normal)  # stable: others keep their order
     truths = {truth.name: truth for truth in subfolders(folder / TRUTH)} if masks else {}
     for name, truth in truths.items():
         if name not in {kind.name for kind in kinds}:
@@ -79,6 +81,15 @@ def read_split(folder: Path, normal: str, *, masks: bool, pair: Pairing = one_ma
     problems.raise_if_any(folder)
     train = folder / "train" / normal
     return LayoutImages(normal_samples(list_images(train) if train.is_dir() else (), folder), tuple(test))
+
+
+def _kinds(test: Path) -> list[Path]:
+    """The folders in `test`; masks that somebody put beside them are no kind of defect."""
+    return [
+        kind
+        for kind in subfolders(test)
+        if not (is_one_of(kind.name, MASK_NAMES) and (found := list_images(kind)) and look_like_masks(found))
+    ]
 
 
 def _check_places(folder: Path, normal: str, problems: Problems, *, parts: tuple[str, ...]) -> None:
