@@ -104,7 +104,7 @@ def test_masks_beside_the_kinds_are_no_kind_of_defect(tmp_path):
     fabricate.save(folder / "test" / "masks" / "000.png", fabricate.square_mask())
     category = open_folder(folder)
     assert {sample.defect for sample in category.test} == {"good", "broken", "scratch"}
-    assert category.left_out == ("1 images that the layout has no place for (test 1)",)
+    assert category.left_out == ("test/masks: masks are read from ground_truth alone",)
     fabricate.save(folder / "test" / "label" / "000.png", fabricate.defective())
     fabricate.save(folder / "ground_truth" / "label" / "000_mask.png", fabricate.square_mask())
     assert "label" in {sample.defect for sample in open_folder(folder).test}

@@ -63,7 +63,9 @@ def read_split(folder: Path, normal: str, *, masks: bool, pair: Pairing = one_ma
     """
     problems = Problems()
     _check_places(folder, normal, problems, parts=("train", "test", TRUTH) if masks else ("train", "test"))
-    kinds = sorted(_kinds(folder / "test"), key=lambda kind: kind.name != normal)  # stable: others keep their order
+    kinds = sorted(subfolders(folder / "test"), key=lambda kind: kind.name != normal)  # stable: others keep their order
+    beside = [kind for kind in kinds if _are_masks(kind)]
+    kinds = [kind for kind in kinds if kind not in beside]
     truths = {truth.name: truth for truth in subfolders(folder / TRUTH)} if masks else {}
     for name, truth in truths.items():
         if name not in {kind.name for kind in kinds}:
@@ -80,16 +82,17 @@ def read_split(folder: Path, normal: str, *, masks: bool, pair: Pairing = one_ma
         ]
     problems.raise_if_any(folder)
     train = folder / "train" / normal
-    return LayoutImages(normal_samples(list_images(train) if train.is_dir() else (), folder), tuple(test))
+    return LayoutImages(
+        normal_samples(list_images(train) if train.is_dir() else (), folder),
+        tuple(test),
+        left_out=tuple(f"test/{kind.name}: masks are read from {TRUTH} alone" for kind in beside),
+    )
 
 
-def _kinds(test: Path) -> list[Path]:
-    """The folders in `test`; masks that somebody put beside them are no kind of defect."""
-    return [
-        kind
-        for kind in subfolders(test)
-        if not (is_one_of(kind.name, MASK_NAMES) and (found := list_images(kind)) and look_like_masks(found))
-    ]
+def _are_masks(kind: Path) -> bool:
+    """Whether a folder in `test` holds masks that somebody put beside the kinds of defect."""
+    found = list_images(kind) if is_one_of(kind.name, MASK_NAMES) else ()
+    return bool(found) and look_like_masks(found)
 
 
 def _check_places(folder: Path, normal: str, problems: Problems, *, parts: tuple[str, ...]) -> None:
