@@ -49,6 +49,15 @@ def test_the_shares_on_the_page_add_up_to_the_score():
     assert sum(shares) == pytest.approx(score, abs=1e-6)
 
 
+def test_a_component_of_the_map_alone_has_no_number():
+    made = explanation()
+    maps = {**made.prediction.component_maps, "input-detail": np.ones((2, 2), np.float32)}
+    page = Elements(explanation_page(replace(made, prediction=replace(made.prediction, component_maps=maps))))
+    assert page.text.count("heat map only") == 1
+    assert "input-detail" in page.text
+    assert sum("data-share" in attributes for _, attributes in page.elements) == len(made.shares)
+
+
 def test_nothing_on_the_page_is_asked_of_a_server():
     page = explanation_page(explanation(), index=Link("../index.html", "All"), after=Link("b.html", "b"))
     without_data = re.sub(r"data:image/\w+;base64,[A-Za-z0-9+/=]+", "", page)

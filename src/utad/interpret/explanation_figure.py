@@ -45,8 +45,8 @@ def explanation_figure(explanation: Explanation) -> Figure:
     maps = component_maps(prediction, LONGEST)[:COLUMNS]
     below = [figure.add_subplot(grid[1, column]) for column in range(len(maps))]
     for axis, component in zip(below, maps, strict=True):
-        _show(axis, coloured(component.level), f"{component.name}: {component.share:+.3f}")
-    rest = prediction.pred_score - sum(component.share for component in maps)
+        _show(axis, coloured(component.level), f"{component.name}: {_share(component.share)}")
+    rest = prediction.pred_score - sum(component.share or 0.0 for component in maps)
     more = f", and {rest:+.3f} from others" if len(prediction.shares) > COLUMNS else ""
     _heading(below[0], f"Components, and what each has of the score{more}")
     _chart(explanation, figure.add_axes((0.03, 0.075, 0.345, 0.185)))
@@ -66,6 +66,10 @@ def title_of(explanation: Explanation) -> str:
     name = name if len(name) <= 60 else f"...{name[-57:]}"
     verdict = f"{'anomalous' if prediction.pred_label else 'normal'} ({prediction.band})"
     return f"{name}   score {prediction.pred_score:.3f}, threshold {prediction.threshold:.3f}: {verdict}"
+
+
+def _share(share: float | None) -> str:
+    return "map only" if share is None else f"{share:+.3f}"
 
 
 def _pictures(explanation: Explanation, axes: Sequence[Axes]) -> None:

@@ -128,13 +128,13 @@ def _pictures(explanation: Explanation, image: np.ndarray[Any, np.dtype[np.uint8
 
 def _components(explanation: Explanation) -> list[dict[str, Any]]:
     found = component_maps(explanation.prediction, SMALL)
-    largest = max((abs(component.share) for component in found), default=0.0) or 1.0
+    largest = max((abs(component.share or 0.0) for component in found), default=0.0) or 1.0
     return [
         {
             "name": component.name,
             "compares": component.compares,
             "share": component.share,
-            "bar": 50.0 * abs(component.share) / largest,
+            "bar": 50.0 * abs(component.share or 0.0) / largest,
             "uri": picture_uri(coloured(component.level), SMALL),
         }
         for component in found
