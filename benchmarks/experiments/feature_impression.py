@@ -86,13 +86,13 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
         component.fit = _kept(component, name, scores)  # type: ignore[method-assign]
     witnesses: list[Witness] = []
 
-    def calibrating(*arguments: Any, witness: Witness, progress: bool) -> None:
+    def calibrating(*arguments: Any, witness: Witness, progress: bool) -> Tensor:
         witnesses.append(witness)
-        calibrate(*arguments, witness=witness, progress=progress)
+        return calibrate(*arguments, witness=witness, progress=progress)
 
     vars(fitting)["calibrate"] = calibrating
     start = time.perf_counter()
-    seconds = fitting.fit_network(network, loaded.images, trained_on, config)
+    seconds = fitting.fit_network(network, loaded.images, trained_on, config).seconds
     about = {
         "fit_s": round(time.perf_counter() - start, 1),
         "training_s": round(sum(seconds.values()), 1),

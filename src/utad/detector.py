@@ -16,6 +16,7 @@ from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
+from utad.interpret.unusual_images import unusual_images
 from utad.model_file import read_model, write_model
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
@@ -136,7 +137,7 @@ class UTAD(Predictor):
             begin_run(folder, self.config, resume=resume)
         network = build_network(self.config, loaded.channels)
         trained_on = ~held_out_block(len(loaded.images), self.config.calibration.held_out)
-        seconds = fit_network(
+        fitted = fit_network(
             network, loaded.images, trained_on, self.config, directory=directory, resume=resume, progress=progress
         )
         self._use(network.eval())
@@ -151,7 +152,8 @@ class UTAD(Predictor):
             n_held_out=int((~trained_on).sum()),
             n_skipped=len(loaded.skipped),
             seconds=time.perf_counter() - start,
-            stage_seconds=seconds,
+            stage_seconds=fitted.seconds,
+            unusual=unusual_images(loaded.names, self.image_normalisation.apply(fitted.scores).numpy()),
             model=directory / MODEL_NAME if directory is not None else None,
         )
 

@@ -38,6 +38,7 @@ def test_train_leaves_a_run_that_can_be_repeated_from_its_config(parts, tmp_path
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["n_images"] + report["n_skipped"] == len(open_category(parts).train)
+    assert report["unusual"][0].keys() == {"name", "score", "outlier"}
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
         ".utad-record.jsonl",
         "checkpoints",

@@ -45,7 +45,7 @@ def calibrate(
     witness: Witness | None = None,
     batch_size: int = 4,
     progress: bool = False,
-) -> None:
+) -> Tensor:
     """Fits measurement and normalisation, in place.
 
     Networks restore the images that they were trained on better than others. Of a feature impression there is a second
@@ -61,13 +61,19 @@ def calibrate(
         witness: of the feature impression; None where no features are restored.
         batch_size: images at a time.
         progress: shows a progress bar, instead of lines in the log.
+
+    Returns:
+        The raw score of each image, by what was fitted without it, `(N,)` float64; NaN for those not chosen.
     """
+    scores = torch.full((len(images),), torch.nan, dtype=torch.float64)
     chosen = evenly(len(images), config.calibration.max_images)
     images, trained_on = images[chosen], trained_on[chosen]
     anomalies = config.calibration.synthetic_anomalies if network.measurement.weighted else 0
     total = len(images) * (1 if witness is None else 2) + anomalies
     with Progress("calibration", total, unit="image", bar=progress) as shown:
-        _calibrate(network, images, trained_on, chosen, config, witness, batch_size, shown)
+        found = _calibrate(network, images, trained_on, chosen, config, witness, batch_size, shown)
+    scores[chosen] = found.double().cpu()
+    return scores
 
 
 def _calibrate(
@@ -79,7 +85,7 @@ def _calibrate(
     witness: Witness | None,
     batch_size: int,
     shown: Progress,
-) -> None:
+) -> Tensor:
     settings, measurement = config.calibration, network.measurement
     features = _features_of(network, shown)
     parts = [measurement.collect(features(batch), network.size) for batch in torch.split(images, batch_size)]
@@ -104,6 +110,7 @@ def _calibrate(
         image_rate=settings.image_fpr,
         pixel_rate=settings.pixel_fpr,
     )
+    return scores
 
 
 def _features_of(
