@@ -1,6 +1,7 @@
 """What restored features are worth beside the features themselves, component by component and in sets.
 
-    python benchmarks/experiments/feature_impression.py SUITE/CATEGORY ... [--real-root DIR] [--set KEY=VALUE ...]
+    PYTHONPATH=benchmarks python benchmarks/experiments/feature_impression.py SUITE/CATEGORY ... \
+        [--real-root DIR] [--set KEY=VALUE ...]
 
 Trains the feature impression alone, neither IE-Net nor Expert-Net, and measures every set of `SETS` on it: image AUROC,
 AUPRO, false alarms and recall at the default threshold, beside recall at exactly 1 % of the test's normal images and
@@ -65,12 +66,19 @@ class Normals:
         seen: by the witness.
         trained_on: which images trained it.
         held_out: which it is asked about.
+        images: the images themselves, `(N, C, S, S)`.
     """
 
     scores: dict[str, Tensor]
     seen: dict[str, Tensor]
     trained_on: Tensor
     held_out: Tensor
+    images: Tensor
+
+    def gap(self, seen: Tensor) -> float:
+        """What `Witness.gap` makes of the scores of these images `(N,)`, as the witness sees them."""
+        share = float(self.trained_on.double().mean())
+        return share * gap(seen[self.trained_on], seen[self.held_out])
 
 
 def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[str, Any], Normals]:
@@ -99,8 +107,8 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
         "restored_variance": round(_restored(network, loaded.images), 3),
     }
     (witness,) = witnesses
-    seen, _ = _by_component(network.eval(), loaded.images, witness.impression)
-    return network, about, Normals(scores, seen, witness.trained_on, witness.held_out)
+    seen, _ = by_component(network.eval(), loaded.images, witness.impression)
+    return network, about, Normals(scores, seen, witness.trained_on, witness.held_out, loaded.images)
 
 
 def _kept(component: ScoreComponent, name: str, scores: dict[str, Tensor]) -> Any:
@@ -142,13 +150,14 @@ def measured(
     images = load_images(
         samples, size=network.size, channels=network.channels, max_pixels=config.image.max_pixels, skip_bad=False
     ).images
-    return _by_component(network, images)
+    return by_component(network, images)
 
 
 @torch.no_grad()
-def _by_component(
+def by_component(
     network: DetectorNetwork, images: Tensor, impression: FeatureImpression | None = None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Scores `(N,)` and maps `(N, g, g)` of images by component; `impression` restores, or the network's own."""
     scores: dict[str, list[Tensor]] = {}
     maps: dict[str, list[Tensor]] = {}
     for batch in torch.split(images, BATCH):
@@ -171,7 +180,7 @@ def evaluated(
     labels = np.array([bool(sample.anomalous) for sample in samples])
     groups = (found[0], normals.scores, normals.seen)
     scores, own, seen = (torch.stack([group[name] for name in names]).mean(dim=0) for group in groups)
-    moved = own + gap(seen[normals.trained_on], seen[normals.held_out])
+    moved = own + normals.gap(seen)
     called, without = (fit_normalisation(of_normal, RATE).apply(scores).numpy() > 0.5 for of_normal in (moved, own))
     best = scores.numpy() > np.quantile(scores.numpy()[~labels], 1 - RATE)
     image = image_metrics(scores.double().numpy(), labels)
