@@ -75,11 +75,6 @@ class Normals:
     held_out: Tensor
     images: Tensor
 
-    def gap(self, seen: Tensor) -> float:
-        """What `Witness.gap` makes of the scores of these images `(N,)`, as the witness sees them."""
-        share = float(self.trained_on.double().mean())
-        return share * gap(seen[self.trained_on], seen[self.held_out])
-
 
 def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[str, Any], Normals]:
     """The network, what its training came to, and the scores that its threshold would come from."""
@@ -180,7 +175,7 @@ def evaluated(
     labels = np.array([bool(sample.anomalous) for sample in samples])
     groups = (found[0], normals.scores, normals.seen)
     scores, own, seen = (torch.stack([group[name] for name in names]).mean(dim=0) for group in groups)
-    moved = own + normals.gap(seen)
+    moved = own + gap(seen[normals.trained_on], seen[normals.held_out])
     called, without = (fit_normalisation(of_normal, RATE).apply(scores).numpy() > 0.5 for of_normal in (moved, own))
     best = scores.numpy() > np.quantile(scores.numpy()[~labels], 1 - RATE)
     image = image_metrics(scores.double().numpy(), labels)

@@ -5,8 +5,8 @@
 
 Trains the feature impression alone, neither IE-Net nor Expert-Net, with two witnesses: the product's, and one that half
 of its images trained. *Gap needed* is how much higher the median of the test's normal images lies than that of
-calibration. False alarms and recall are those of the default components with no gap, with the witness's gap, and with
-that gap times the share of the images that trained it. Ten minutes each on one core.
+calibration. False alarms and recall are those of the default components with no gap, with the witness's gap (the
+product), and with that gap times the share of the images that trained it. Ten minutes each on one core.
 """
 
 from __future__ import annotations

@@ -140,14 +140,6 @@ def test_scores_are_changed_as_those_of_images_that_the_witness_was_not_trained_
     assert networks[1].normalisation.of_image() == plain
 
 
-def test_the_gap_of_the_witness_counts_by_the_share_of_images_that_trained_it():
-    trained_on, held_out = (torch.arange(20) < 13), (torch.arange(20) > 16)
-    witness = Witness(FeatureImpression(192, 128, 64, 2), trained_on, held_out)
-    assert witness.gap(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([4.0, 5.0, 6.0])) == pytest.approx(13 / 20 * 4)
-    assert witness.gap(torch.tensor([5.0]), torch.tensor([1.0])) == 0
-    assert witness.gap(torch.tensor([5.0]), torch.tensor([])) == 0
-
-
 @pytest.mark.parametrize("trained", [True, False])
 def test_without_images_of_both_kinds_there_is_no_gap(trained):
     network, config = by_brightness()

@@ -34,19 +34,6 @@ class Witness:
     trained_on: Tensor
     held_out: Tensor
 
-    def gap(self, of_trained: Tensor, of_held_out: Tensor) -> float:
-        """How much higher images that the network itself does not know are expected to score, at least 0.
-
-        The gap that the witness shows, times the share of the images that trained it: the network has learnt from all
-        of them, and what a fit does not do for what it has not seen goes down about as 1/n
-        (docs/experiments/labels.md).
-
-        Args:
-            of_trained: values of images that trained the witness, `(K,)`.
-            of_held_out: of those that it is asked about, `(L,)`.
-        """
-        return float(self.trained_on.double().mean()) * gap(of_trained, of_held_out)
-
 
 @torch.no_grad()
 def calibrate(
@@ -62,9 +49,9 @@ def calibrate(
     """Fits measurement and normalisation, in place.
 
     Networks restore the images that they were trained on better than others. Of a feature impression there is a second
-    one, trained without some of the images: `Witness.gap` between the scores that it leads to is added to the scores of
-    all images, and likewise for maps. Without one, the gap between the scores of images that both stages were trained
-    on and of others is added to the former.
+    one, trained without some of the images: the gap between the medians of the scores that it leads to is added to the
+    scores of all images, and likewise for maps. Without one, the gap between the scores of images that both stages were
+    trained on and of others is added to the former.
 
     Args:
         network: trained.
@@ -115,8 +102,8 @@ def _calibrate(
         seen = [measurement(features(batch), network.size) for batch in torch.split(images, batch_size)]
         of_score, of_map = torch.cat([one.score for one in seen]), torch.cat([one.anomaly_map for one in seen])
         known, unknown = (group[chosen].to(scores.device) for group in (witness.trained_on, witness.held_out))
-        scores = scores + witness.gap(of_score[known], of_score[unknown])
-        maps = maps + witness.gap(sampled_pixels(of_map[known]), sampled_pixels(of_map[unknown]))
+        scores = scores + gap(of_score[known], of_score[unknown])
+        maps = maps + gap(sampled_pixels(of_map[known]), sampled_pixels(of_map[unknown]))
     network.normalisation.fit(
         scores,
         maps,
