@@ -58,10 +58,11 @@ def component_maps(prediction: Prediction, longest: int) -> list[ComponentMap]:
     shares = {name: prediction.shares.get(name, 0.0) for name in prediction.component_maps}
     ordered = sorted(shares, key=lambda name: -shares[name])
     unit = middle_of_components(prediction)
+    inside = thinned(prediction.inside, longest) if prediction.inside is not None else None
     found = []
     for name in ordered:
         values = thinned(prediction.component_maps[name], longest)
-        found.append(ComponentMap(name, compares(name), shares[name], strength(values * (0.5 / unit))))
+        found.append(ComponentMap(name, compares(name), shares[name], strength(values * (0.5 / unit), inside)))
     return found
 
 
