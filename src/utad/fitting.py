@@ -53,7 +53,7 @@ def fit_network(
 
     Args:
         network: untrained.
-        images: all normal images, `(N, C, S, S)` float32 in [0, 1], N at least 4.
+        images: all normal images, `(N, C, S, S)` float32 in [0, 1], N at least 4; filled outside the network's region.
         trained_on: bool `(N,)`, which of them train both stages.
         config: the resolved config.
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
@@ -64,8 +64,15 @@ def fit_network(
         TrainingError: if there are too few images or a checkpoint does not belong to this run.
         NonFiniteLossError: if a loss or a weight is not finite.
     """
+    region = network.working_region
     report = train_two_stage(
-        network.two_stage, images[trained_on], config, directory=directory, resume=resume, progress=progress
+        network.two_stage,
+        images[trained_on],
+        config,
+        region=region,
+        directory=directory,
+        resume=resume,
+        progress=progress,
     )
     seconds, witness = dict(report.seconds), None
     if network.feature_impression is not None:
@@ -79,6 +86,7 @@ def fit_network(
                 normal=normal,
                 anomalous=anomalous,
                 name=name,
+                positions=region.positions(normal.shape[-1]) if region is not None else None,
                 directory=directory,
                 resume=resume,
                 progress=progress,

@@ -13,7 +13,9 @@ from skimage.draw import polygon2mask
 
 from tests import fabricate
 from tests.explained import HEIGHT, NAMES, WIDTH, explanation
+from utad.interpret.component_maps import component_maps
 from utad.interpret.explanation import NOT_KEPT
+from utad.interpret.explanation_figure import explanation_figure
 from utad.report.explanation_page import Link, explanation_page, href, svg_path
 from utad.report.region_rows import SHOWN, region_rows
 from utad.report.score_chart import HEIGHT as PLOT_HEIGHT
@@ -91,7 +93,7 @@ def test_names_that_are_not_utf_8_are_shown_as_escapes_and_linked_byte_by_byte()
 
 def test_the_outline_on_the_page_encloses_the_mask():
     made = explanation()
-    (line,) = re.findall(r"M([^MZ]*)Z", svg_path(made))
+    (line,) = re.findall(r"M([^MZ]*)Z", svg_path(made.prediction.pred_mask))
     points = np.array(
         [[float(value) for value in point.split()] for point in line.split("L")]
     )  # x, y; pixel 0 is 0 to 1
@@ -159,3 +161,18 @@ def test_a_page_of_a_large_image_stays_small():
         component_maps=dict.fromkeys(("input-near", "restored-whole"), heat),
     )
     assert len(explanation_page(replace(made, prediction=prediction))) < 6_000_000
+
+
+def test_a_region_of_interest_is_outlined_and_nothing_outside_is_coloured():
+    inside = np.zeros((HEIGHT, WIDTH), bool)
+    inside[:, 20:] = True
+    plain = explanation()
+    made = replace(plain, prediction=replace(plain.prediction, inside=inside))
+    page = explanation_page(made)
+    assert f'<path class="region" d="{svg_path(inside)}"/>' in page
+    assert "The dashed white line is the region of interest" in page
+    assert "region of interest" not in explanation_page(plain)
+    (component, *_) = component_maps(made.prediction, 1000)
+    assert (component.level[~inside] == 0).all()
+    assert (component.level[inside] > 0).any()
+    assert explanation_figure(made).axes

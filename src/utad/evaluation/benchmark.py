@@ -15,7 +15,7 @@ from utad.errors import ConfigError, noted
 from utad.evaluation.benchmark_cell import TRAININGS, Cell
 from utad.evaluation.benchmark_runner import CELLS, Progress, as_json, run_matrix, stored_result
 from utad.evaluation.differences import difference_table, differences
-from utad.evaluation.methods import Variant, departures_named, training_digest
+from utad.evaluation.methods import Variant, departures_named, refuse_region_beside_others, training_digest
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
@@ -71,9 +71,10 @@ class Benchmark:
         """One a category, variant and seed.
 
         Raises:
-            ConfigError: unknown category, or the suite needs a root.
+            ConfigError: unknown category, or the suite needs a root; a region of interest beside methods without one.
             DatasetError: if data is missing.
         """
+        refuse_region_beside_others(self.variants, self.preset)
         return [
             Cell(
                 suite=self.suite.name,

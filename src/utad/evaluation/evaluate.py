@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from utad.data.reading import load_mask
+from utad.data.ground_truth import truth_of
 from utad.errors import DataError, checked
 from utad.evaluation.evaluation import Evaluation, EvaluationAccumulator
 from utad.evaluation.prediction_folder import PredictionFolder
@@ -66,7 +66,7 @@ def evaluate_to_folder(
         evaluation = accumulator.compute()
         metrics = evaluation.as_dict()
         nested = {Path(dataset).name: {category.name: {"utad": {str(seed): metrics}}}}
-        table = comparison_table([row_of(category.name, "utad", [metrics])])
+        table = comparison_table([row_of(category.name, "utad", [metrics])]) + _region_note(evaluation)
         texts = (json.dumps(nested, indent=2, ensure_ascii=False, allow_nan=False), table)
         for name, text in zip(METRICS, texts, strict=True):
             folder.write(name, text + "\n")
@@ -101,6 +101,16 @@ def labelled(category: Category) -> list[Sample]:
     return samples
 
 
+def _region_note(evaluation: Evaluation) -> str:
+    """What a reader of the table must know of the region of interest; empty where the whole image counts."""
+    if evaluation.n_defects_outside is None:
+        return ""
+    return (
+        "\n\nOnly what lies in the model's region of interest counts. Images whose defects all lie outside, and which "
+        f"count as normal: {evaluation.n_defects_outside}."
+    )
+
+
 def _accumulated(
     predictor: Predictor, category: Category, accumulator: EvaluationAccumulator, *, batch_size: int
 ) -> Iterator[tuple[Sample, Prediction]]:
@@ -110,11 +120,13 @@ def _accumulated(
         prediction = checked(outcome)
         seconds = time.perf_counter() - start
         height, width = prediction.anomaly_map.shape
+        truth = truth_of(sample, (height, width), prediction.inside)
         accumulator.update(
             prediction,
-            anomalous=bool(sample.anomalous),
-            gt_mask=load_mask(sample, (height, width)),
+            anomalous=truth.anomalous,
+            gt_mask=truth.mask,
             seconds=seconds,
+            defects_outside=truth.outside,
         )
         yield sample, prediction
         start = time.perf_counter()  # reading masks, counting and writing rows is not the method's time

@@ -56,10 +56,12 @@ def component_maps(prediction: Prediction, longest: int) -> list[ComponentMap]:
     shares = prediction.shares
     ordered = sorted(prediction.component_maps, key=lambda name: -shares.get(name, -math.inf))
     unit = middle_of_components(prediction)
+    inside = thinned(prediction.inside, longest) if prediction.inside is not None else None
     found = []
     for name in ordered:
         values = thinned(prediction.component_maps[name], longest)
-        found.append(ComponentMap(name, compares(name), shares.get(name), strength(values * (0.5 / unit))))
+        level = strength(values * (0.5 / unit), inside)
+        found.append(ComponentMap(name, compares(name), shares.get(name), level))
     return found
 
 

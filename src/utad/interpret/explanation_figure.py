@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from utad.interpret.component_maps import component_maps
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
-from utad.interpret.figures import OUTLINE, coloured, heat_overlay, thinned, to_8_bit
+from utad.interpret.figures import OUTLINE, REGION, coloured, heat_overlay, thinned, to_8_bit
 from utad.interpret.score_scale import score_scale
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Extent = tuple[float, float, float, float]
 """Left, right, bottom and top of a picture."""
 
 _GREEN = tuple(channel / 255 for channel in OUTLINE)
+_WHITE = tuple(channel / 255 for channel in REGION)
 _ABOVE = "#b5179e"
 _NORMAL = "#6c8ebf"
 
@@ -74,13 +75,16 @@ def _share(share: float | None) -> str:
 
 def _pictures(explanation: Explanation, axes: Sequence[Axes]) -> None:
     prediction, image = explanation.prediction, to_8_bit(explanation.image)
-    overlay = heat_overlay(thinned(image, LONGEST), thinned(prediction.anomaly_map, LONGEST))
+    inside = thinned(prediction.inside, LONGEST) if prediction.inside is not None else None
+    overlay = heat_overlay(thinned(image, LONGEST), thinned(prediction.anomaly_map, LONGEST), inside=inside)
     pictures = (image, overlay, prediction.impression, prediction.naive_impression, prediction.reconstruction)
     titles = ("image x", "anomaly map, mask", "impression m", "naive impression m̂", "reconstruction x̂")
     height, width = image.shape[:2]
     for axis, picture, title in zip(axes, pictures, titles, strict=True):
         # In pixels of the whole picture, so that the outlines lie where they belong.
         _show(axis, picture, title, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    for line in outlines(prediction.inside) if prediction.inside is not None else ():
+        axes[1].plot(line[:, 0], line[:, 1], color=_WHITE, linewidth=1.0, linestyle="--")
     for line in outlines(prediction.pred_mask):
         axes[1].plot(line[:, 0], line[:, 1], color=_GREEN, linewidth=1.2)
 

@@ -16,6 +16,7 @@ from utad.report.data_uris import layer_uri, picture_uri
 from utad.report.region_rows import region_rows
 from utad.report.rendering import render, text
 from utad.report.score_chart import score_chart
+from utad.types import Mask
 
 LARGE, MEDIUM, SMALL = 1024, 384, 224
 """Longer sides of pictures in the page, in pixels."""
@@ -57,7 +58,8 @@ def explanation_page(
     prediction = explanation.prediction
     image = to_8_bit(explanation.image)
     height, width = image.shape[:2]
-    level = strength(thinned(prediction.anomaly_map, MEDIUM))
+    inside = thinned(prediction.inside, MEDIUM) if prediction.inside is not None else None
+    level = strength(thinned(prediction.anomaly_map, MEDIUM), inside)
     return render(
         "explanation.html",
         title=text(explanation.name),
@@ -70,7 +72,8 @@ def explanation_page(
         large=picture_uri(image, LARGE),
         layer=layer_uri(coloured(level), opacity_of(level)),
         whole_map=picture_uri(coloured(level), MEDIUM),
-        contour=svg_path(explanation),
+        contour=svg_path(prediction.pred_mask),
+        region=svg_path(prediction.inside) if prediction.inside is not None else "",
         scale=_scale(),
         components=_components(explanation),
         standardised=is_standardised(prediction),
@@ -96,9 +99,9 @@ def href(path: str) -> str:
     return quote(path.encode("utf-8", "surrogateescape"))
 
 
-def svg_path(explanation: Explanation) -> str:
-    """The outlines of the mask as the path of an SVG whose unit is a pixel; empty without a mask."""
-    lines = outlines(explanation.prediction.pred_mask)
+def svg_path(mask: Mask) -> str:
+    """The outlines of a mask as the path of an SVG whose unit is a pixel; empty where there is nothing in it."""
+    lines = outlines(mask)
     return "".join("M" + "L".join(f"{x + 0.5:g} {y + 0.5:g}" for x, y in line[:-1].tolist()) + "Z" for line in lines)
 
 
