@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from utad.errors import DataError
+from utad.evaluation.curves import Curve, per_region_curve
 from utad.evaluation.metrics import (
     ImageMetrics,
     PixelAccumulator,
@@ -37,6 +38,7 @@ class Evaluation:
             for a threshold of that rate, no result. None unless both kinds are there.
         masked_normals: share of normal images whose mask is not empty; None without any.
         ms_per_image: from file or array to prediction, in milliseconds.
+        pro_curve: PRO over the rate of normal pixels, to be drawn; None where there are no pixel metrics.
     """
 
     n_normal: int
@@ -48,6 +50,7 @@ class Evaluation:
     recall_oracle: float | None
     masked_normals: float | None
     ms_per_image: float
+    pro_curve: Curve | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; what could not be measured is left out."""
@@ -103,15 +106,17 @@ class EvaluationAccumulator:
         """
         if not self._images:
             raise DataError("there are no test images to evaluate on")
+        pixel = self._pixels.compute() if self._pixels is not None else None
         scores, called, masked, labels = (np.array(column) for column in zip(*self._images, strict=True))
         return Evaluation(
             n_normal=int((~labels).sum()),
             n_anomalous=int(labels.sum()),
             image=image_metrics(scores, labels),
-            pixel=self._pixels.compute() if self._pixels is not None else None,
+            pixel=pixel,
             false_positive_rate=float(called[~labels].mean()) if not labels.all() else None,
             recall=float(called[labels].mean()) if labels.any() else None,
             recall_oracle=recall_at(scores, labels, ORACLE_RATE),
             masked_normals=float(masked[~labels].mean()) if not labels.all() else None,
             ms_per_image=1000 * self._seconds / len(labels),
+            pro_curve=per_region_curve(self._pixels.curves()) if self._pixels is not None and pixel else None,
         )

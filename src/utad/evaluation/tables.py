@@ -70,11 +70,12 @@ def row_of(
         results: one per seed: `Evaluation.as_dict()`, and what stands beside it.
         departures: of the method from its source.
     """
-    found = {key: [value for result in results if (value := _at(result, key)) is not None] for key in KEYS}
+    found = {key: [value for result in results if (value := value_at(result, key)) is not None] for key in KEYS}
     return Row(category, method, {key: values for key, values in found.items() if values}, departures)
 
 
-def _at(result: Mapping[str, Any], key: str) -> float | None:
+def value_at(result: Mapping[str, Any], key: str) -> float | None:
+    """The value of a key of `KEYS` in `Evaluation.as_dict()`; None where it is lacking."""
     found: Any = result
     for part in key.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
