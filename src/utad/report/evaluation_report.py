@@ -27,8 +27,8 @@ class HtmlReport:
         title: of the page.
         subject: what was evaluated on what, in words.
         max_pixels: of an image.
-        explain: images to explain in pages of their own, at most: those farthest on the wrong side of the threshold,
-            then those closest to it.
+        explain: images to explain in pages of their own, at most: false alarms and misses in turn, the worst first,
+            then images on the right side of the threshold, the closest first.
         explainer: explains them, with an engine that tells the shares of components.
 
     Attributes:
@@ -49,7 +49,8 @@ class HtmlReport:
         self._explain, self._explainer = explain if explainer is not None else 0, explainer
         self._gallery = Gallery(len(samples))
         self._scored = Scored()
-        self._telling: list[tuple[float, int, Sample]] = []
+        # By truth, the most telling ones of each: how wrong the score is, the index with a minus, and the image.
+        self._telling: dict[bool, list[tuple[float, int, Sample]]] = {False: [], True: []}
         names = picture_names([sample.name for sample in samples]) if self._explain else {}
         self._pages = {name: f"{EXPLANATIONS}/{file.removesuffix('.png')}.html" for name, file in names.items()}
         self.files: Sequence[str] = (REPORT, *self._pages.values())
@@ -64,8 +65,9 @@ class HtmlReport:
         self._scored.add(prediction, anomalous=anomalous, kind=kind_of(sample))
         self._gallery.add(index, sample, load_image(sample, max_pixels=self._max_pixels), prediction, gt_mask)
         if self._explain:
-            push = heapq.heappush if len(self._telling) < self._explain else heapq.heappushpop
-            push(self._telling, (wrongness(prediction, anomalous=anomalous), -index, sample))
+            kept = self._telling[anomalous]
+            push = heapq.heappush if len(kept) < self._explain else heapq.heappushpop
+            push(kept, (wrongness(prediction, anomalous=anomalous), -index, sample))
 
     def finish(self, evaluation: Evaluation, write: Callable[[str, str], None]) -> None:
         """Writes the explanations and the page.
@@ -88,7 +90,7 @@ class HtmlReport:
         """Writes the pages; returns links to them by the index of the image."""
         if self._explainer is None:
             return {}
-        chosen = [(sample, -index) for _, index, sample in sorted(self._telling, reverse=True)]
+        chosen = self._chosen()
         names = [sample.name for sample, _ in chosen]
         outcomes = self._explainer.explain_samples([sample for sample, _ in chosen])
         for position, (name, (_, outcome)) in enumerate(zip(names, outcomes, strict=True)):
@@ -100,3 +102,12 @@ class HtmlReport:
             page = explanation_page(checked(outcome), index=Link(up + REPORT, "Report"), before=before, after=after)
             write(self._pages[name], page)
         return {index: href(self._pages[sample.name]) for sample, index in chosen}
+
+    def _chosen(self) -> list[tuple[Sample, int]]:
+        """The images to explain, with their indices, in the order of their pages."""
+        ranked = [
+            (wrong <= 0, rank, -index, sample)
+            for kept in self._telling.values()
+            for rank, (wrong, index, sample) in enumerate(sorted(kept, reverse=True))
+        ]
+        return [(sample, index) for _, _, index, sample in sorted(ranked, key=lambda one: one[:3])[: self._explain]]

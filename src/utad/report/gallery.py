@@ -16,7 +16,7 @@ from utad.report.rendering import text
 from utad.types import Image, Mask, Prediction, Sample
 
 SHOWN = 2000
-"""Images in a gallery, at most; of more, those that are farthest on the wrong side of the threshold, or closest to it."""
+"""Images in a gallery, at most: those farthest on the wrong side of the threshold, then those closest to it."""
 
 PAGE_BYTES = 20_000_000
 """Of all pictures and outlines of a page."""

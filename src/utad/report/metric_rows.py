@@ -20,15 +20,15 @@ _MEANINGS = {
     "image.f1_max": "F1 at the threshold that is best on these images.",
     "false_positive_rate": "Normal images above the threshold of the model.",
     "recall": "Anomalous images above the threshold of the model.",
-    "recall_oracle": "At the threshold that lets 1 % of these very images through: an upper bound, no result.",
+    "recall_oracle": "At the threshold that 1 % of these very normal images exceed: an upper bound, no result.",
     "masked_normals": "Normal images in which something is marked.",
-    "pixel.auroc": "The same for pixels: how often an anomalous one has a higher value than a normal one.",
+    "ms_per_image": "From the file to the prediction, on this machine.",
+    "pixel.auroc": "How often an anomalous pixel has a higher value than a normal one.",
     "pixel.aupr": "Precision of pixels, averaged over all values of recall.",
     "pixel.aupro": "How much of each defect is found, small ones counting as large ones, up to 30 % of normal pixels.",
     "pixel.f1_max": "F1 of pixels at the limit that is best on these images.",
     "pixel.iou": "Overlap of the masks of the model with the ground truth.",
     "pixel.iou_oracle": "The same at the one limit that is best on these images: an upper bound, no result.",
-    "ms_per_image": "From the file to the prediction, on this machine, while it did what else it had to do.",
 }
 
 
@@ -42,6 +42,7 @@ class MetricRow:
         value: as `metrics.json` has it.
         shown: the value as a person reads it.
         meaning: in a sentence.
+        of: images or pixels.
     """
 
     key: str
@@ -49,6 +50,7 @@ class MetricRow:
     value: float
     shown: str
     meaning: str
+    of: str
 
 
 def metric_rows(evaluation: Evaluation) -> list[MetricRow]:
@@ -64,5 +66,5 @@ def metric_rows(evaluation: Evaluation) -> list[MetricRow]:
             name, shown = COLUMNS[key], f"{value:.3f}"
         else:
             name, shown = "time of one image", f"{value:.0f} ms"
-        rows.append(MetricRow(key, name, value, shown, meaning))
+        rows.append(MetricRow(key, name, value, shown, meaning, "Pixels" if key.startswith("pixel.") else "Images"))
     return rows

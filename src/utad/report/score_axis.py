@@ -16,7 +16,7 @@ BINS = 48
 WIDTH = 640.0
 """Of the plot, in units of the SVG."""
 
-_APART = 34.0
+_APART = 50.0
 """Between two values written at the axis, in units of the SVG."""
 
 
