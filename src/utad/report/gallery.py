@@ -21,7 +21,7 @@ SHOWN = 2000
 PAGE_BYTES = 20_000_000
 """Of all pictures and outlines of a page."""
 
-_PICTURE, _HEAT = 320, 96
+_PICTURE, _HEAT = 384, 96
 """Longer sides of a picture and of a map, in pixels."""
 
 _MOST_BYTES = 60_000
