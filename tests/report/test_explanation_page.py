@@ -4,7 +4,6 @@ import base64
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import PIL.Image
@@ -13,6 +12,7 @@ from skimage.draw import polygon2mask
 
 from tests import fabricate
 from tests.explained import HEIGHT, NAMES, WIDTH, explanation
+from tests.report.elements import Elements
 from utad.interpret.component_maps import component_maps
 from utad.interpret.explanation import NOT_KEPT
 from utad.interpret.explanation_figure import explanation_figure
@@ -22,25 +22,6 @@ from utad.report.score_chart import HEIGHT as PLOT_HEIGHT
 from utad.report.score_chart import WIDTH as PLOT_WIDTH
 from utad.report.score_chart import score_chart
 from utad.types import Region
-
-
-class Elements(HTMLParser):
-    """The elements of a page with their attributes, and all text outside of scripts and styles."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.inside = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.inside = tag
-
-    def handle_data(self, data):
-        if self.inside not in ("script", "style"):
-            self.text += data
 
 
 def test_the_shares_on_the_page_add_up_to_the_score():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from utad.errors import DataError
+from utad.evaluation.curves import Curve, per_region_curve
 from utad.evaluation.metrics import (
     ImageMetrics,
     PixelAccumulator,
@@ -39,6 +40,7 @@ class Evaluation:
         ms_per_image: from file or array to prediction, in milliseconds.
         n_defects_outside: images whose defects all lie outside the region of interest, which count as normal; None
             where the whole image counts.
+        pro_curve: PRO over the rate of normal pixels, to be drawn; None where there are no pixel metrics.
     """
 
     n_normal: int
@@ -51,6 +53,7 @@ class Evaluation:
     masked_normals: float | None
     ms_per_image: float
     n_defects_outside: int | None = None
+    pro_curve: Curve | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; what could not be measured is left out."""
@@ -119,16 +122,18 @@ class EvaluationAccumulator:
         """
         if not self._images:
             raise DataError("there are no test images to evaluate on")
+        pixel = self._pixels.compute() if self._pixels is not None else None
         scores, called, masked, labels = (np.array(column) for column in zip(*self._images, strict=True))
         return Evaluation(
             n_normal=int((~labels).sum()),
             n_anomalous=int(labels.sum()),
             image=image_metrics(scores, labels),
-            pixel=self._pixels.compute() if self._pixels is not None else None,
+            pixel=pixel,
             false_positive_rate=float(called[~labels].mean()) if not labels.all() else None,
             recall=float(called[labels].mean()) if labels.any() else None,
             recall_oracle=recall_at(scores, labels, ORACLE_RATE),
             masked_normals=float(masked[~labels].mean()) if not labels.all() else None,
             ms_per_image=1000 * self._seconds / len(labels),
             n_defects_outside=self._defects_outside,
+            pro_curve=per_region_curve(self._pixels.curves()) if self._pixels is not None and pixel else None,
         )

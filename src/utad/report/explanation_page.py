@@ -12,6 +12,7 @@ from utad.interpret.component_maps import component_maps, is_standardised, middl
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
 from utad.interpret.figures import coloured, opacity_of, strength, thinned, to_8_bit
+from utad.report.colour_scale import colour_scale
 from utad.report.data_uris import layer_uri, picture_uri
 from utad.report.region_rows import region_rows
 from utad.report.rendering import render, text
@@ -20,9 +21,6 @@ from utad.types import Mask
 
 LARGE, MEDIUM, SMALL = 1024, 384, 224
 """Longer sides of pictures in the page, in pixels."""
-
-LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0)
-"""Values marked on the scale of colours."""
 
 VERDICTS = {
     "pass": "Normal: the score is at or below the threshold.",
@@ -74,7 +72,7 @@ def explanation_page(
         whole_map=picture_uri(coloured(level), MEDIUM),
         contour=svg_path(prediction.pred_mask),
         region=svg_path(prediction.inside) if prediction.inside is not None else "",
-        scale=_scale(),
+        scale=colour_scale(),
         components=_components(explanation),
         standardised=is_standardised(prediction),
         middle=middle_of_components(prediction),
@@ -142,13 +140,3 @@ def _components(explanation: Explanation) -> list[dict[str, Any]]:
         }
         for component in found
     ]
-
-
-def _scale() -> dict[str, Any]:
-    """The colours from 0 to the highest, and where values lie on them."""
-    ramp = coloured(np.linspace(0.0, 1.0, 256, dtype=np.float32)[None])
-    positions = 100.0 * strength(np.asarray(LEVELS, np.float32))
-    return {
-        "uri": picture_uri(np.repeat(ramp, 8, axis=0), 256),
-        "marks": list(zip(positions.tolist(), LEVELS, strict=True)),
-    }
