@@ -72,11 +72,14 @@ def per_region_curve(curves: NDArray[np.float64], *, max_fpr: float = 0.3) -> Cu
 
 def thinned_curve(curve: Curve) -> Curve:
     """The points that shape a curve whose axes end at 1: `MOST_POINTS` at most, the first and the last among them."""
-    points = np.column_stack([curve.x, curve.y])
-    if len(points) > _EVENLY:
-        along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(points, axis=0)).sum(axis=1))])
-        rows = np.searchsorted(along, np.linspace(0.0, along[-1], _EVENLY))
-        points = points[np.unique(np.concatenate([[0], rows, [len(points) - 1]]))]
+    x, y = curve.x, curve.y
+    if len(x) > _EVENLY:
+        along = np.abs(np.diff(x))
+        along += np.abs(np.diff(y))
+        np.cumsum(along, out=along)
+        rows = np.unique(np.append(0, 1 + np.searchsorted(along, np.linspace(0.0, along[-1], _EVENLY))))
+        x, y = x[rows], y[rows]
+    points = np.column_stack([x, y])
     tolerance, kept = _TOLERANCE, approximate_polygon(points, _TOLERANCE)
     while len(kept) > MOST_POINTS:
         tolerance *= 1.5

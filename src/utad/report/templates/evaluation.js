@@ -284,7 +284,7 @@
     }
   });
 
-  // A page that was left comes back as it was left, but for its controls.
+  // After a reload some browsers restore the controls: what is shown follows them.
   showThreshold();
   showMaps();
   showLayers();
