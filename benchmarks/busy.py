@@ -24,7 +24,13 @@ from measuring.folders import run_utad, seconds_summary
 from utad.evaluation.provenance import commit, machine, versions
 
 SEED, THREADS, REPETITIONS = 0, 2, 3
-SETTINGS = ("--set", "ie_training.steps=60", "--set", "expert_training.steps=50")
+STEPS = {
+    "ie_training.steps": 40,
+    "expert_training.steps": 30,
+    "feature_training.steps": 100,
+    "feature_training.examples": 200,
+}
+SETTINGS = tuple(word for setting, value in STEPS.items() for word in ("--set", f"{setting}={value}"))
 TRAINING = ("train", "brick", "--preset", "fast", *SETTINGS, "--no-graph", "--seed", str(SEED))
 ALONE = "none"
 CASES = {ALONE: (0, False), "1, pinned to one core": (1, True), "3, not pinned": (3, False)}

@@ -193,6 +193,22 @@ def illumination(document: dict[str, Any]) -> str:
     return "\n".join(table(["", *(f"{name}:" for name, _ in runs)], rows))
 
 
+def labels(document: dict[str, Any]) -> str:
+    """Gaps, and what thresholds come to, of `benchmarks/experiments/labels.py`."""
+    rules = ("without", "by_share", "whole")
+    rows = []
+    for label, by_category in document["runs"].items():
+        for category, run in by_category.items():
+            found = run["labels"]
+            gaps = [f"{found[key]:.2f}" for key in ("gap_needed", "gap_of_witness", "gap_of_half")]
+            outcomes = [f"{found[f'{rate}_{rule}']:.1%}" for rule in rules for rate in ("false_alarms", "recall")]
+            named = category if label == "default" else f"{category}, {label}"
+            rows.append([named, f"{found['normal_test_images']:.0f}", *gaps, *outcomes, f"{found['recall_exact']:.1%}"])
+    heads = ["category, seed", "normal test images:", "gap needed:", "gap of the witness:", "gap of half:"]
+    heads += [f"{rate}, {rule.replace('_', ' ')}:" for rule in rules for rate in ("false alarms", "recall")]
+    return "\n".join(table([*heads, "recall, exactly 1 %:"], sorted(rows)))
+
+
 def copies(document: dict[str, Any]) -> str:
     """The differences of `benchmarks/experiments/copies.py`."""
     runs = document["runs"]["default"]
@@ -246,6 +262,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),
     "map-components": ("docs/experiments/map_components.md", "feature_impression", map_components),
     "masks": ("docs/experiments/masks.md", "masks", masks),
+    "labels": ("docs/experiments/labels.md", "labels", labels),
     "illumination": ("docs/experiments/illumination.md", "illumination", illumination),
     "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),
     "upsampled_conv": (_PERFORMANCE, "upsampled_conv", upsampled_conv),

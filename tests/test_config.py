@@ -284,3 +284,44 @@ def test_the_reduction_is_the_product_of_the_pools():
 )
 def test_an_unknown_key_comes_with_what_may_have_been_meant(override, hint):
     assert message(overrides=[override]).endswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("value", "shapes"),
+    [
+        ("[0.1, 0.2, 0.9, 1]", ((0.1, 0.2, 0.9, 1.0),)),
+        ("[[0, 0, 640, 480], [[0, 0], [9, 0], [0, 9]]]", ((0, 0, 640, 480), ((0, 0), (9, 0), (0, 9)))),
+        ("[[0, 0], [1, 0], [1, 1], [0, 1]]", (((0, 0), (1, 0), (1, 1), (0, 1)),)),
+        ("camera 3/roi.png", (Path("camera 3/roi.png"),)),
+        ("[mask.png, [0, 0, 1, 0.5]]", (Path("mask.png"), (0, 0, 1, 0.5))),
+        ("[]", ()),
+        ("null", ()),
+    ],
+)
+def test_regions_are_boxes_polygons_and_files(tmp_path, value, shapes):
+    config = load_config(overrides=[f"image.roi={value}"])
+    assert config.image.roi == shapes
+    assert config.image.has_region == bool(shapes)
+    assert load_config(file=written(tmp_path, config.to_yaml())) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("image.roi=3", "image.roi: got 3, expected a box [left, top, right, bottom], a polygon"),
+        ("image.ignore=[1, 2, 3]", "image.ignore: got [1, 2, 3], expected a box"),
+        ("image.roi=[[0.1, 0.1], [0.2, 0.2]]", "a polygon [[x, y], ...] of at least 3 points"),
+        ("image.roi=[9, 0, 3, 5]", "got the box [9, 0, 3, 5], whose right and bottom must be above its left and top"),
+        ("image.roi=[-1, 0, 3, 5]", "which must be finite and not below 0"),
+        ("image.roi=[.nan, 0, 3, 5]", "which must be finite and not below 0"),
+        ("image.roi=[0, 0, .inf, 5]", "which must be finite and not below 0"),
+        ("image.roi=[0.1, 0.1, 640, 480]", "0.1 can only be a part of the image and 640 only pixels"),
+        ("image.roi=''", "image.roi: got an empty path"),
+    ],
+)
+def test_shapes_that_are_none_are_explained(override, words):
+    assert words in message(overrides=[override])
+
+
+def test_a_config_without_a_region_is_written_as_before_there_were_any():
+    assert list(load_config().model_dump(mode="json")["image"]) == ["size", "channels", "max_pixels"]

@@ -246,6 +246,19 @@ def test_damaged_files_are_all_named_or_skipped_and_counted(tmp_path):
     assert (detector.report_.n_images, detector.report_.n_skipped) == (8, 2)
 
 
+def test_bad_parts_among_the_training_images_are_reported(caplog):
+    normal = [fabricate.picture(64, 64, seed=0).astype(int) for _ in range(103)]
+    rng = np.random.default_rng(5)
+    images = [np.clip(one + rng.normal(0, 6, one.shape), 0, 255).astype(np.uint8) for one in normal]
+    for index in (11, 50, 90):
+        images[index][20:34, 20 + index // 4 : 34 + index // 4] = (250, 10, 250)
+    samples = tuple(Sample(f"part {index}", image) for index, image in enumerate(images))
+    report = UTAD(overrides=TINY).fit(Category("parts", samples)).report_
+    assert {"part 11", "part 50", "part 90"} <= {one.name for one in report.unusual[:5]}
+    assert {one.name for one in report.unusual if one.outlier} == {"part 11", "part 50", "part 90"}
+    assert any("part 50" in message and "threshold makes room" in message for message in caplog.messages)
+
+
 def test_too_few_images(tmp_path):
     for seed in range(3):
         fabricate.save(tmp_path / f"{seed}.png", fabricate.picture(64, 64, seed=seed))

@@ -23,7 +23,8 @@ def fitted(*overrides: str, count: int = 20, directory=None, resume: bool = Fals
     config = tiny.config(*overrides)
     network = build_network(config, 1)
     trained_on = ~held_out_block(count, config.calibration.held_out)
-    return network, fit_network(network, tiny.images(count), trained_on, config, directory=directory, resume=resume)
+    options = {"directory": directory, "resume": resume}
+    return network, fit_network(network, tiny.images(count), trained_on, config, **options).seconds
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def witnesses(monkeypatch) -> list[Witness | None]:
 
     def calibrating(*arguments, witness, progress):
         found.append(witness)
-        calibrate(*arguments, witness=witness, progress=progress)
+        return calibrate(*arguments, witness=witness, progress=progress)
 
     monkeypatch.setattr(fitting, "calibrate", calibrating)
     return found

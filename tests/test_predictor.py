@@ -274,3 +274,35 @@ def test_a_threshold_below_many_normal_images_is_mentioned(threshold, said, capl
         "3 of the 5 normal images of this model's calibration score above the threshold 0"
     ][: int(said)]
     warn_if_low(threshold, [])
+
+
+def test_an_image_of_which_nothing_counts_gives_its_error_in_its_place(predictor, engine, monkeypatch):
+    run = engine.run
+
+    def regional(images, *, concurrent=False):
+        found = run(images)
+        return [replace(one, inside=np.full(one.anomaly_map.shape, one.anomaly_map.shape[0] > 1)) for one in found]
+
+    monkeypatch.setattr(engine, "run", regional)
+    samples = [Sample("large", filled(51)), Sample("small", filled(51, 1, 1))]
+    (_, large), (_, small) = predictor.predict_samples(samples)
+    assert large.pred_score == pytest.approx(0.2)
+    assert isinstance(small, ImageReadError)
+    assert "small: none of its 1 x 1 pixels lies in the region of interest" in str(small)
+
+
+def test_images_whose_defects_lie_outside_set_the_threshold_as_normal_ones(predictor, engine, monkeypatch):
+    run, left = engine.run, np.arange(5) < 2
+
+    def regional(images, *, concurrent=False):
+        return [replace(found, inside=np.broadcast_to(left, (4, 5))) for found in run(images)]
+
+    monkeypatch.setattr(engine, "run", regional)
+    marks = {"left": np.broadcast_to(left, (4, 5)), "right": np.broadcast_to(~left, (4, 5))}
+    samples = [
+        Sample("normal", filled(51), anomalous=False),
+        Sample("outside", filled(204), anomalous=True, mask=marks["right"]),
+        Sample("inside", filled(153), anomalous=True, mask=marks["left"]),
+    ]
+    outcome = predictor.calibrate_labelled(samples, force=True)
+    assert [(part.kind, part.n_images) for part in outcome.flagged] == [("normal", 2), ("anomalous", 1)]

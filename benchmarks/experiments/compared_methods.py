@@ -1,7 +1,7 @@
 """One compared method on categories, by the code that PYTHONPATH names: what a change of a method does to it.
 
-    [PYTHONPATH=../before/src] python benchmarks/experiments/compared_methods.py SUITE/CATEGORY ... --method NAME
-        [--setting KEY=INTEGER ...] [--label LABEL]
+    PYTHONPATH=[../before/src:]benchmarks python benchmarks/experiments/compared_methods.py SUITE/CATEGORY ... \
+        --method NAME [--setting KEY=INTEGER ...] [--label LABEL]
 
 Adds image AUROC, seconds of the fit and learnt parameters to the results. At its own settings f-anogan takes about half
 an hour on one core.

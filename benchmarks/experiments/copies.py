@@ -1,6 +1,6 @@
 """How far copies of an image differ, and different images of one kind: `utad.data.copies.LIKENESS` lies between.
 
-    python benchmarks/experiments/copies.py SUITE/CATEGORY ... [--real-root DIR]
+    PYTHONPATH=benchmarks python benchmarks/experiments/copies.py SUITE/CATEGORY ... [--real-root DIR]
 
 Of the training images of each category: the least difference of two, and the largest of an image and its JPEG, by
 quality. Seconds each.

@@ -1,6 +1,6 @@
 """What explaining an image takes beside scoring it: the explanation, the page, and the figure as PNG and SVG.
 
-    python benchmarks/experiments/explain_time.py RUN IMAGE [--repeats 20]
+    PYTHONPATH=benchmarks python benchmarks/experiments/explain_time.py RUN IMAGE [--repeats 20]
 
 Prints milliseconds an image, of this process and of the clock; the first are those to look at on a busy machine.
 """

@@ -1,6 +1,7 @@
 """What restored features are worth beside the features themselves, component by component and in sets.
 
-    python benchmarks/experiments/feature_impression.py SUITE/CATEGORY ... [--real-root DIR] [--set KEY=VALUE ...]
+    PYTHONPATH=benchmarks python benchmarks/experiments/feature_impression.py SUITE/CATEGORY ... \
+        [--real-root DIR] [--set KEY=VALUE ...]
 
 Trains the feature impression alone, neither IE-Net nor Expert-Net, and measures every set of `SETS` on it: image AUROC,
 AUPRO, false alarms and recall at the default threshold, beside recall at exactly 1 % of the test's normal images and
@@ -65,12 +66,14 @@ class Normals:
         seen: by the witness.
         trained_on: which images trained it.
         held_out: which it is asked about.
+        images: the images themselves, `(N, C, S, S)`.
     """
 
     scores: dict[str, Tensor]
     seen: dict[str, Tensor]
     trained_on: Tensor
     held_out: Tensor
+    images: Tensor
 
 
 def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[str, Any], Normals]:
@@ -86,21 +89,21 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
         component.fit = _kept(component, name, scores)  # type: ignore[method-assign]
     witnesses: list[Witness] = []
 
-    def calibrating(*arguments: Any, witness: Witness, progress: bool) -> None:
+    def calibrating(*arguments: Any, witness: Witness, progress: bool) -> Tensor:
         witnesses.append(witness)
-        calibrate(*arguments, witness=witness, progress=progress)
+        return calibrate(*arguments, witness=witness, progress=progress)
 
     vars(fitting)["calibrate"] = calibrating
     start = time.perf_counter()
-    seconds = fitting.fit_network(network, loaded.images, trained_on, config)
+    seconds = fitting.fit_network(network, loaded.images, trained_on, config).seconds
     about = {
         "fit_s": round(time.perf_counter() - start, 1),
         "training_s": round(sum(seconds.values()), 1),
         "restored_variance": round(_restored(network, loaded.images), 3),
     }
     (witness,) = witnesses
-    seen, _ = _by_component(network.eval(), loaded.images, witness.impression)
-    return network, about, Normals(scores, seen, witness.trained_on, witness.held_out)
+    seen, _ = by_component(network.eval(), loaded.images, witness.impression)
+    return network, about, Normals(scores, seen, witness.trained_on, witness.held_out, loaded.images)
 
 
 def _kept(component: ScoreComponent, name: str, scores: dict[str, Tensor]) -> Any:
@@ -142,13 +145,14 @@ def measured(
     images = load_images(
         samples, size=network.size, channels=network.channels, max_pixels=config.image.max_pixels, skip_bad=False
     ).images
-    return _by_component(network, images)
+    return by_component(network, images)
 
 
 @torch.no_grad()
-def _by_component(
+def by_component(
     network: DetectorNetwork, images: Tensor, impression: FeatureImpression | None = None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Scores `(N,)` and maps `(N, g, g)` of images by component; `impression` restores, or the network's own."""
     scores: dict[str, list[Tensor]] = {}
     maps: dict[str, list[Tensor]] = {}
     for batch in torch.split(images, BATCH):

@@ -1,6 +1,7 @@
 """False alarms on normal images under other illumination, beside the quality of the same detector.
 
-    python benchmarks/experiments/illumination.py SUITE/CATEGORY ... [--real-root DIR] [--set KEY=VALUE ...]
+    PYTHONPATH=benchmarks python benchmarks/experiments/illumination.py SUITE/CATEGORY ... \
+        [--real-root DIR] [--set KEY=VALUE ...]
 
 Trains without IE-Net and Expert-Net, which the default measurement does not use, and scores the normal test images
 under every change of `CHANGES`, rounded to 8 bits and clipped as a camera does. docs/experiments/illumination.md has

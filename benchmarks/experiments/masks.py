@@ -1,6 +1,7 @@
 """What masks are worth by how Eq. 9 is read: IoU with the truth, and normal images with a mask.
 
-    python benchmarks/experiments/masks.py SUITE/CATEGORY ... [--real-root DIR] [--set KEY=VALUE ...]
+    PYTHONPATH=benchmarks python benchmarks/experiments/masks.py SUITE/CATEGORY ... \
+        [--real-root DIR] [--set KEY=VALUE ...]
 
 Trains the default detector without IE-Net and Expert-Net, which do not enter its maps. *Fixed* compares the normalised
 map with one limit in all images; *relative* with a part of its peak, in images called anomalous; *oracle* is the fixed

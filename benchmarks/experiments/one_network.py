@@ -1,9 +1,11 @@
 """What the change to one plain network (docs/adr/0009) did to detection: the quality suites before and after it.
 
     git worktree add ../before 8b385f9
-    PYTHONPATH=../before/src python benchmarks/experiments/one_network.py train runs/before   # hours on two cores
+    export PYTHONPATH=../before/src:benchmarks
+    python benchmarks/experiments/one_network.py train runs/before        # hours on two cores
+    export PYTHONPATH=benchmarks
     python benchmarks/experiments/one_network.py compare runs/before --output benchmarks/results/one_network.json
-    python benchmarks/experiments/one_network.py train runs/after                             # trains anew, as long
+    python benchmarks/experiments/one_network.py train runs/after         # trains anew, as long
 
 `train` fits and evaluates UTAD (`fast`, seed 0) with the code that PYTHONPATH names, and keeps every run. `compare`
 takes the trained networks of another tree's runs, reads them with the present code, calibrates them anew and evaluates

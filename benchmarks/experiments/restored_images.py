@@ -1,6 +1,7 @@
 """How much of a defect stays in the restored images, and how like they are to normal ones, by settings.
 
-    python benchmarks/experiments/restored_images.py SUITE/CATEGORY ... [--real-root DIR] [--set KEY=VALUE ...]
+    PYTHONPATH=benchmarks python benchmarks/experiments/restored_images.py SUITE/CATEGORY ... \
+        [--real-root DIR] [--set KEY=VALUE ...]
 
 Trains IE-Net and Expert-Net alone and measures `measuring.restoration.restoration_quality` on the normal test images.
 `--set expert_training.steps=0` trains IE-Net alone. docs/experiments/restored_images.md says what was chosen by it.

@@ -1,6 +1,7 @@
 """Which code of an image finds the normal images that look most like it: IE-Net's mu, or pooled backbone features.
 
-    python benchmarks/experiments/similar_images.py SUITE/CATEGORY ... [--real-root DIR] [--sheets DIR]
+    PYTHONPATH=benchmarks python benchmarks/experiments/similar_images.py SUITE/CATEGORY ... \
+        [--real-root DIR] [--sheets DIR]
 
 Trains IE-Net alone, then takes for test images, normal and anomalous, the five nearest training images by each code.
 Reports how alike they are, by the correlation of their pixels at 32 a side, beside training images taken at random and

@@ -1,6 +1,6 @@
 """What `models/upsampling.py` saves in training: one transposed convolution instead of enlarging and convolving.
 
-    python benchmarks/experiments/upsampled_conv.py
+    PYTHONPATH=benchmarks python benchmarks/experiments/upsampled_conv.py
 
 Times a training step of each stage of `fast` with the networks as they are, and with the same layers that enlarge their
 input first; both take turns. `docs/render.py` puts the figures into docs/performance.md. Two minutes on two cores.

@@ -82,7 +82,7 @@ def scoring_actions(detector: UTAD, files: list[Path]) -> dict[str, Action]:
 
     def post_process() -> list[EngineResult]:
         return [
-            torch_engine._result(detections[index // MAX_BATCH], stages, index % MAX_BATCH, image.shape[:2])
+            torch_engine._result(detections[index // MAX_BATCH], network, index % MAX_BATCH, image.shape[:2])
             for index, image in enumerate(images)
         ]
 

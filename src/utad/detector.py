@@ -12,10 +12,12 @@ import torch
 
 from utad.config import Config, load_config, parse_config, with_present_names
 from utad.data.colour_order import ColourOrder
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
+from utad.interpret.unusual_images import unusual_images
 from utad.model_file import read_model, write_model
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
@@ -97,6 +99,7 @@ class UTAD(Predictor):
             graph: write the exported graph beside the model too, as `save` does.
 
         Raises:
+            ConfigError: if the region of interest of the config does not fit the images.
             DatasetError: naming every damaged image, or if there are none.
             OutputError: if `output` holds a run and neither `resume` nor `replace` is set, holds files that are not
                 ours where those of a run would be, overlaps the images, is taken by another process, or cannot be
@@ -107,8 +110,7 @@ class UTAD(Predictor):
         if output is None:
             self.report_ = self._fit(data, start, skip_bad=skip_bad, progress=progress)
             return self
-        directory = Path(output)
-        with run_folder(directory, resume=resume, replace=replace, apart_from=files_of(data)) as folder:
+        with run_folder(Path(output), resume=resume, replace=replace, apart_from=files_of(data)) as folder:
             self.report_ = self._fit(
                 data, start, folder=folder, resume=resume, skip_bad=skip_bad, progress=progress, graph=graph
             )
@@ -128,15 +130,15 @@ class UTAD(Predictor):
         # Lightning takes seconds to import, and only training needs it.
         from utad.fitting import fit_network, normal_images_of
 
-        loaded, self.trained_on, self.colour_order = load_training_data(
+        loaded, self.trained_on, self.colour_order, self.region = load_training_data(
             data, self.config, skip_bad=skip_bad, progress=progress
         )
         directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
-        network = build_network(self.config, loaded.channels)
+        network = build_network(self.config, loaded.channels, region=self.region)
         trained_on = ~held_out_block(len(loaded.images), self.config.calibration.held_out)
-        seconds = fit_network(
+        fitted = fit_network(
             network, loaded.images, trained_on, self.config, directory=directory, resume=resume, progress=progress
         )
         self._use(network.eval())
@@ -151,7 +153,8 @@ class UTAD(Predictor):
             n_held_out=int((~trained_on).sum()),
             n_skipped=len(loaded.skipped),
             seconds=time.perf_counter() - start,
-            stage_seconds=seconds,
+            stage_seconds=fitted.seconds,
+            unusual=unusual_images(loaded.names, self.image_normalisation.apply(fitted.scores).numpy()),
             model=directory / MODEL_NAME if directory is not None else None,
         )
 
@@ -237,7 +240,7 @@ class UTAD(Predictor):
             "calibrations": [asdict(past) for past in self.calibrations],
             "trained_on": list(self.trained_on),
             "colour_order": asdict(self.colour_order) if self.colour_order is not None else None,
-        }
+        } | ({"region": self.region.as_dict()} if self.region is not None else {})
         write_model(path, manifest, network.state_dict(), normal_images=self.normal_images)
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
             write_beside(self, path)
@@ -261,11 +264,11 @@ class UTAD(Predictor):
         detector.trained_on = tuple(stored.manifest.get("trained_on", ()))
         detector.colour_order = ColourOrder.of(stored.manifest.get("colour_order"))
         detector.normal_images = stored.normal_images
+        detector.region = RegionOfInterest.of(stored.manifest.get("region"))
         channels, written_as = int(stored.manifest["channels"]), int(stored.manifest["format"])
-        detector._use(load_network(detector.config, channels, stored.tensors, written_as))
+        detector._use(load_network(detector.config, channels, stored.tensors, written_as, detector.region))
         detector._fitted().to(device)
-        fail = stored.manifest.get("fail_threshold")
-        detector.fail_threshold = None if fail is None else float(fail)
+        detector.fail_threshold = stored.manifest.get("fail_threshold")
         return detector
 
     @property
@@ -291,7 +294,6 @@ class UTAD(Predictor):
         self.set_rates(fail_fpr=fail_fpr)
 
     def _use(self, network: DetectorNetwork) -> None:
-        self._network = network
-        self._engine = TorchEngine(network)
+        self._network, self._engine = network, TorchEngine(network)
         normalisation = network.normalisation
         self.normal_scores = tuple(normalisation.of_image().apply(normalisation.normal).tolist())

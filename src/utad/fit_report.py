@@ -8,6 +8,21 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class UnusualImage:
+    """One of the training images with the highest scores.
+
+    Attributes:
+        name: of its sample.
+        score: normalised, by statistics of the others.
+        outlier: whether it lies beyond what the others let one expect.
+    """
+
+    name: str
+    score: float
+    outlier: bool
+
+
+@dataclass(frozen=True)
 class FitReport:
     """What `UTAD.fit` came to.
 
@@ -17,6 +32,7 @@ class FitReport:
         n_skipped: damaged images left out altogether.
         seconds: from the first file to the model, the exported graph included.
         stage_seconds: of each network's training.
+        unusual: the training images with the highest scores, the highest first: at least five, and all outliers.
         model: the file written, if an output folder was given.
     """
 
@@ -25,6 +41,7 @@ class FitReport:
     n_skipped: int
     seconds: float
     stage_seconds: dict[str, float]
+    unusual: tuple[UnusualImage, ...]
     model: Path | None
 
     def as_dict(self) -> dict[str, Any]:

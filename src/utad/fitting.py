@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +27,18 @@ MARGIN = 0.1
 """Part of the images on either side of the held-out block that does not train the witness either: its neighbours."""
 
 
+class Fitted(NamedTuple):
+    """What fitting came to, beside the network itself.
+
+    Attributes:
+        seconds: of training, by network.
+        scores: raw, of each normal image by what was fitted without it, `(N,)` float64; NaN where it has none.
+    """
+
+    seconds: dict[str, float]
+    scores: Tensor
+
+
 def fit_network(
     network: DetectorNetwork,
     images: Tensor,
@@ -35,27 +48,31 @@ def fit_network(
     directory: Path | None = None,
     resume: bool = False,
     progress: bool = False,
-) -> dict[str, float]:
+) -> Fitted:
     """Trains and calibrates a detector, in place.
 
     Args:
         network: untrained.
-        images: all normal images, `(N, C, S, S)` float32 in [0, 1], N at least 4.
+        images: all normal images, `(N, C, S, S)` float32 in [0, 1], N at least 4; filled outside the network's region.
         trained_on: bool `(N,)`, which of them train both stages.
         config: the resolved config.
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoints in `directory`, if there are any.
         progress: shows progress bars, instead of lines in the log.
 
-    Returns:
-        Seconds of training, by network.
-
     Raises:
         TrainingError: if there are too few images or a checkpoint does not belong to this run.
         NonFiniteLossError: if a loss or a weight is not finite.
     """
+    region = network.working_region
     report = train_two_stage(
-        network.two_stage, images[trained_on], config, directory=directory, resume=resume, progress=progress
+        network.two_stage,
+        images[trained_on],
+        config,
+        region=region,
+        directory=directory,
+        resume=resume,
+        progress=progress,
     )
     seconds, witness = dict(report.seconds), None
     if network.feature_impression is not None:
@@ -69,6 +86,7 @@ def fit_network(
                 normal=normal,
                 anomalous=anomalous,
                 name=name,
+                positions=region.positions(normal.shape[-1]) if region is not None else None,
                 directory=directory,
                 resume=resume,
                 progress=progress,
@@ -79,8 +97,7 @@ def fit_network(
         witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
         train(witness.impression, far, "feature_net_witness")
         train(network.feature_impression, torch.ones_like(far), "feature_net")
-    calibrate(network, images, trained_on, config, witness=witness, progress=progress)
-    return seconds
+    return Fitted(seconds, calibrate(network, images, trained_on, config, witness=witness, progress=progress))
 
 
 @torch.inference_mode()

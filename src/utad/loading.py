@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from utad.errors import ConfigError, MissingDependencyError, ModelFileError
+from utad.errors import ConfigError, InputError, MissingDependencyError, ModelFileError
 from utad.export.exported import ExportedDetector
 from utad.export.manifest import GRAPH_NAMES, MANIFEST_NAME, read_manifest
 from utad.files import file_digest
+from utad.interpret.explanation import NO_SHARES
 from utad.predictor import Engine, Predictor
 from utad.run_folder import GRAPH_FORMAT, find_model, how_to_write
 from utad.types import EngineResult, Image
@@ -64,6 +65,21 @@ def load_detector(
     detector = UTAD.load(model, threads=threads)
     _LOGGER.info("scoring with PyTorch: %s", reason)
     return detector
+
+
+def explaining_detector(path: Path) -> UTAD | ExportedDetector:
+    """A detector that tells the shares of components, which PyTorch alone does.
+
+    Args:
+        path: as for `load_detector`.
+
+    Raises:
+        InputError: for an exported folder.
+        ModelFileError: as `load_detector`.
+    """
+    if is_export(path):
+        raise InputError(NO_SHARES)
+    return load_detector(path, runtime="torch")
 
 
 def identity(path: Path, detector: Predictor) -> str:

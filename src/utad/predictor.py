@@ -11,9 +11,12 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol
 
+import numpy as np
+
 from utad.config import MaskConfig
 from utad.data.colour_order import ColourOrder, watched
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
 from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
 from utad.inputs import Input, is_single, iterate_samples
@@ -27,7 +30,7 @@ from utad.thresholds import (
     recalibrate_labelled,
     thresholds_at,
 )
-from utad.types import EngineResult, Image, Outcome, Sample
+from utad.types import EngineResult, Image, Mask, Outcome, Sample
 
 
 class Engine(Protocol):
@@ -72,6 +75,7 @@ class Predictor:
         colour_order: of the training images; where those of a call have red and blue exchanged, one warning says so.
             None looks at no colours.
         normal_images: of the training, which explanations show; None where the model keeps none.
+        region: what counts of an image, as the engine has it; it belongs to the model. None for all of it.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Predictor:
         self.calibrations: tuple[PastCalibration, ...] = ()
         self.colour_order: ColourOrder | None = None
         self.normal_images: NormalImages | None = None
+        self.region: RegionOfInterest | None = None
         self._mask = mask if mask is not None else MaskConfig()
         self._engine = engine
         self._max_pixels = max_pixels
@@ -166,7 +171,7 @@ class Predictor:
             samples, size, max_pixels=self._max_pixels, same_size=engine.same_size, workers=threads
         )
         if self.colour_order is not None:
-            batches = watched(batches, self.colour_order)
+            batches = watched(batches, self.colour_order, self.region)
         first = list(islice(batches, streams + 1))
         batches = chain(first, batches)
         # Fewer images than keep every stream busy are computed one batch after the other, on all cores.
@@ -261,7 +266,7 @@ class Predictor:
         return last
 
     def _score(self, batch: Sequence[Read], *, concurrent: bool) -> list[Outcome]:
-        images = [image for _, image in batch if not isinstance(image, ImageReadError)]
+        images = [self._seen(image) for _, image in batch if not isinstance(image, ImageReadError)]
         results = iter(self.engine.run(images, concurrent=concurrent) if images else ())
         decision = Decision(self._threshold, self.fail_threshold, self._mask)
         outcomes: list[Outcome] = []
@@ -270,6 +275,9 @@ class Predictor:
                 outcomes.append((sample, image))
                 continue
             result = next(results)
+            if result.inside is not None and not result.inside.any():
+                outcomes.append((sample, _nothing_inside(sample, result.inside)))
+                continue
             if not result.is_finite():
                 raise NonFiniteScoreError(
                     f"the score of {sample.name} is not finite, although every pixel of the image is: the model does "
@@ -277,3 +285,15 @@ class Predictor:
                 )
             outcomes.append((sample, decision.of(result)))
         return outcomes
+
+    def _seen(self, image: Image) -> Image:
+        """Which engine an image of 16 bits needs, and whether it needs them, is not decided by what lies outside."""
+        return self.region.filled(image) if self.region is not None and image.dtype != np.uint8 else image
+
+
+def _nothing_inside(sample: Sample, inside: Mask) -> ImageReadError:
+    height, width = inside.shape
+    return ImageReadError(
+        f"{sample.name}: none of its {width} x {height} pixels lies in the region of interest that the model was "
+        "trained for; expected an image as large as those of the training"
+    )

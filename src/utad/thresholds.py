@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.data.ground_truth import is_anomalous
 from utad.errors import ConfigError, DataError, checked
 from utad.scoring.limits import upper_limit
 from utad.types import Outcome, Sample
@@ -237,7 +238,8 @@ def recalibrate_labelled(
 
     Args:
         predict_samples: of the detector.
-        samples: normal and anomalous images; those without a label are left out.
+        samples: normal and anomalous images; those without a label are left out. One whose defects all lie outside the
+            model's region of interest, by its mask, counts as normal.
         target: `f1` or `recall=R`.
         force: fewer than `LEAST_IMAGES` will do.
 
@@ -250,7 +252,8 @@ def recalibrate_labelled(
         raise DataError("none of the images has a label: name the folders normal/ and abnormal/")
     check_enough(len(labelled), force=force)
     predictions = [checked(outcome) for _, outcome in predict_samples(labelled)]
-    labels = np.array([bool(sample.anomalous) for sample in labelled])
+    pairs = zip(labelled, predictions, strict=True)
+    labels = np.array([is_anomalous(sample, prediction.inside) for sample, prediction in pairs])
     scores = np.array([prediction.pred_score for prediction in predictions], dtype=np.float64)
     called = np.array([prediction.pred_label for prediction in predictions])
     threshold = threshold_for(scores, labels, target)

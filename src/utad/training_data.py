@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +11,15 @@ from utad.config import Config
 from utad.data.colour_order import ColourOrder, fit_colour_order
 from utad.data.copies import check_copies
 from utad.data.loading import LoadedImages, load_images
+from utad.data.rasterising import region_of_interest
+from utad.data.region_of_interest import RegionOfInterest
 from utad.errors import TrainingError
 from utad.inputs import Input, normal_samples
 from utad.thresholds import warn_if_few
 from utad.training_images import fingerprints
 from utad.types import Category
+
+_log = logging.getLogger(__name__)
 
 _LEAST = 4
 
@@ -26,11 +31,13 @@ class TrainingData(NamedTuple):
         loaded: images `(N, C, S, S)` float32 in [0, 1], N at least 4.
         fingerprints: of the files that they were read from.
         colour_order: where they are more red than blue; None where that tells nothing.
+        region: what counts of an image; None for all of it.
     """
 
     loaded: LoadedImages
     fingerprints: tuple[str, ...]
     colour_order: ColourOrder | None
+    region: RegionOfInterest | None
 
 
 def load_training_data(
@@ -45,15 +52,20 @@ def load_training_data(
         progress: show a bar.
 
     Raises:
+        ConfigError: if the region of interest does not fit the images.
         DatasetError: naming every damaged image, or if there are none.
         TrainingError: if there are too few, or they are copies of each other.
     """
     samples, settings = normal_samples(data), config.image
+    region = region_of_interest(settings, samples)
+    if region is not None:
+        _log.info("%.1f %% of each image counts (image.roi, image.ignore)", 100 * region.mask.mean())
     loaded = load_images(
         samples,
         size=settings.size,
         channels=None if settings.channels == "auto" else settings.channels,
         max_pixels=settings.max_pixels,
+        region=region,
         skip_bad=skip_bad,
         progress=progress,
     )
@@ -63,5 +75,8 @@ def load_training_data(
     check_copies(loaded.images, loaded.names)
     names = set(loaded.names)
     of_files = tuple(fingerprints(sample for sample in samples if sample.name in names))
-    colours = fit_colour_order(loaded.images.permute(0, 2, 3, 1).numpy()) if loaded.channels == 3 else None
-    return TrainingData(loaded, of_files, colours)
+    colours = None
+    if loaded.channels == 3:
+        pictures = loaded.images.permute(0, 2, 3, 1).numpy()  # (N, S, S, 3)
+        colours = fit_colour_order(pictures if region is None else map(region.blackened, pictures))
+    return TrainingData(loaded, of_files, colours, region)

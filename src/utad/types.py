@@ -17,7 +17,7 @@ Image = NDArray[np.uint8] | NDArray[np.uint16]
 """An RGB image, `(H, W, 3)`, full scale: uint8 in [0, 255], or uint16 in [0, 65535] where the file has 16 bits."""
 
 Mask = NDArray[np.bool_]
-"""A segmentation, `(H, W)`, true where anomalous."""
+"""A segmentation, `(H, W)`, true where anomalous; or what counts of an image, true inside."""
 
 FloatMap = NDArray[np.float32]
 """A map of floats, `(H, W)`."""
@@ -100,13 +100,15 @@ class EngineResult:
     Attributes:
         pred_score: normalised image score; higher is more anomalous.
         raw_score: the image score before normalisation; a monotone function of `pred_score`.
-        anomaly_map: `(H, W)` float32, normalised e of Eq. 8 or its calibrated form.
+        anomaly_map: `(H, W)` float32, normalised e of Eq. 8 or its calibrated form. Outside the region of interest, if
+            there is one, it has the lowest value of those inside, and so have the maps of the components.
         pictures: the restored images `impression`, `naive_impression` and `reconstruction` by name, `(H, W, 3)` uint8;
             empty for a compared method that restores none.
         component_maps: the map of each score component by name, `(H, W)` float32, standardised.
         shares: what each component has of `pred_score`, by the same names; they add up to it. Below 0 where a component
             speaks for a normal image. Empty where the engine does not tell.
         code: what the image looks like, `(D,)` float32, to find similar images by; empty where the engine has none.
+        inside: `(H, W)` bool, the region of interest that the model was trained for; None where the whole image counts.
     """
 
     pred_score: float
@@ -116,6 +118,7 @@ class EngineResult:
     component_maps: Mapping[str, FloatMap] = field(repr=False, default_factory=dict)
     shares: Mapping[str, float] = field(repr=False, default_factory=dict)
     code: NDArray[np.float32] = field(repr=False, default_factory=lambda: np.empty(0, np.float32))
+    inside: Mask | None = field(repr=False, default=None)
 
     def is_finite(self) -> bool:
         """Whether score and map hold neither NaN nor infinity."""
@@ -158,7 +161,8 @@ class Prediction(EngineResult):
         pred_label: true when anomalous, i.e. `pred_score > threshold`.
         threshold: the threshold that was applied to `pred_score`; 0.5 unless set otherwise.
         fail_threshold: that of the band `fail`, at least `threshold`.
-        pred_mask: `(H, W)` bool, Eq. 9; all false for an image that is called normal, never for another.
+        pred_mask: `(H, W)` bool, Eq. 9; all false for an image that is called normal, never for another; false outside
+            the region of interest.
         regions: the connected parts of the mask, the highest peak first.
     """
 

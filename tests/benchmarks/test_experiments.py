@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from experiments import feature_impression, illumination, masks
+from experiments import feature_impression, illumination, labels, masks
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks" / "experiments").glob("*.py"))
 
 SHORT = (
     *("image.size=32", "feature_training.steps=2", "feature_training.examples=16"),
@@ -41,3 +48,26 @@ def test_what_is_measured_on_pictures_with_masks(experiment, tmp_path):
     else:
         assert set(run["false_alarms"]) == set(illumination.CHANGES)
         assert run["quality"]["aupro"] > 0.0
+
+
+def test_thresholds_are_compared(tmp_path):
+    found = results(labels, "mnist-5k/2", tmp_path)["labels"]
+    assert found["share_of_half"] == pytest.approx(found["share"] / 2, abs=0.01)
+    # The more is added to what normal images score, the fewer images lie above.
+    for rate in ("false_alarms", "recall"):
+        assert found[f"{rate}_without"] >= found[f"{rate}_by_share"] >= found[f"{rate}_whole"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_says_by_which_command_it_runs(name):
+    text = (ROOT / "benchmarks" / "experiments" / name).read_text(encoding="utf-8")
+    said = text.split('"""')[1]
+    assert f"python benchmarks/experiments/{name}" in said
+    assert "benchmarks python" in said or "export PYTHONPATH=benchmarks\n" in said
+
+
+def test_the_command_runs(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "benchmarks")}
+    command = [sys.executable, str(ROOT / "benchmarks" / "experiments" / "labels.py"), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    assert "SUITE/CATEGORY" in done.stdout

@@ -38,6 +38,7 @@ def test_train_leaves_a_run_that_can_be_repeated_from_its_config(parts, tmp_path
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["n_images"] + report["n_skipped"] == len(open_category(parts).train)
+    assert report["unusual"][0].keys() == {"name", "score", "outlier"}
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
         ".utad-record.jsonl",
         "checkpoints",
@@ -244,7 +245,7 @@ def test_demo_leaves_everything_a_person_wants_to_see(tmp_path):
     assert "| brick | utad |" in result.stdout
     assert "utad train" in result.stdout
     names = {path.name for path in tmp_path.iterdir()}
-    assert {"model.safetensors", "metrics.json", "predictions.csv", "grid.png"} <= names
+    assert {"model.safetensors", "metrics.json", "predictions.csv", "report.html", "grid.png"} <= names
     with Image.open(tmp_path / "grid.png") as grid:
         assert min(grid.size) > 800
         assert np.asarray(grid.convert("L")).std() > 20

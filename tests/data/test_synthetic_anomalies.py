@@ -59,3 +59,21 @@ def test_the_originals_are_left_as_they_are():
     for kind in range(len(KINDS)):
         add_anomalies(before, before.flip(0), kind, generator())
     assert torch.equal(before, kept)
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)))
+def test_nothing_is_changed_outside_a_region_and_every_image_inside(kind):
+    before = images(12)
+    inside = torch.zeros(48, 48, dtype=torch.bool)
+    inside[30:46, 2:14] = True
+    changed = add_anomalies(before, before.roll(1, 0), kind, generator(), inside=inside)
+    assert torch.equal(changed.images[..., ~inside], before[..., ~inside])
+    assert not changed.mask[:, ~inside].any()
+    assert int(changed.mask.sum(dim=(1, 2)).min()) >= 9
+
+
+def test_a_region_that_no_outline_hits_is_changed_as_a_whole():
+    inside = torch.zeros(48, 48, dtype=torch.bool)
+    inside[0, 0] = inside[47, 47] = True
+    changed = add_anomalies(images(2), images(2, seed=1), 0, generator(), inside=inside)
+    assert torch.equal(changed.mask, inside.expand(2, 48, 48))

@@ -254,3 +254,11 @@ def test_a_folder_is_a_suite_of_one(tmp_path):
     images = SUITES["folder"].open(dataset, category, root=tmp_path / "parts", seed=0)
     assert images.name == "parts"
     assert any(sample.anomalous for sample in images.test)
+
+
+def test_a_region_is_refused_beside_methods_that_have_none(mvtec, tmp_path):
+    regional = Variant("left half", "utad", ("image.roi=[0, 0, 0.5, 1]",))
+    plan = Benchmark(suite_named("mvtec"), (regional, *PADIM), root=mvtec)
+    with pytest.raises(ConfigError, match="set for left half, and padim have no region of interest"):
+        run_benchmark(plan, tmp_path / "out", jobs=0)
+    assert len(Benchmark(suite_named("mvtec"), (regional,), root=mvtec, categories=["bottle"]).cells()) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,3 +130,42 @@ def test_a_row_has_the_values_of_every_seed():
     assert row.values["fit_seconds"] == [1.0, 2.0]
     assert "| bottle | utad | 0.833 ± 0.000 |" in comparison_table([row])
     assert "peak_memory_mb" not in row.values
+
+
+def test_only_pixels_inside_a_region_count():
+    right = np.zeros((4, 4), bool)
+    right[:, 2:] = True
+    heat = np.where(right, 0.1, 9.0).astype(np.float32)  # all wrong outside
+    heat[1:3, 2] = 1.0  # all right inside
+    accumulator = EvaluationAccumulator()
+    for anomalous in (False, True):
+        mask = truth(anomalous)
+        prediction = replace(said(0.9 * anomalous, mask), anomaly_map=heat * anomalous, inside=right)
+        accumulator.update(prediction, anomalous=anomalous, gt_mask=mask, seconds=1)
+    evaluation = accumulator.compute()
+    assert (evaluation.pixel.auroc, evaluation.pixel.iou, evaluation.pixel.aupro) == (1, 1, 1)
+    assert evaluation.n_defects_outside == 0
+    assert "n_defects_outside" not in evaluated(SCORES).as_dict()
+
+
+def test_a_defect_outside_the_region_makes_no_image_anomalous(tmp_path):
+    right = np.zeros((4, 4), bool)
+    right[:, 3:] = True
+
+    class Method:
+        def predict_samples(self, samples, *, batch_size=8):
+            for sample in samples:
+                yield sample, replace(said(0.9 * (sample.name == "2"), np.zeros((4, 4), bool)), inside=right)
+
+    at_the_right = truth(True)[:, ::-1].copy()
+    at_the_right[:, 3] |= at_the_right[:, 2]
+    samples = [
+        Sample(str(k), np.zeros((4, 4, 3), np.uint8), anomalous, mask=mask)
+        for k, (anomalous, mask) in enumerate([(False, None), (True, truth(True)), (True, at_the_right)])
+    ]
+    report = evaluate_to_folder(Method(), Category("parts", [], samples), tmp_path / "out", dataset="d", seed=0)
+    found = report.evaluation.as_dict()
+    assert (found["n_normal"], found["n_anomalous"], found["n_defects_outside"]) == (2, 1, 1)
+    assert found["image"]["auroc"] == 1
+    assert report.table.endswith("Images whose defects all lie outside, and which count as normal: 1.")
+    assert (tmp_path / "out" / "metrics.md").read_text(encoding="utf-8") == report.table + "\n"

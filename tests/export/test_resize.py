@@ -5,7 +5,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from utad.export.resize import antialiased_weights, bilinear_weights, positions, resize, resize_uint8
+from utad.data.region_of_interest import nearest
+from utad.export.resize import (
+    antialiased_weights,
+    bilinear_weights,
+    nearest_positions,
+    positions,
+    resize,
+    resize_uint8,
+)
 
 SIZES = [(300, 300, 128), (40, 48, 64), (1, 1000, 64), (3, 3, 16), (128, 128, 128), (257, 64, 64), (1500, 37, 128)]
 
@@ -40,3 +48,13 @@ def test_weights_of_a_small_case_by_hand():
     expected = torch.tensor([[3.0, 3.0, 1.0, 0.0], [0.0, 1.0, 3.0, 3.0]]) / 7
     torch.testing.assert_close(weights, expected)
     torch.testing.assert_close(bilinear_weights(positions(2), positions(4))[1], torch.tensor([0.75, 0.25]))
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (7, 7), (40, 13), (13, 40), (1024, 65_535), (1000, 4093)])
+def test_positions_of_centres_are_those_of_a_region(n_in, n_out):
+    source = np.arange(n_in)
+    # The values of a mask tell the positions: one row that is its own index, bit by bit.
+    found = nearest_positions(positions(n_out), n_in).numpy()
+    for bit in range(n_in.bit_length()):
+        mask = ((source >> bit) & 1).astype(bool)[None]
+        assert np.array_equal(nearest(mask, (1, n_out))[0], (found >> bit) & 1)

@@ -79,3 +79,13 @@ def test_png_files_have_the_depth_of_their_pixels(tmp_path, pixels, mode):
     with Image.open(tmp_path / "neu" / "x.png") as picture:
         assert picture.mode == mode
         assert np.array_equal(np.asarray(picture), pixels)
+
+
+def test_outside_a_region_nothing_is_coloured():
+    made, inside = prediction(), np.zeros((12, 16), bool)
+    inside[:, 10:] = True
+    image = fabricate.picture(12, 16)
+    shown = heat_overlay(image, made.anomaly_map, None, inside)
+    assert np.array_equal(shown[:, :10], image[:, :10])
+    assert np.array_equal(shown[:, 10:], heat_overlay(image, made.anomaly_map)[:, 10:])
+    assert (strength(made.anomaly_map, inside)[~inside] == 0).all()

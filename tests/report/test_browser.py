@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.evaluated import HOSTILE, SCRATCH, report_of, samples
 from tests.explained import explanation
+from utad.report.benchmark_page import benchmark_page
 from utad.report.explanation_page import Link, explanation_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+AXE = os.environ.get("UTAD_TEST_AXE")
+"""Where axe.min.js of axe-core lies, if it is there."""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
@@ -25,15 +33,9 @@ def browser() -> Iterator[object]:
         running.close()
 
 
-@pytest.fixture
-def opened(browser, tmp_path: Path) -> Iterator[object]:
-    """The page of an image, opened from disk; it must ask for nothing and report no error."""
-    made = explanation()
-    neighbour = replace(made.neighbours[0], name="<img src='https://example.org/x.png' onerror=alert(1)>")
-    after = Link("after.html", "<i>after</i>")
-    file = tmp_path / "seite <1>.html"
-    file.write_text(explanation_page(replace(made, neighbours=(neighbour,)), after=after), encoding="utf-8")
-    (tmp_path / "after.html").write_text("<title>after</title>", encoding="utf-8")
+@contextmanager
+def watched(browser, file: Path) -> Iterator[object]:
+    """A page opened from disk, with no network; it must ask for nothing and report no error."""
     context = browser.new_context(offline=True)
     page = context.new_page()
     faults: list[str] = []
@@ -44,6 +46,46 @@ def opened(browser, tmp_path: Path) -> Iterator[object]:
     yield page
     assert faults == []
     context.close()
+
+
+@pytest.fixture(scope="module")
+def explanation_file(tmp_path_factory) -> Path:
+    made = explanation()
+    neighbour = replace(made.neighbours[0], name="<img src='https://example.org/x.png' onerror=alert(1)>")
+    after = Link("after.html", "<i>after</i>")
+    file = tmp_path_factory.mktemp("explanation") / "seite <1>.html"
+    file.write_text(explanation_page(replace(made, neighbours=(neighbour,)), after=after), encoding="utf-8")
+    file.with_name("after.html").write_text("<title>after</title>", encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def report_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("report <1>")
+    report_of(samples(), folder)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def benchmark_file(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("benchmark") / "report.html"
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / "textures.json"
+    file.write_text(benchmark_page(json.loads(results.read_text(encoding="utf-8"))), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def opened(browser, explanation_file: Path) -> Iterator[object]:
+    """The page of an image."""
+    with watched(browser, explanation_file) as page:
+        yield page
+
+
+@pytest.fixture
+def report(browser, report_file: Path) -> Iterator[object]:
+    """The page of an evaluation of 18 images, with one false alarm and one miss."""
+    with watched(browser, report_file) as page:
+        yield page
 
 
 def test_the_slider_sets_the_opacity_of_the_map(opened):
@@ -84,15 +126,169 @@ def test_names_with_html_in_them_are_text(opened):
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_into_its_width_and_has_the_colours_of_the_scheme(opened, width, scheme):
-    opened.set_viewport_size({"width": width, "height": 800})
-    opened.emulate_media(color_scheme=scheme)
-    assert opened.evaluate("document.documentElement.scrollWidth") <= width
-    colour = opened.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (colour == "rgb(255, 255, 255)") == (scheme == "light")
+@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file"])
+def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, request, kind, width, scheme):
+    with watched(browser, request.getfixturevalue(kind)) as page:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (colour == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+@pytest.mark.skipif(AXE is None, reason="UTAD_TEST_AXE does not say where axe.min.js lies")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file"])
+def test_axe_finds_no_serious_fault(browser, request, kind, scheme):
+    context = browser.new_context(bypass_csp=True, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(request.getfixturevalue(kind).as_uri())
+    page.evaluate(Path(AXE).read_text(encoding="utf-8"))
+    states = [lambda: None]
+    if kind == "report_file":
+        states.append(page.locator(".card").first.click)  # the dialog is a page of its own
+    for reach in states:
+        reach()
+        found = page.evaluate("axe.run()")["violations"]
+        assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
+    context.close()
 
 
 def test_print_leaves_the_controls_out(opened):
     opened.emulate_media(media="print")
     assert not opened.locator("#opacity").is_visible()
     assert opened.locator("#layer").is_visible()
+
+
+def flags(page) -> list[int]:
+    """Normal images, and those of each kind, above the threshold that is shown."""
+    return [int(text) for text in page.locator("#flags .flagged-count").all_text_contents()]
+
+
+def shown(page) -> list[str]:
+    return page.locator(".card:visible .label").all_text_contents()
+
+
+def test_the_slider_moves_the_threshold_by_keys_and_r_brings_it_back(report):
+    assert flags(report) == [1, 6, 5]
+    slider = report.locator("#threshold")
+    report.keyboard.press("t")
+    assert slider.evaluate("element => element === document.activeElement")
+    report.keyboard.press("Home")
+    assert flags(report) == [6, 6, 6]
+    assert set(shown(report)) == {"false alarm", "found"}
+    report.keyboard.press("End")
+    assert flags(report) == [0, 0, 0]
+    assert "12 missed" in report.locator("#summary").text_content()
+    before = float(slider.get_attribute("aria-valuetext"))
+    report.keyboard.press("ArrowLeft")
+    assert float(slider.get_attribute("aria-valuetext")) < before
+    report.keyboard.press("r")
+    assert flags(report) == [1, 6, 5]
+    assert report.locator("#threshold-shown").text_content() == "0.500"
+    assert report.locator("#reset").is_disabled()
+
+
+def test_the_line_can_be_dragged(report):
+    report.locator("#histogram").scroll_into_view_if_needed()
+    box = report.locator("#histogram").bounding_box()
+    line = report.locator("#line .handle").bounding_box()
+    report.mouse.move(line["x"] + line["width"] / 2, line["y"] + 2)
+    report.mouse.down()
+    report.mouse.move(box["x"] + box["width"] - 20, box["y"] + 60, steps=4)
+    report.mouse.up()
+    assert flags(report) == [0, 0, 0]
+    assert float(report.locator("#threshold-shown").text_content()) > 1
+    report.mouse.move(box["x"] + 30, box["y"] + 60)  # nothing is dragged any more
+    assert flags(report) == [0, 0, 0]
+    report.locator("#reset").click()
+    assert flags(report) == [1, 6, 5]
+
+
+def test_filters_show_mistakes_kinds_and_names(report):
+    assert len(shown(report)) == 18
+    for outcome, words in (("false-alarm", "false alarm"), ("miss", "miss")):
+        report.locator(f"input[value={outcome}]").check()
+        assert shown(report) == [words]
+    report.locator("input[name=outcome]").first.check()
+    report.locator("#kind").select_option(label=SCRATCH)
+    assert report.locator(".card:visible .kind").all_text_contents() == 6 * [SCRATCH]
+    report.locator("#kind").select_option(label="all")
+    report.keyboard.press("/")
+    report.keyboard.type("GOOD/00")
+    assert len(shown(report)) == 6
+    assert report.locator("#shown").text_content() == "6 of 18 images are shown."
+    # Letters are typed and are no keys here.
+    report.keyboard.type("rth")
+    assert report.locator("#search").input_value() == "GOOD/00rth"
+    assert report.locator("#maps").is_checked()
+
+
+def test_the_gallery_is_sorted_as_one_asks(report):
+    def scores() -> list[float]:
+        return [float(text) for text in report.locator(".card .line b").all_text_contents()]
+
+    assert scores() == sorted(scores(), reverse=True)
+    report.locator("#order").select_option("up")
+    assert scores() == sorted(scores())
+    report.locator("#order").select_option("name")
+    names = report.locator(".card .name").all_text_contents()
+    assert names[0] < names[-1]
+
+
+def test_an_image_opens_and_keys_go_on_from_it(report):
+    card = report.locator(".card").nth(1)
+    card.focus()
+    report.keyboard.press("Enter")
+    dialog = report.locator("#details")
+    assert dialog.is_visible()
+    first = report.locator("#details-name").text_content()
+    assert report.locator("#base").get_attribute("src") == card.locator("img").first.get_attribute("src")
+    assert report.locator("#drawn path.mask-line").last.get_attribute("d").startswith("M")
+    report.keyboard.press("ArrowRight")
+    second = report.locator("#details-name").text_content()
+    assert second != first
+    report.keyboard.press("ArrowLeft")
+    assert report.locator("#details-name").text_content() == first
+    report.keyboard.press("h")
+    assert report.locator("#opacity").input_value() == "0"
+    report.keyboard.press("g")
+    assert not report.locator("#show-truth").is_checked()
+    assert not report.locator("#drawn path.truth").is_visible()
+    report.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert card.evaluate("element => element === document.activeElement")
+
+
+def test_a_hostile_name_is_text_on_the_card_and_in_the_dialog(report):
+    report.locator("#search").fill("script")
+    card = report.locator(".card:visible")
+    assert card.locator(".name").text_content() == HOSTILE
+    card.click()
+    assert report.locator("#details-name").text_content() == HOSTILE
+    assert report.locator("#details-name b").count() == 0
+    assert report.locator("h1").text_content() == "teile <1>"
+
+
+def test_maps_can_be_taken_off_all_images(report):
+    heat = report.locator(".heat").first
+    report.keyboard.press("h")
+    assert heat.evaluate("element => getComputedStyle(element).opacity") == "0"
+    report.keyboard.press("h")
+    assert heat.evaluate("element => getComputedStyle(element).opacity") == "0.75"
+
+
+def test_a_printed_report_has_tables_curves_and_images_and_no_controls(report):
+    report.emulate_media(media="print")
+    for control in ("#threshold", "#reset", "#search", "#outcomes"):
+        assert not report.locator(control).is_visible()
+    for part in ("#flags", "#histogram", ".card >> nth=0"):
+        assert report.locator(part).is_visible()
+
+
+def test_the_rows_of_a_benchmark_can_be_filtered(browser, benchmark_file):
+    with watched(browser, benchmark_file) as page:
+        page.locator("#method").select_option("padim")
+        page.locator("#category").select_option("grass")
+        rows = page.locator(".filtered tbody tr:visible")
+        assert {tuple(row.split("\t")[:2]) for row in rows.all_inner_texts()} == {("grass", "padim")}

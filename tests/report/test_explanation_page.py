@@ -4,7 +4,6 @@ import base64
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import PIL.Image
@@ -13,7 +12,10 @@ from skimage.draw import polygon2mask
 
 from tests import fabricate
 from tests.explained import HEIGHT, NAMES, WIDTH, explanation
+from tests.report.elements import Elements
+from utad.interpret.component_maps import component_maps
 from utad.interpret.explanation import NOT_KEPT
+from utad.interpret.explanation_figure import explanation_figure
 from utad.report.explanation_page import Link, explanation_page, href, svg_path
 from utad.report.region_rows import SHOWN, region_rows
 from utad.report.score_chart import HEIGHT as PLOT_HEIGHT
@@ -22,31 +24,21 @@ from utad.report.score_chart import score_chart
 from utad.types import Region
 
 
-class Elements(HTMLParser):
-    """The elements of a page with their attributes, and all text outside of scripts and styles."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.inside = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.inside = tag
-
-    def handle_data(self, data):
-        if self.inside not in ("script", "style"):
-            self.text += data
-
-
 def test_the_shares_on_the_page_add_up_to_the_score():
     cells = [attributes for tag, attributes in Elements(explanation_page(explanation())).elements if tag == "td"]
     shares = [float(cell["data-share"]) for cell in cells if "data-share" in cell]
     (score,) = [float(cell["data-score"]) for cell in cells if "data-score" in cell]
     assert len(shares) == 2
     assert sum(shares) == pytest.approx(score, abs=1e-6)
+
+
+def test_a_component_of_the_map_alone_has_no_number():
+    made = explanation()
+    maps = {**made.prediction.component_maps, "input-detail": np.ones((2, 2), np.float32)}
+    page = Elements(explanation_page(replace(made, prediction=replace(made.prediction, component_maps=maps))))
+    assert page.text.count("heat map only") == 1
+    assert "input-detail" in page.text
+    assert sum("data-share" in attributes for _, attributes in page.elements) == len(made.shares)
 
 
 def test_nothing_on_the_page_is_asked_of_a_server():
@@ -82,7 +74,7 @@ def test_names_that_are_not_utf_8_are_shown_as_escapes_and_linked_byte_by_byte()
 
 def test_the_outline_on_the_page_encloses_the_mask():
     made = explanation()
-    (line,) = re.findall(r"M([^MZ]*)Z", svg_path(made))
+    (line,) = re.findall(r"M([^MZ]*)Z", svg_path(made.prediction.pred_mask))
     points = np.array(
         [[float(value) for value in point.split()] for point in line.split("L")]
     )  # x, y; pixel 0 is 0 to 1
@@ -150,3 +142,18 @@ def test_a_page_of_a_large_image_stays_small():
         component_maps=dict.fromkeys(("input-near", "restored-whole"), heat),
     )
     assert len(explanation_page(replace(made, prediction=prediction))) < 6_000_000
+
+
+def test_a_region_of_interest_is_outlined_and_nothing_outside_is_coloured():
+    inside = np.zeros((HEIGHT, WIDTH), bool)
+    inside[:, 20:] = True
+    plain = explanation()
+    made = replace(plain, prediction=replace(plain.prediction, inside=inside))
+    page = explanation_page(made)
+    assert f'<path class="region" d="{svg_path(inside)}"/>' in page
+    assert "The dashed white line is the region of interest" in page
+    assert "region of interest" not in explanation_page(plain)
+    (component, *_) = component_maps(made.prediction, 1000)
+    assert (component.level[~inside] == 0).all()
+    assert (component.level[inside] > 0).any()
+    assert explanation_figure(made).axes

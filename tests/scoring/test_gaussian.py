@@ -84,3 +84,14 @@ def test_state_can_be_loaded_into_a_fresh_distance():
         fresh(vectors)
     fresh.load_state_dict(distance.state_dict())
     assert torch.equal(fresh(vectors), distance(vectors))
+
+
+def test_positions_that_do_not_count_are_not_learnt_from():
+    vectors = normals(30, 3, 8)
+    inside = torch.zeros(8, 8, dtype=torch.bool)
+    inside[1:6, 2:5] = True
+    junk = torch.where(inside, vectors, 50 * normals(30, 3, 8, seed=2))
+    one, same = (GaussianDistance().fit(values, positions=inside) for values in (vectors, junk))
+    torch.testing.assert_close(one(vectors)[:, inside], same(junk)[:, inside])
+    everywhere = GaussianDistance().fit(vectors, positions=torch.ones(8, 8, dtype=torch.bool))
+    torch.testing.assert_close(everywhere(vectors), GaussianDistance().fit(vectors)(vectors), rtol=1e-4, atol=1e-5)

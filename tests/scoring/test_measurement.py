@@ -5,6 +5,7 @@ import torch
 
 from utad.config import ScoringConfig, load_config
 from utad.data.subsets import fold_indices
+from utad.data.working_region import WorkingRegion
 from utad.errors import ConfigError
 from utad.models.two_stage import ALL_IMAGES, Images
 from utad.scoring.measurement import (
@@ -169,3 +170,17 @@ def test_the_parts_of_the_score_add_up_to_it(method):
     measured = measurement(features(3, seed=5), 16)
     assert tuple(measured.score_parts) == measurement.component_names
     torch.testing.assert_close(torch.stack(list(measured.score_parts.values())).sum(dim=0), measured.score)
+
+
+def test_of_a_region_eq_8_is_scored_inside_alone():
+    coverage = torch.zeros(16, 16)
+    coverage[4:12, 2:8] = 1
+    region = WorkingRegion(coverage, torch.zeros(1, 1, 1))
+    config = load_config(overrides=["scoring.method=paper", "scoring.top_fractions=[0.1, 0.5]"])
+    whole, inside = build_measurement(config)(features(3), 16), build_measurement(config, region)(features(3), 16)
+    assert torch.equal(inside.anomaly_map, whole.anomaly_map)
+    values = whole.anomaly_map[:, coverage > 0].sort(dim=1, descending=True).values  # (3, 48)
+    expected = (values[:, :5].mean(dim=1) + values[:, :24].mean(dim=1)) / 2
+    torch.testing.assert_close(inside.score, expected)
+    torch.testing.assert_close(torch.stack(list(inside.score_parts.values())).sum(dim=0), inside.score)
+    assert build_measurement(config, region).state_dict() == {}

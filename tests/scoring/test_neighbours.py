@@ -63,3 +63,14 @@ def test_what_is_far_from_normal_is_farther():
 def test_not_fitted():
     with pytest.raises(NotFittedError):
         NeighbourDistance(10, 0)(torch.rand(1, 4, 8, 8))
+
+
+def test_positions_that_do_not_count_are_no_normal_patches():
+    vectors = torch.randn(6, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    inside = torch.zeros(8, 8, dtype=torch.bool)
+    inside[2:6, 1:4] = True
+    distance = NeighbourDistance(1000, 0).fit(vectors, positions=inside)
+    assert len(distance.bank) == 6 * 12
+    found = distance(vectors)
+    assert float(found[:, inside].max()) < 1e-2
+    assert float(found[:, ~inside].min()) > 0.1

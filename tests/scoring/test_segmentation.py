@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from utad.config import MaskConfig
+from utad.data.region_of_interest import lowest_outside
 from utad.scoring.segmentation import draw_mask, segment
 
 FIXED = MaskConfig(relative=False)
@@ -71,3 +72,13 @@ def test_a_part_of_the_peak_is_below_one(alpha):
     with pytest.raises(ValueError, match=r"mask.alpha is a part of the peak"):
         MaskConfig(alpha=alpha)
     assert MaskConfig(alpha=alpha, relative=False).alpha == alpha
+
+
+@pytest.mark.parametrize("values", [[[5.0, 4.9, 4.8]], [[-1.0, -1.0, -1.0]], [[0.0, 0.2, 9.0]]])
+def test_outside_a_region_there_is_never_a_mask(values):
+    inside = np.array([[True, True, False]])
+    for settings_ in (RELATIVE, FIXED):
+        lowest = lowest_outside(np.array(values, np.float32), inside)
+        mask = draw_mask(lowest, settings_, anomalous=True, inside=inside)
+        assert mask.any()
+        assert not mask[~inside].any()

@@ -93,3 +93,46 @@ def test_parts_of_top_k_means_are_taken_where_the_sum_is_highest():
     parts = top_k_parts([first, second], (0.25, 0.5))
     assert parts[:, 0].tolist() == [[0.0, 1.0], [5.0, 3.5]]
     torch.testing.assert_close(parts.sum(dim=0), top_k_means(first + second, (0.25, 0.5)))
+
+
+INSIDE = torch.tensor([[False, True, True, False]] * 3 + [[False] * 4])
+
+
+def test_positions_that_do_not_count_have_no_part_in_any_statistic():
+    values, junk = maps(20), maps(20)
+    junk[:, ~INSIDE] = 1e3 * torch.randn(20, int((~INSIDE).sum()))
+    fitted, other = (Standardisation((0.05, 0.5), regional=True) for _ in range(2))
+    one, same = fitted.fit(values, INSIDE), other.fit(junk, INSIDE)
+    assert torch.equal(one.maps, same.maps)
+    assert torch.equal(one.scores, same.scores)
+    for name in ("mean", "deviation", "of_images"):
+        assert torch.equal(fitted.get_buffer(name), other.get_buffer(name))
+    assert torch.equal(fitted.of_score(fitted.of_map(values)), fitted.of_score(fitted.of_map(junk)))
+
+
+def test_the_statistics_of_positions_that_count_are_those_of_them_alone():
+    values = maps(20)
+    regional, alone = Standardisation((0.05, 0.5), regional=True), Standardisation((0.05, 0.5))
+    regional.fit(values, INSIDE)
+    expected = alone.fit(values[:, INSIDE][:, None])  # (20, 1, 6)
+    torch.testing.assert_close(regional.of_images, alone.of_images)
+    torch.testing.assert_close(regional.mean[INSIDE], alone.mean[0])
+    torch.testing.assert_close(regional.of_map(values)[:, INSIDE], alone.of_map(values[:, INSIDE][:, None])[:, 0])
+    torch.testing.assert_close(regional.fit(values, INSIDE).scores, expected.scores)
+
+
+def test_outside_a_map_has_the_value_of_the_nearest_position_that_counts():
+    fitted = Standardisation((0.5,), regional=True)
+    fitted.fit(maps(20), INSIDE)
+    found = fitted.of_map(maps(2, seed=1))
+    assert torch.equal(found[:, :3, 0], found[:, :3, 1])
+    assert torch.equal(found[:, :, 3], found[:, :, 2])
+    assert torch.equal(found[:, 3], found[:, 2])
+
+
+def test_a_regional_standardisation_is_loaded_with_its_positions():
+    fitted, loaded = (Standardisation((0.5,), regional=True) for _ in range(2))
+    fitted.fit(maps(20), INSIDE)
+    loaded.load_state_dict(fitted.state_dict())
+    assert torch.equal(loaded.of_map(maps(2)), fitted.of_map(maps(2)))
+    assert list(Standardisation((0.5,)).state_dict()) == ["mean", "deviation", "of_images"]

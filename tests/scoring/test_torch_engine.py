@@ -120,7 +120,7 @@ class Given(nn.Module):
         compared: the images that it restores by itself, two of each.
     """
 
-    size, channels = 8, 1
+    size, channels, region = 8, 1, None
 
     def __init__(self, *compared: ImageName) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from utad.config import AugmentConfig
+from utad.data.working_region import WorkingRegion
 from utad.training.batches import StepBatches
 
 UNCHANGED = AugmentConfig(rotation=0.0, crop_scale=1.0)
@@ -89,3 +90,11 @@ def test_batches_are_augmented_and_the_images_are_not():
     assert first.shape == second.shape == images.shape
     assert not torch.allclose(first.sort(dim=0).values, second.sort(dim=0).values, atol=1e-3)
     assert torch.equal(images, before)
+
+
+def test_what_augmentation_brings_into_the_outside_is_filled_again():
+    region = WorkingRegion((torch.arange(4) < 2).float().expand(4, 4), torch.full((1, 1, 1), 0.9))
+    strong = AugmentConfig(rotation=90.0, crop_scale=0.5)
+    for batch in batches(augmentation=strong, region=region):
+        assert (batch[..., 2:] == 0.9).all()
+        assert (batch[..., :2] < 0.9).all()

@@ -48,10 +48,11 @@ def benchmark(
 ) -> None:
     """Run METHODS on every category of SUITE, or a study; interrupted, it goes on where it stopped when run again."""
     start_logging()
-    from utad.evaluation.benchmark import Benchmark, run_benchmark, write_study
+    from utad.evaluation.benchmark import PAGE, Benchmark, run_benchmark, write_beside, write_study
     from utad.evaluation.methods import with_settings
     from utad.evaluation.studies import STUDIES
     from utad.evaluation.suites import suite_named
+    from utad.report.benchmark_page import benchmark_page
 
     study = STUDIES.get(suite)
     variants = _variants_of_suite(suite, methods, on) if study is None else _variants_of_study(study, methods, preset)
@@ -66,10 +67,11 @@ def benchmark(
         share_training=study is not None,
     )
     report = run_benchmark(plan, output, jobs=jobs, report=_show)
+    tables = [write_study(study, report, output) if study is not None else report.table, report.leads]
+    write_beside(output, PAGE, benchmark_page(report.document, study))
     if as_json:
         print_json(report.document)
-    tables = [write_study(study, report, output) if study is not None else report.table, report.leads]
-    say("\n\n".join(filter(None, tables)) + f"\n{output / 'results.json'}", as_json=as_json)
+    say("\n\n".join(filter(None, tables)) + f"\n{output / PAGE}", as_json=as_json)
     if report.document["failures"]:
         raise typer.Exit(1)
 

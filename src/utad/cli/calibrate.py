@@ -66,7 +66,10 @@ def calibrate(
         _undo(model, as_json=as_json)
         return
     detector = load_detector(model, runtime=runtime)
-    given = _samples(normal, labelled, category=category, root=root, layout=layout, seed=detector.config.seed)
+    # What lies outside a region of interest, the masks tell.
+    masks = detector.region is not None
+    seed = detector.config.seed
+    given = _samples(normal, labelled, category=category, root=root, layout=layout, seed=seed, masks=masks)
     samples = unseen(given, model)
     if isinstance(detector, ExportedDetector) and stands_alone:
         outcome = detector.calibrate_labelled(samples, target=target, force=force)
@@ -78,9 +81,8 @@ def calibrate(
         saved = find_model(model)
         trained = UTAD.load(saved)
         if normal is not None:
-            outcome = trained.calibrate(
-                samples, fpr=fpr, fail_fpr=fail_fpr or _FAIL_FPR, force=force, scored_by=detector
-            )
+            band = min(_FAIL_FPR, fpr) if fail_fpr is None else fail_fpr
+            outcome = trained.calibrate(samples, fpr=fpr, fail_fpr=band, force=force, scored_by=detector)
         else:
             outcome = detector.calibrate_labelled(samples, target=target, force=force)
             # The graph beside a model keeps no history of its own.
@@ -93,7 +95,14 @@ def calibrate(
 
 
 def _samples(
-    normal: Path | None, labelled: str | None, *, category: str | None, root: Path | None, layout: str | None, seed: int
+    normal: Path | None,
+    labelled: str | None,
+    *,
+    category: str | None,
+    root: Path | None,
+    layout: str | None,
+    seed: int,
+    masks: bool,
 ) -> list[Sample]:
     from utad.data.catalog import open_category
     from utad.inputs import all_normal_samples
@@ -102,7 +111,7 @@ def _samples(
         # Resolved: a folder stays a folder, though a data set has its name.
         return all_normal_samples(str(normal.resolve()), category=category, root=root, layout=layout)
     found = open_category(
-        str(labelled), category=category, root=root, seed=seed, layout=layout, split=False, masks=False
+        str(labelled), category=category, root=root, seed=seed, layout=layout, split=False, masks=masks
     )
     return list(found.test)
 

@@ -11,7 +11,7 @@ from utad.cli.options import Json, on_terminal, print_json, say, start_logging
 
 TEXTURE = "brick"
 _NEXT = """
-{output}/grid.png shows what the model believes and where it finds defects.
+{output}/grid.png shows what the model believes and where it finds defects; {output}/report.html has every image.
 Next, with your own images, normal ones alone:
   utad train   path/to/normal/images --output my-run
   utad predict my-run path/to/new/images --output my-predictions --save maps,masks,overlays
@@ -31,11 +31,14 @@ def demo(
     from utad.data.catalog import open_category
     from utad.detector import UTAD
     from utad.evaluation.demo import run_demo
+    from utad.evaluation.evaluate import labelled
+    from utad.report.evaluation_report import HtmlReport
 
     config = load_config(overrides=settings or ())
     category = open_category(TEXTURE, seed=config.seed)
     say(f"training on {len(category.train)} crops of a {TEXTURE} wall, a few minutes on two cores ...", as_json=as_json)
-    outcome = run_demo(UTAD(config=config), category, output, progress=on_terminal())
+    page = HtmlReport(labelled(category), title=category.name, subject="The demo: synthetic defects in a photograph.")
+    outcome = run_demo(UTAD(config=config), category, output, companion=page, progress=on_terminal())
     if as_json:
         print_json(outcome.evaluation.as_dict())
     say(f"\n{outcome.table}\n{_NEXT.format(output=output)}", as_json=as_json)

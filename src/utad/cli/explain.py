@@ -30,12 +30,12 @@ def explain(
     if not wanted:
         raise typer.BadParameter(f"nothing to save: choose from {', '.join(SAVABLE)}", param_hint="--save")
 
-    from utad.loading import is_export, load_detector
+    from utad.loading import explaining_detector
     from utad.overlap import refuse_overlap
     from utad.report.explanation_folder import explain_to_folder
 
     refuse_overlap(output, images)
-    detector = load_detector(model, runtime="auto" if is_export(model) else "torch")
+    detector = explaining_detector(model)
     summary = explain_to_folder(detector, images, output, save=wanted, neighbours=neighbours, progress=on_terminal())
     if as_json:
         print_json(summary.as_dict())

@@ -24,6 +24,8 @@ from utad.cli.options import (
     start_logging,
 )
 
+_NAMED = 3
+
 
 def train(
     data: Data,
@@ -86,6 +88,7 @@ def train(
     say(
         f"trained on {report.n_images} images in {report.seconds:.0f} s"
         + (f", {counted(report.n_skipped, 'damaged image')} left out" if report.n_skipped else "")
+        + f"\nmost unusual of them: {', '.join(image.name for image in report.unusual[:_NAMED])}"
         + f"\nmodel: {report.model}\nnext: utad predict {quote(str(output))} IMAGES --output predictions",
         as_json=as_json,
     )

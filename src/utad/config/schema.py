@@ -10,19 +10,58 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from utad.config.networks import ExpertNetConfig, FeatureNetConfig, IENetConfig
 from utad.config.section import Fraction, NonNegative, Positive, Section
+from utad.config.shapes import Shape, plain, shapes_of
 from utad.config.training import ExpertTrainingConfig, FeatureTrainingConfig, IETrainingConfig
 
 
 class ImageConfig(Section):
-    """How an image is brought to the networks: resized to a square, `channels` 1 (luma), 3 (RGB) or auto."""
+    """How an image is brought to the networks: resized to a square, `channels` 1 (luma), 3 (RGB) or auto.
+
+    Only what lies in a shape of `roi`, or anywhere if there is none, and in no shape of `ignore` counts: the region of
+    interest, which belongs to the model (docs/adr/0019). A shape is a box `[left, top, right, bottom]`, a polygon
+    `[[x, y], ...]` or the path of a mask image.
+    """
 
     size: Annotated[int, Field(ge=16, le=2048)] = 128
     channels: Literal["auto", 1, 3] = "auto"
     max_pixels: Positive = 100_000_000
+    roi: tuple[Shape, ...] = ()
+    ignore: tuple[Shape, ...] = ()
+
+    @field_validator("roi", "ignore", mode="plain")
+    @classmethod
+    def _shapes(cls, value: Any, info: ValidationInfo) -> tuple[Shape, ...]:
+        try:
+            return shapes_of(value)
+        except ValueError as error:
+            raise ValueError(f"image.{info.field_name}: {error}") from None
+
+    @field_serializer("roi", "ignore")
+    def _plain(self, shapes: tuple[Shape, ...]) -> list[Any]:
+        return [plain(shape) for shape in shapes]
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A config without a region is written, and known again, as before there were any.
+        values: dict[str, Any] = dump(self)
+        return {name: value for name, value in values.items() if value or name not in ("roi", "ignore")}
+
+    @property
+    def has_region(self) -> bool:
+        """Whether there is a region of interest that is not the whole image."""
+        return bool(self.roi or self.ignore)
 
 
 class AugmentConfig(Section):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import Read
 from utad.errors import ImageReadError
 
@@ -65,13 +66,22 @@ def fit_colour_order(images: Iterable[NDArray[Any]]) -> ColourOrder | None:
     return ColourOrder(tuple(mean.tolist())) if spread < _MOST_SPREAD else None
 
 
-def watched(batches: Iterable[list[Read]], order: ColourOrder) -> Iterator[list[Read]]:
-    """Batches as they come; where red and blue are exchanged in the images as a whole, one warning says so."""
+def watched(
+    batches: Iterable[list[Read]], order: ColourOrder, region: RegionOfInterest | None = None
+) -> Iterator[list[Read]]:
+    """Batches as they come; where red and blue are exchanged in the images as a whole, one warning says so.
+
+    Args:
+        batches: as they are read.
+        order: of the training images.
+        region: what is looked at; None for the whole image.
+    """
     agreements: list[float] = []
     judged = False
     for batch in batches:
         if not judged:
-            agreements += [order.agreement(image) for _, image in batch if not isinstance(image, ImageReadError)]
+            images = [image for _, image in batch if not isinstance(image, ImageReadError)]
+            agreements += [order.agreement(region.blackened(image) if region else image) for image in images]
             judged = len(agreements) >= _ENOUGH
             if judged:
                 _warn_if_swapped(agreements)

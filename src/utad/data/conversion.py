@@ -42,7 +42,7 @@ def image_from_array(array: NDArray[Any], *, name: str = "array") -> Image:
         raise InputError(f"{name}: got shape {array.shape}, expected (H, W) or (H, W, C) with 1, 3 or 4 channels last")
     if array.size == 0:
         raise InputError(f"{name}: got an empty array of shape {array.shape}, expected at least one pixel")
-    pixels = _without_empty_bits(_full_scale(array, name))
+    pixels = without_empty_bits(_full_scale(array, name))
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]  # (H, W, 1)
     if pixels.shape[2] == 4:
@@ -184,7 +184,7 @@ def _full_scale(array: NDArray[Any], name: str) -> Image:
     return cast("Image", np.rint(np.clip(wide, 0, 1) * np.float32(65535)).astype(np.uint16))
 
 
-def _without_empty_bits(pixels: Image) -> Image:
+def without_empty_bits(pixels: Image) -> Image:
     """What has 8 bits stretched to 16, as uint8: each depth has a resize of its own, which rounds differently."""
     if pixels.dtype == np.uint8 or (pixels[:1] % 257).any() or (pixels % 257).any():
         return pixels

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
 from utad.data.tensors import is_grey, to_tensor
 from utad.errors import DatasetError, ImageReadError
@@ -42,6 +43,7 @@ def load_images(
     size: int,
     channels: int | None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    region: RegionOfInterest | None = None,
     skip_bad: bool = False,
     workers: int | None = None,
     progress: bool = False,
@@ -53,6 +55,7 @@ def load_images(
         size: side S in pixels.
         channels: 1 or 3; None takes 1 where every image is grey, else 3.
         max_pixels: as for `read_image`.
+        region: what counts; the rest is filled before anything is looked at. None for the whole image.
         skip_bad: go on without the files that cannot be read, instead of stopping.
         workers: number of threads; None for one per CPU core, at most 8.
         progress: shows a progress bar, instead of lines in the log.
@@ -69,6 +72,7 @@ def load_images(
             image = load_image(sample, max_pixels=max_pixels)
         except ImageReadError as error:
             return error
+        image = region.filled(image) if region is not None else image
         return to_tensor(image, size, channels or (1 if is_grey(image) else 3))
 
     tensors: list[Tensor] = []

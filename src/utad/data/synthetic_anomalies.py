@@ -27,6 +27,8 @@ _COARSENESS = (2, 8)
 
 _LEAST_SIDE = 3
 _LEAST_DEVIATION = 0.05
+_DRAWN = 50
+"""Outlines that are drawn at most until one has enough of itself in the region of interest."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class SyntheticAnomalies:
     mask: Tensor
 
 
-def add_anomalies(images: Tensor, donors: Tensor, kind: int, generator: torch.Generator) -> SyntheticAnomalies:
+def add_anomalies(
+    images: Tensor, donors: Tensor, kind: int, generator: torch.Generator, *, inside: Tensor | None = None
+) -> SyntheticAnomalies:
     """Changes a part of each image.
 
     Args:
@@ -50,15 +54,29 @@ def add_anomalies(images: Tensor, donors: Tensor, kind: int, generator: torch.Ge
         donors: other normal images, of the same shape.
         kind: which of `KINDS`, modulo their number.
         generator: the only source of randomness.
+        inside: bool `(S, S)`, the region of interest, outside of which nothing is changed; None for the whole image.
 
     Returns:
-        The changed images and their masks, each of at least 9 pixels.
+        The changed images and their masks, each of at least 9 pixels unless the region has fewer.
     """
     side = images.shape[-1]
-    mask = torch.stack([_outline(side, generator) for _ in images])  # (N, 1, S, S)
+    mask = torch.stack([_outline_inside(side, generator, inside) for _ in images])  # (N, 1, S, S)
     content, opacity = KINDS[kind % len(KINDS)](images, donors, generator)
     share = opacity * functional.avg_pool2d(mask, 3, stride=1, padding=1)
+    if inside is not None:
+        share = share * inside
     return SyntheticAnomalies((images + share * (content - images)).clamp(0.0, 1.0), mask[:, 0] > 0)
+
+
+def _outline_inside(side: int, generator: torch.Generator, inside: Tensor | None) -> Tensor:
+    """An outline as of `_outline`, of which only what is inside is left; the whole inside where none hits it."""
+    if inside is None:
+        return _outline(side, generator)
+    for _ in range(_DRAWN):
+        outline = _outline(side, generator) * inside
+        if int(outline.sum()) >= _LEAST_SIDE**2:
+            return outline
+    return inside[None].float()
 
 
 def _outline(side: int, generator: torch.Generator) -> Tensor:

@@ -14,8 +14,8 @@ from utad.baselines.departures import Departures, from_json
 from utad.errors import ConfigError, noted
 from utad.evaluation.benchmark_cell import TRAININGS, Cell
 from utad.evaluation.benchmark_runner import CELLS, Progress, as_json, run_matrix, stored_result
-from utad.evaluation.differences import difference_table, differences
-from utad.evaluation.methods import Variant, departures_named, training_digest
+from utad.evaluation.differences import Difference, difference_table, differences
+from utad.evaluation.methods import Variant, departures_named, refuse_region_beside_others, training_digest
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
@@ -23,7 +23,8 @@ from utad.evaluation.tables import COLUMNS, KEYS, Row, comparison_table, row_of,
 from utad.output_folder import OutputFolder, output_folder
 
 PURPOSE = "benchmark"
-_FILES = ("results.json", "table.md", "table.csv", "leads.md", "study.md", CELLS, TRAININGS)
+PAGE = "report.html"
+_FILES = ("results.json", "table.md", "table.csv", "leads.md", "study.md", PAGE, CELLS, TRAININGS)
 LEADER, LEADS = "utad", ("image.auroc", "pixel.aupro")
 
 
@@ -71,9 +72,10 @@ class Benchmark:
         """One a category, variant and seed.
 
         Raises:
-            ConfigError: unknown category, or the suite needs a root.
+            ConfigError: unknown category, or the suite needs a root; a region of interest beside methods without one.
             DatasetError: if data is missing.
         """
+        refuse_region_beside_others(self.variants, self.preset)
         return [
             Cell(
                 suite=self.suite.name,
@@ -174,23 +176,33 @@ def lead_tables(rows: Sequence[Row], anomalies: str) -> str:
         rows: of `rows_of`.
         anomalies: what is anomalous in all of them.
     """
-    rivals = sorted({row.method for row in rows} - {LEADER})
-    found = {key: differences(rows, key, LEADER, rivals) for key in LEADS}
+    found = leads_of(rows)
     tables = "\n\n".join(
         f"{COLUMNS[key]} over the best of the others:\n\n{difference_table({anomalies: leads})}"
         for key, leads in found.items()
-        if leads
     )
     named = {lead.rival for leads in found.values() for lead in leads}
     return with_departures(tables, [row for row in rows if row.shown in named])
 
 
+def leads_of(rows: Sequence[Row]) -> dict[str, list[Difference]]:
+    """How far utad is ahead of the best of all other methods, for each key of `LEADS` that rows have."""
+    rivals = sorted({row.method for row in rows} - {LEADER})
+    found = {key: differences(rows, key, LEADER, rivals) for key in LEADS}
+    return {key: leads for key, leads in found.items() if leads}
+
+
 def write_study(study: Study, report: BenchmarkReport, output: Path) -> str:
     """Writes `study.md`, the table of a study beside the paper's own numbers, and returns it."""
     table = study.table(rows_of(report.document))
-    with output_folder(output, PURPOSE) as folder:
-        _write(folder, "study.md", table + "\n")
+    write_beside(output, "study.md", table + "\n")
     return table
+
+
+def write_beside(output: Path, name: str, text: str) -> None:
+    """Writes a further text file to the folder of a finished benchmark."""
+    with output_folder(output, PURPOSE) as folder:
+        _write(folder, name, text)
 
 
 def rows_of(document: Mapping[str, Any]) -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from utad.data.reading import load_image, load_mask
 from utad.detector import UTAD
 from utad.errors import noted
-from utad.evaluation.evaluate import METRICS, EvaluationReport, evaluate_to_folder
+from utad.evaluation.evaluate import METRICS, Companion, EvaluationReport, evaluate_to_folder
 from utad.evaluation.prediction_folder import TABLES
 from utad.inputs import paths_of
 from utad.interpret.figures import GridRow, prediction_grid
@@ -19,13 +19,16 @@ GRID_NORMAL = 2
 """Normal images in the grid; one of each kind of defect joins them."""
 
 
-def run_demo(detector: UTAD, category: Category, output: Path, *, progress: bool = False) -> EvaluationReport:
+def run_demo(
+    detector: UTAD, category: Category, output: Path, *, companion: Companion | None = None, progress: bool = False
+) -> EvaluationReport:
     """Trains and evaluates on a category and leaves everything in a folder.
 
     Args:
         detector: not fitted.
         category: with test images of both kinds.
         output: gets what `UTAD.fit` and `evaluate_to_folder` write, and `grid.png`.
+        companion: of the evaluation, as for `evaluate_to_folder`.
         progress: show bars on the terminal.
 
     Raises:
@@ -33,15 +36,23 @@ def run_demo(detector: UTAD, category: Category, output: Path, *, progress: bool
     """
     with output_folder(output, PURPOSE, apart_from=paths_of([*category.train, *category.test])) as folder:
         # Minutes of training would be lost if this came out in the end.
-        folder.refuse_others([GRID, *TABLES, *METRICS])
+        folder.refuse_others([GRID, *TABLES, *METRICS, *(companion.files if companion is not None else ())])
     with noted(lambda: f"the demo in {output} is not complete; run the same command again, it begins anew"):
-        return _run(detector, category, output, progress=progress)
+        return _run(detector, category, output, companion=companion, progress=progress)
 
 
-def _run(detector: UTAD, category: Category, output: Path, *, progress: bool) -> EvaluationReport:
+def _run(
+    detector: UTAD, category: Category, output: Path, *, companion: Companion | None, progress: bool
+) -> EvaluationReport:
     detector.fit(category, output=output, replace=True, progress=progress)
     report = evaluate_to_folder(
-        detector, category, output, dataset=category.name, seed=detector.config.seed, progress=progress
+        detector,
+        category,
+        output,
+        dataset=category.name,
+        seed=detector.config.seed,
+        progress=progress,
+        companion=companion,
     )
     figure = prediction_grid(grid_rows(detector, choose(category)))
     with output_folder(output, PURPOSE) as folder:

@@ -68,6 +68,12 @@ def sign_test(found: Sequence[Difference]) -> float:
     return float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
 
 
+def summary_of(found: Sequence[Difference]) -> str:
+    """On how many categories the method is ahead, and how likely that would be without a difference; at least one."""
+    ahead = sum(item.mean > 0 for item in found)
+    return f"ahead on {ahead} of {len(found)}, sign test p = {sign_test(found):.2g}"
+
+
 def difference_table(groups: Mapping[str, Sequence[Difference]]) -> str:
     """A Markdown table of the categories of each group, and under them what the group comes to.
 
@@ -82,7 +88,5 @@ def difference_table(groups: Mapping[str, Sequence[Difference]]) -> str:
         lines += [markdown_line([item.category, item.rival, str(item)]) for item in found]
         if found:
             mean = statistics.fmean(item.mean for item in found)
-            ahead = sum(item.mean > 0 for item in found)
-            summary = f"ahead on {ahead} of {len(found)}, sign test p = {sign_test(found):.2g}"
-            lines.append(markdown_line([f"**{title}, mean**", summary, f"**{mean:+.3f}**"]))
+            lines.append(markdown_line([f"**{title}, mean**", summary_of(found), f"**{mean:+.3f}**"]))
     return "\n".join(lines)

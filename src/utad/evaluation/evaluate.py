@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from utad.data.reading import load_mask
+from utad.data.ground_truth import Truth, truth_of
 from utad.errors import DataError, checked
 from utad.evaluation.evaluation import Evaluation, EvaluationAccumulator
 from utad.evaluation.prediction_folder import PredictionFolder
@@ -29,6 +30,22 @@ class EvaluationReport:
     table: str
 
 
+class Companion(Protocol):
+    """What else is made of an evaluation: it sees the images one by one, and writes files beside the tables.
+
+    Attributes:
+        files: what it is going to write, below the output folder.
+    """
+
+    files: Sequence[str]
+
+    def add(self, sample: Sample, prediction: Prediction, truth: Truth) -> None:
+        """Takes in one image, with what it was compared with."""
+
+    def finish(self, evaluation: Evaluation, write: Callable[[str, str], None]) -> None:
+        """Writes its files, calling `write` with the name and the text of each."""
+
+
 def evaluate_to_folder(
     predictor: Predictor,
     category: Category,
@@ -38,6 +55,7 @@ def evaluate_to_folder(
     seed: int,
     batch_size: int = 8,
     progress: bool = False,
+    companion: Companion | None = None,
 ) -> EvaluationReport:
     """Scores the labelled test images; writes `metrics.json`, `metrics.md`, `predictions.csv` and `.jsonl`.
 
@@ -49,6 +67,7 @@ def evaluate_to_folder(
         seed: of the detector; `metrics.json` is nested by data set, category, method and seed.
         batch_size: images scored together.
         progress: show a bar on the terminal.
+        companion: what writes further files, such as the report.
 
     Raises:
         DataError: if no test image has a label.
@@ -59,17 +78,21 @@ def evaluate_to_folder(
     names = [sample.name for sample in labelled(category)]
     accumulator = EvaluationAccumulator()
     with PredictionFolder(output, names, apart_from=paths_of([*category.train, *category.test])) as folder:
-        folder.refuse_others(METRICS)
+        folder.refuse_others([*METRICS, *(companion.files if companion is not None else ())])
         predictions = _accumulated(predictor, category, accumulator, batch_size=batch_size)
-        for sample, prediction in tracked(predictions, len(names), "evaluating", bar=progress):
+        for sample, prediction, truth in tracked(predictions, len(names), "evaluating", bar=progress):
             folder.add(sample, prediction)
+            if companion is not None:
+                companion.add(sample, prediction, truth)
         evaluation = accumulator.compute()
         metrics = evaluation.as_dict()
         nested = {Path(dataset).name: {category.name: {"utad": {str(seed): metrics}}}}
-        table = comparison_table([row_of(category.name, "utad", [metrics])])
+        table = comparison_table([row_of(category.name, "utad", [metrics])]) + _region_note(evaluation)
         texts = (json.dumps(nested, indent=2, ensure_ascii=False, allow_nan=False), table)
         for name, text in zip(METRICS, texts, strict=True):
             folder.write(name, text + "\n")
+        if companion is not None:
+            companion.finish(evaluation, folder.write)
     return EvaluationReport(evaluation, table)
 
 
@@ -101,20 +124,32 @@ def labelled(category: Category) -> list[Sample]:
     return samples
 
 
+def _region_note(evaluation: Evaluation) -> str:
+    """What a reader of the table must know of the region of interest; empty where the whole image counts."""
+    if evaluation.n_defects_outside is None:
+        return ""
+    return (
+        "\n\nOnly what lies in the model's region of interest counts. Images whose defects all lie outside, and which "
+        f"count as normal: {evaluation.n_defects_outside}."
+    )
+
+
 def _accumulated(
     predictor: Predictor, category: Category, accumulator: EvaluationAccumulator, *, batch_size: int
-) -> Iterator[tuple[Sample, Prediction]]:
-    """The labelled test images with their predictions, each handed out once the accumulator has it."""
+) -> Iterator[tuple[Sample, Prediction, Truth]]:
+    """The labelled test images with predictions and truths, each handed out once the accumulator has it."""
     start = time.perf_counter()
     for sample, outcome in predictor.predict_samples(labelled(category), batch_size=batch_size):
         prediction = checked(outcome)
         seconds = time.perf_counter() - start
         height, width = prediction.anomaly_map.shape
+        truth = truth_of(sample, (height, width), prediction.inside)
         accumulator.update(
             prediction,
-            anomalous=bool(sample.anomalous),
-            gt_mask=load_mask(sample, (height, width)),
+            anomalous=truth.anomalous,
+            gt_mask=truth.mask,
             seconds=seconds,
+            defects_outside=truth.outside,
         )
-        yield sample, prediction
+        yield sample, prediction, truth
         start = time.perf_counter()  # reading masks, counting and writing rows is not the method's time

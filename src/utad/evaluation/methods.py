@@ -82,6 +82,26 @@ def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple
     )
 
 
+def refuse_region_beside_others(variants: Sequence[Variant], preset: str) -> None:
+    """Refuses to compare UTAD on a part of the image with methods that see all of it.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    others = [variant.name for variant in variants if variant.base != "utad"]
+    regional = [
+        variant.name
+        for variant in variants
+        if variant.base == "utad" and _config(preset, None, 0, variant.overrides).image.has_region
+    ]
+    if others and regional:
+        raise ConfigError(
+            f"image.roi and image.ignore are set for {', '.join(regional)}, and {', '.join(others)} have no region of "
+            "interest: they would be measured on other pixels. Leave the settings or these methods out, or crop the "
+            "images for all"
+        )
+
+
 def build_method(name: str, *, seed: int, size: int | None, preset: str, overrides: Sequence[str] = ()) -> Method:
     """An unfitted method.
 

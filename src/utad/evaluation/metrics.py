@@ -134,13 +134,14 @@ class PixelAccumulator:
         # In the rows of `pixel_metrics`, by bin.
         self._counts = np.zeros((3, 1 << _KEPT_BITS), dtype=np.int64)
 
-    def update(self, anomaly_map: FloatMap, gt_mask: Mask, pred_mask: Mask) -> None:
+    def update(self, anomaly_map: FloatMap, gt_mask: Mask, pred_mask: Mask, inside: Mask | None = None) -> None:
         """Counts the pixels of one image.
 
         Args:
             anomaly_map: `(H, W)` float32, higher is more anomalous, any scale that all images share.
             gt_mask: the ground truth `(H, W)`; all false for a normal image.
             pred_mask: the detector's own mask `(H, W)`.
+            inside: `(H, W)`, the pixels that count; None for all.
 
         Raises:
             DataError: if sizes differ or a value is not finite.
@@ -152,10 +153,13 @@ class PixelAccumulator:
             )
         values = np.asarray(anomaly_map, dtype=np.float32)
         _check_finite(values)
+        normal = ~gt_mask
+        if inside is not None:
+            normal, gt_mask, pred_mask = normal & inside, gt_mask & inside, pred_mask & inside
         self._n_images += 1
         self._intersection += int(np.count_nonzero(pred_mask & gt_mask))
         self._union += int(np.count_nonzero(pred_mask | gt_mask))
-        np.add.at(self._counts[0], _bins(values[~gt_mask]), 1)
+        np.add.at(self._counts[0], _bins(values[normal]), 1)
         if gt_mask.any():
             anomalous = _bins(values[gt_mask])
             np.add.at(self._counts[1], anomalous, 1)

@@ -181,7 +181,9 @@ class PredictionFolder:
         pixels: dict[str, Callable[[], NDArray[Any]]] = {
             "maps": lambda: encode_map(prediction.anomaly_map),
             "masks": lambda: prediction.pred_mask,
-            "overlays": lambda: heat_overlay(load_image(sample), prediction.anomaly_map, prediction.pred_mask),
+            "overlays": lambda: heat_overlay(
+                load_image(sample), prediction.anomaly_map, prediction.pred_mask, prediction.inside
+            ),
             "impressions": lambda: prediction.impression,
             "naive_impressions": lambda: prediction.naive_impression,
             "reconstructions": lambda: prediction.reconstruction,

@@ -46,21 +46,34 @@ class Study:
 
         Below it, what the compared methods leave out of their sources.
         """
-        categories = list(dict.fromkeys(row.category for row in rows))
-        shown = [row for row in rows if row.category == ("mean" if "mean" in categories else categories[0])]
+        heading, *lines = self.cells(rows)
+        table = [heading, ["---", *["---:"] * (len(heading) - 1)], *lines]
+        return with_departures("\n".join([*map(markdown_line, table), "", self.words(rows)]), self._shown(rows))
+
+    def cells(self, rows: Sequence[Row]) -> list[list[str]]:
+        """The texts of the table, the headings first."""
         paper = [f"paper, {heading}" for heading in self.paper_columns]
-        lines = [
-            markdown_line(["variant", *(_heading(column) for column in self.columns), *paper]),
-            markdown_line(["---", *["---:"] * (len(self.columns) + len(paper))]),
+        return [
+            ["variant", *(_heading(column) for column in self.columns), *paper],
+            *(
+                [
+                    row.shown,
+                    *(_own(row, column) for column in self.columns),
+                    *self.paper_rows.get(row.method, ("–",) * len(paper)),
+                ]
+                for row in self._shown(rows)
+            ),
         ]
-        for row in shown:
-            own = [_own(row, column) for column in self.columns]
-            there = self.paper_rows.get(row.method, ("–",) * len(paper))
-            lines.append(markdown_line([row.shown, *own, *there]))
-        where = ", ".join(category for category in categories if category != "mean")
+
+    def words(self, rows: Sequence[Row]) -> str:
+        """What the numbers are of, and what else a reader must know."""
+        where = ", ".join(dict.fromkeys(row.category for row in rows if row.category != "mean"))
         source = f"The columns headed 'paper' are the paper's own, Table {self.paper_table}, on other data. "
-        note = f"Ours: {where}. {source if self.paper_table else ''}{self.note}"
-        return with_departures("\n".join([*lines, "", note]), shown)
+        return f"Ours: {where}. {source if self.paper_table else ''}{self.note}"
+
+    def _shown(self, rows: Sequence[Row]) -> list[Row]:
+        categories = [row.category for row in rows]
+        return [row for row in rows if row.category == ("mean" if "mean" in categories else categories[0])]
 
 
 UNTRAINED = tuple(

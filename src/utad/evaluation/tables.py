@@ -70,55 +70,88 @@ def row_of(
         results: one per seed: `Evaluation.as_dict()`, and what stands beside it.
         departures: of the method from its source.
     """
-    found = {key: [value for result in results if (value := _at(result, key)) is not None] for key in KEYS}
+    found = {key: [value for result in results if (value := value_at(result, key)) is not None] for key in KEYS}
     return Row(category, method, {key: values for key, values in found.items() if values}, departures)
 
 
-def _at(result: Mapping[str, Any], key: str) -> float | None:
+def value_at(result: Mapping[str, Any], key: str) -> float | None:
+    """The value of a key of `KEYS` in `Evaluation.as_dict()`; None where it is lacking."""
     found: Any = result
     for part in key.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return None if found is None else float(found)
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A value in a table.
+
+    Attributes:
+        text: as it is shown.
+        rank: 1 for the best of its category, 2 for the second; 0 for the others and where nothing is compared.
+    """
+
+    text: str
+    rank: int = 0
+
+    def __str__(self) -> str:
+        """As Markdown: the best bold, the second underlined."""
+        return {1: f"**{self.text}**", 2: f"<u>{self.text}</u>"}.get(self.rank, self.text)
+
+
+def comparison_headings(rows: Sequence[Row]) -> dict[str, str]:
+    """The headings of the values that some of the rows have, by key."""
+    headings = {**COLUMNS, **{key: heading for key, (heading, _, _) in _PLAIN.items()}}
+    return {key: heading for key, heading in headings.items() if any(key in row.values for row in rows)}
+
+
+def comparison_cells(row: Row, rows: Sequence[Row]) -> list[Cell]:
+    """The values of a row below `comparison_headings(rows)`, marked among the rows of its category."""
+    rivals = [rival.values for rival in rows if rival.category == row.category]
+    return [
+        _marked(row.values.get(key), key, rivals) if key in COLUMNS else Cell(_plain(row.values.get(key), key))
+        for key in comparison_headings(rows)
+    ]
+
+
 def comparison_table(rows: Sequence[Row]) -> str:
     """A Markdown table, one line per row; what no row has is no column. Departures from the sources stand below it."""
-    compared = [key for key in COLUMNS if any(key in row.values for row in rows)]
-    plain = [key for key in _PLAIN if any(key in row.values for row in rows)]
+    headings = comparison_headings(rows)
     lines = [
-        markdown_line(["category", "method", *(COLUMNS[key] for key in compared), *(_PLAIN[key][0] for key in plain)]),
-        markdown_line(["---", "---", *["---:"] * (len(compared) + len(plain))]),
+        markdown_line(["category", "method", *headings.values()]),
+        markdown_line(["---", "---", *["---:"] * len(headings)]),
+        *(markdown_line([row.category, row.shown, *map(str, comparison_cells(row, rows))]) for row in rows),
     ]
-    for row in rows:
-        rivals = [rival.values for rival in rows if rival.category == row.category]
-        shown = [_marked(row.values.get(key), key, rivals) for key in compared]
-        shown += [_plain(row.values.get(key), key) for key in plain]
-        lines.append(markdown_line([row.category, row.shown, *shown]))
     return with_departures("\n".join(lines), rows)
 
 
 def with_departures(table: str, rows: Iterable[Row]) -> str:
     """A table and below it, as a list, what the methods of its rows leave out of their sources, if any do."""
+    items = [f"- {line}" for line in departure_lines(rows)]
+    return "\n".join([table, "", "What the methods here leave out of their sources:", "", *items]) if items else table
+
+
+def departure_lines(rows: Iterable[Row]) -> list[str]:
+    """What the methods of rows leave out of their sources, a line for each source."""
     methods: dict[Departures, dict[str, None]] = {}
     for row in rows:
         if row.departures is not None:
             methods.setdefault(row.departures, {})[row.shown] = None
-    items = [f"- {', '.join(names)}: {departures.sentence()}" for departures, names in methods.items()]
-    return "\n".join([table, "", "What the methods here leave out of their sources:", "", *items]) if items else table
+    return [f"{', '.join(names)}: {departures.sentence()}" for departures, names in methods.items()]
 
 
-def _marked(values: Sequence[float] | None, key: str, rivals: Sequence[Mapping[str, Sequence[float]]]) -> str:
+def _marked(values: Sequence[float] | None, key: str, rivals: Sequence[Mapping[str, Sequence[float]]]) -> Cell:
     if not values:
-        return "–"
+        return Cell("–")
     mean = statistics.fmean(values)
     text = mean_and_spread(values)
     # As they are shown: what looks equal is marked alike.
     means = sorted({round(statistics.fmean(row[key]), 3) for row in rivals if row.get(key)}, reverse=True)
     if len(means) > 1 and round(mean, 3) == means[0]:
-        return f"**{text}**"
+        return Cell(text, 1)
     if len(means) > 2 and round(mean, 3) == means[1]:
-        return f"<u>{text}</u>"
-    return text
+        return Cell(text, 2)
+    return Cell(text)
 
 
 def mean_and_spread(values: Sequence[float]) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from utad.config import Config, parse_config, with_present_names
 from utad.data.colour_order import ColourOrder
+from utad.data.region_of_interest import RegionOfInterest
 from utad.errors import InputError, ModelFileError
 from utad.export.graph_io import PICTURES, SCORES, component_outputs
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
@@ -53,6 +54,7 @@ class ExportedDetector(Predictor):
         )
         self.calibrations = past_calibrations(manifest.calibrations)
         self.colour_order = ColourOrder.of(manifest.colour_order)
+        self.region = RegionOfInterest.of(manifest.region)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> ExportedDetector:
@@ -84,15 +86,17 @@ class ExportEngine:
     Args:
         graph: ready to compute.
         components: names of the score components whose maps it gives.
+        region: that the graph was made for; None for the whole image.
     """
 
     same_size = True
 
-    def __init__(self, graph: Graph, components: Sequence[str]) -> None:
+    def __init__(self, graph: Graph, components: Sequence[str], region: RegionOfInterest | None = None) -> None:
         self.max_batch = graph.max_batch
         self.streams = graph.streams
         self._graph = graph
         self._components = tuple(components)
+        self._region = region
         self._maps = component_outputs(len(self._components))
         self._process = os.getpid()
 
@@ -104,14 +108,14 @@ class ExportEngine:
             MissingDependencyError: if the runtime is not installed.
             ModelFileError: if a graph file is damaged, or the runtime does not accept the graph.
         """
-        contents = read_graph(folder, manifest)
+        contents, region = read_graph(folder, manifest), RegionOfInterest.of(manifest.region)
         with runtime_errors(manifest.format):
             if manifest.format == "onnx":
                 (onnx,) = contents.values()
-                return cls(OnnxGraph(onnx, size=manifest.size, threads=threads), manifest.components)
+                return cls(OnnxGraph(onnx, size=manifest.size, threads=threads), manifest.components, region)
             xml, weights = contents.values()
             graph = OpenVinoGraph(xml, weights, manifest.precision, size=manifest.size, threads=threads)
-            return cls(graph, manifest.components)
+            return cls(graph, manifest.components, region)
 
     def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
         """One result per image `(H, W, 3)`, all of one size.
@@ -144,6 +148,7 @@ class ExportEngine:
             anomaly_map=arrays["anomaly_map"][index].copy(),
             pictures=self._computed(image, PICTURES, PICTURES),
             component_maps=self._computed(image, self._maps, self._components),
+            inside=self._region.inside((image.shape[0], image.shape[1])) if self._region is not None else None,
         )
 
     def _computed(self, image: NDArray[np.uint8], outputs: Sequence[str], names: Sequence[str]) -> LazyArrays:

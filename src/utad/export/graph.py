@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from utad.config import MaskConfig
 from utad.data.tensors import LUMA
-from utad.export.resize import antialiased_weights, bilinear_weights, positions, resize, resize_uint8
+from utad.export.resize import (
+    antialiased_weights,
+    bilinear_weights,
+    nearest_positions,
+    positions,
+    resize,
+    resize_uint8,
+)
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.segmentation import segment
 
@@ -26,14 +34,21 @@ class MaskRule:
     settings: MaskConfig
     threshold: float
 
-    def __call__(self, anomaly_map: Tensor, score: Tensor) -> Tensor:
-        """What `draw_mask` does: maps `(N, H, W)` and normalised scores `(N,)` to bool `(N, H, W)`."""
+    def __call__(self, anomaly_map: Tensor, score: Tensor, inside: Tensor | None = None) -> Tensor:
+        """What `draw_mask` does: maps `(N, H, W)` and normalised scores `(N,)` to bool `(N, H, W)`.
+
+        Args:
+            anomaly_map: normalised.
+            score: normalised.
+            inside: bool `(H, W)`, the region of interest; None for the whole image.
+        """
         peak = anomaly_map.amax(dim=(1, 2), keepdim=True)
         limit = torch.full_like(peak, self.settings.alpha)
         if self.settings.relative:
             limit = torch.where(peak > 0, self.settings.alpha * peak, limit)
         found = segment(anomaly_map, limit) | ((anomaly_map >= peak) & (peak <= limit))
-        return found & (score > self.threshold)[:, None, None]
+        found = found & (score > self.threshold)[:, None, None]
+        return found if inside is None else found & inside
 
 
 class ExportGraph(nn.Module):
@@ -50,6 +65,8 @@ class ExportGraph(nn.Module):
     """
 
     luma: Tensor
+    region: Tensor | None
+    fill: Tensor | None
 
     def __init__(self, network: DetectorNetwork, mask: MaskRule, *, boundaries: bool = False) -> None:
         super().__init__()
@@ -60,6 +77,9 @@ class ExportGraph(nn.Module):
         self.image_normalisation = network.normalisation.of_image()
         self.pixel_normalisation = network.normalisation.of_pixel()
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1))
+        region = network.region
+        self.register_buffer("region", torch.from_numpy(region.mask.astype(np.uint8)) if region else None)
+        self.register_buffer("fill", torch.tensor(region.fill, dtype=torch.uint8) if region else None)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Images `(N, H, W, 3)` uint8 to the outputs.
@@ -72,13 +92,16 @@ class ExportGraph(nn.Module):
         """
         network = self.network
         rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(network.size)
+        inside = self._inside(rows, columns)
+        if inside is not None and self.fill is not None:
+            images = torch.where(inside[:, :, None], images, self.fill)
         prepared = self._prepare(images, rows, columns, side)
         restored = network.two_stage(prepared)
         seen = network.stack(restored)
         stages = network.backbone(seen)
         measured = network.measurement(network.split(stages), network.size)
         to_image = bilinear_weights(side, rows), bilinear_weights(side, columns)
-        anomaly_map = resize(self.pixel_normalisation.apply(measured.anomaly_map), *to_image)
+        anomaly_map = _lowest_outside(resize(self.pixel_normalisation.apply(measured.anomaly_map), *to_image), inside)
         pictures = (restored["impression"], restored["naive_impression"], restored["reconstruction"])
         weights = antialiased_weights(side, rows), antialiased_weights(side, columns)
         score = self.image_normalisation.apply(measured.score)
@@ -86,14 +109,22 @@ class ExportGraph(nn.Module):
             score,
             measured.score,
             anomaly_map,
-            self.mask(anomaly_map, score),
+            self.mask(anomaly_map, score, inside),
             *(_picture(picture, *weights) for picture in pictures),
-            *(resize(maps, *to_image) for maps in measured.component_maps.values()),
+            *(_lowest_outside(resize(maps, *to_image), inside) for maps in measured.component_maps.values()),
         )
         if not self.boundaries:
             return outputs
         backbone = () if stages[0] is seen else (seen, *stages)  # compared pixels pass through none
         return (*outputs, prepared, *pictures, *backbone)
+
+    def _inside(self, rows: Tensor, columns: Tensor) -> Tensor | None:
+        """What `RegionOfInterest.inside` gives, bool `(H, W)`; None without a region."""
+        if self.region is None:
+            return None
+        height, width = self.region.shape
+        across = self.region.index_select(1, nearest_positions(columns, width))
+        return across.index_select(0, nearest_positions(rows, height)).to(torch.bool)
 
     def _prepare(self, images: Tensor, rows: Tensor, columns: Tensor, side: Tensor) -> Tensor:
         """What `to_tensor` does: `(N, H, W, 3)` uint8 to `(N, C, S, S)` in [0, 1]."""
@@ -102,6 +133,15 @@ class ExportGraph(nn.Module):
         if self.network.channels == 1:
             return (resized * self.luma).sum(dim=1, keepdim=True).clamp(0.0, 1.0)
         return resized
+
+
+def _lowest_outside(maps: Tensor, inside: Tensor | None) -> Tensor:
+    """What `lowest_outside` does, for maps `(N, H, W)`."""
+    if inside is None:
+        return maps
+    highest = maps.amax(dim=(1, 2), keepdim=True)
+    lowest = torch.where(inside, maps, highest).amin(dim=(1, 2), keepdim=True)
+    return torch.where(inside, maps, lowest)
 
 
 def _picture(picture: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class Manifest:
         trained_on: fingerprints of the images that the detector was trained on.
         calibrations: what earlier calibrations of this export replaced, the oldest first.
         colour_order: that of the detector, as plain values; None where it has none.
+        region: of interest, as `RegionOfInterest.as_dict` has it; None where the whole image counts.
     """
 
     format: Format
@@ -68,6 +69,7 @@ class Manifest:
     trained_on: list[str] = field(default_factory=list, repr=False)
     calibrations: list[dict[str, Any]] = field(default_factory=list)
     colour_order: dict[str, Any] | None = field(default=None, repr=False)
+    region: dict[str, Any] | None = field(default=None, repr=False)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
@@ -77,6 +79,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> Path:
         OutputError: if that is not possible.
     """
     content = {"kind": KIND, "format_version": FORMAT_VERSION, **asdict(manifest)}
+    if manifest.region is None:
+        del content["region"]  # as before there were any
     text = json.dumps({**content, "sha256": _digest(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"
     path = folder / MANIFEST_NAME
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

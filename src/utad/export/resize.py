@@ -43,6 +43,21 @@ def bilinear_weights(source: Tensor, target: Tensor) -> Tensor:
     return torch.relu(2 * n_out - (2 * n_out * source - centre).abs()) / (2 * n_out)
 
 
+def nearest_positions(target: Tensor, n_in: int) -> Tensor:
+    """Which of `n_in` source pixels the centre of each pixel lies on, as `region_of_interest.nearest` has it.
+
+    Args:
+        target: positions of the pixels wanted, `(n_out,)`.
+        n_in: at most 1024.
+
+    Returns:
+        `(n_out,)` int64.
+    """
+    wanted = target.to(torch.int64)
+    # Whole numbers: products beyond 2^24 are not exact in single precision.
+    return (2 * wanted + 1) * n_in // (2 * (wanted.max() + 1))
+
+
 def resize_uint8(pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """What PyTorch's antialiased resize of uint8 gives: 16-bit weights, rounding after each direction.
 

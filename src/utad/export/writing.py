@@ -10,6 +10,7 @@ from typing import Protocol
 
 from utad.config import Config
 from utad.data.colour_order import ColourOrder
+from utad.data.region_of_interest import RegionOfInterest
 from utad.errors import ConfigError, ExportError, NotFittedError
 from utad.export.conversion import keep_single_precision, to_openvino, write_onnx, write_openvino
 from utad.export.dependencies import require
@@ -52,6 +53,7 @@ class Fitted(Protocol):
     normal_scores: tuple[float, ...]
     trained_on: tuple[str, ...]
     colour_order: ColourOrder | None
+    region: RegionOfInterest | None
 
     @property
     def config(self) -> Config:
@@ -178,6 +180,7 @@ def _manifest(
         colour_order=asdict(detector.colour_order) if detector.colour_order is not None else None,
         components=list(network.measurement.component_names),
         model=file_digest(model) if model is not None else None,
+        region=detector.region.as_dict() if detector.region is not None else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from utad.interpret.figures import strength, thinned
@@ -40,28 +41,27 @@ class ComponentMap:
     Attributes:
         name: of the component.
         compares: in words.
-        share: of the score.
+        share: of the score; None where the component is part of the anomaly map alone.
         level: `(h, w)` in [0, 1]: how strong the colour is.
     """
 
     name: str
     compares: str
-    share: float
+    share: float | None
     level: FloatMap
 
 
 def component_maps(prediction: Prediction, longest: int) -> list[ComponentMap]:
-    """The components of a prediction, the highest share first; their maps with no side longer than `longest`.
-
-    One that is part of the anomaly map alone has share 0.
-    """
-    shares = {name: prediction.shares.get(name, 0.0) for name in prediction.component_maps}
-    ordered = sorted(shares, key=lambda name: -shares[name])
+    """The components of a prediction, the highest share first; their maps with no side longer than `longest`."""
+    shares = prediction.shares
+    ordered = sorted(prediction.component_maps, key=lambda name: -shares.get(name, -math.inf))
     unit = middle_of_components(prediction)
+    inside = thinned(prediction.inside, longest) if prediction.inside is not None else None
     found = []
     for name in ordered:
         values = thinned(prediction.component_maps[name], longest)
-        found.append(ComponentMap(name, compares(name), shares[name], strength(values * (0.5 / unit))))
+        level = strength(values * (0.5 / unit), inside)
+        found.append(ComponentMap(name, compares(name), shares.get(name), level))
     return found
 
 

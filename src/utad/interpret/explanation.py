@@ -17,6 +17,10 @@ NOT_KEPT = (
     "This model keeps no pictures of its training images: it was trained with explain.privacy=true, "
     "or by a version of utad that kept none."
 )
+NO_SHARES = (
+    "the shares of the components are not known: an exported graph and a compared method give none. Explain "
+    "with the run or the model file that the export was made of (utad explain RUN IMAGE, UTAD.load(RUN))"
+)
 NO_CODE = "This model compares no features of the image itself, so there is nothing to find similar images by."
 
 
@@ -85,10 +89,7 @@ def explained(
         InputError: if the engine did not tell what each component has of the score.
     """
     if not prediction.shares:
-        raise InputError(
-            "the shares of the components are not known: an exported graph and a compared method give none. Explain "
-            "with the run or the model file that the export was made of (utad explain RUN IMAGE, UTAD.load(RUN))"
-        )
+        raise InputError(NO_SHARES)
     found: tuple[Neighbour, ...] = ()
     reason = ""
     if not neighbours:

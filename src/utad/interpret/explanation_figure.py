@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from utad.interpret.component_maps import component_maps
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
-from utad.interpret.figures import OUTLINE, coloured, heat_overlay, thinned, to_8_bit
+from utad.interpret.figures import OUTLINE, REGION, coloured, heat_overlay, thinned, to_8_bit
 from utad.interpret.score_scale import score_scale
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Extent = tuple[float, float, float, float]
 """Left, right, bottom and top of a picture."""
 
 _GREEN = tuple(channel / 255 for channel in OUTLINE)
+_WHITE = tuple(channel / 255 for channel in REGION)
 _ABOVE = "#b5179e"
 _NORMAL = "#6c8ebf"
 
@@ -45,8 +46,8 @@ def explanation_figure(explanation: Explanation) -> Figure:
     maps = component_maps(prediction, LONGEST)[:COLUMNS]
     below = [figure.add_subplot(grid[1, column]) for column in range(len(maps))]
     for axis, component in zip(below, maps, strict=True):
-        _show(axis, coloured(component.level), f"{component.name}: {component.share:+.3f}")
-    rest = prediction.pred_score - sum(component.share for component in maps)
+        _show(axis, coloured(component.level), f"{component.name}: {_share(component.share)}")
+    rest = prediction.pred_score - sum(component.share or 0.0 for component in maps)
     more = f", and {rest:+.3f} from others" if len(prediction.shares) > COLUMNS else ""
     _heading(below[0], f"Components, and what each has of the score{more}")
     _chart(explanation, figure.add_axes((0.03, 0.075, 0.345, 0.185)))
@@ -68,15 +69,22 @@ def title_of(explanation: Explanation) -> str:
     return f"{name}   score {prediction.pred_score:.3f}, threshold {prediction.threshold:.3f}: {verdict}"
 
 
+def _share(share: float | None) -> str:
+    return "map only" if share is None else f"{share:+.3f}"
+
+
 def _pictures(explanation: Explanation, axes: Sequence[Axes]) -> None:
     prediction, image = explanation.prediction, to_8_bit(explanation.image)
-    overlay = heat_overlay(thinned(image, LONGEST), thinned(prediction.anomaly_map, LONGEST))
+    inside = thinned(prediction.inside, LONGEST) if prediction.inside is not None else None
+    overlay = heat_overlay(thinned(image, LONGEST), thinned(prediction.anomaly_map, LONGEST), inside=inside)
     pictures = (image, overlay, prediction.impression, prediction.naive_impression, prediction.reconstruction)
     titles = ("image x", "anomaly map, mask", "impression m", "naive impression m̂", "reconstruction x̂")
     height, width = image.shape[:2]
     for axis, picture, title in zip(axes, pictures, titles, strict=True):
         # In pixels of the whole picture, so that the outlines lie where they belong.
         _show(axis, picture, title, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    for line in outlines(prediction.inside) if prediction.inside is not None else ():
+        axes[1].plot(line[:, 0], line[:, 1], color=_WHITE, linewidth=1.0, linestyle="--")
     for line in outlines(prediction.pred_mask):
         axes[1].plot(line[:, 0], line[:, 1], color=_GREEN, linewidth=1.2)
 

@@ -64,12 +64,18 @@ def thinned(pixels: NDArray[_Value], longest: int) -> NDArray[_Value]:
     return pixels[::step, ::step]
 
 
-def strength(anomaly_map: FloatMap) -> FloatMap:
+REGION = (255, 255, 255)
+"""The outline of a region of interest."""
+
+
+def strength(anomaly_map: FloatMap, inside: Mask | None = None) -> FloatMap:
     """A normalised map, unclipped, to [0, 1): 0 at 0 and below, one half at the threshold of 0.5.
 
-    1 - 4^(-v): monotone, so that even far above the threshold more anomalous stays brighter.
+    1 - 4^(-v): monotone, so that even far above the threshold more anomalous stays brighter. Outside a region of
+    interest, where the map says nothing, it is 0.
     """
-    return np.asarray(1.0 - np.power(4.0, -np.maximum(anomaly_map, 0.0)), dtype=np.float32)
+    level = np.asarray(1.0 - np.power(4.0, -np.maximum(anomaly_map, 0.0)), dtype=np.float32)
+    return level if inside is None else level * inside
 
 
 def opacity_of(level: FloatMap) -> FloatMap:
@@ -85,12 +91,14 @@ def coloured(level: FloatMap) -> NDArray[np.uint8]:
     return found
 
 
-def heat_overlay(image: Image, anomaly_map: FloatMap, mask: Mask | None = None) -> NDArray[np.uint8]:
-    """The map in colour over the image, `(H, W, 3)` uint8; what is normal stays uncovered.
+def heat_overlay(
+    image: Image, anomaly_map: FloatMap, mask: Mask | None = None, inside: Mask | None = None
+) -> NDArray[np.uint8]:
+    """The map in colour over the image, `(H, W, 3)` uint8; what is normal, or does not count, stays uncovered.
 
     With a mask, its regions are outlined.
     """
-    level = strength(anomaly_map)
+    level = strength(anomaly_map, inside)
     opacity = np.minimum(opacity_of(level), 0.85)[..., None]
     blended = (1 - opacity) * to_8_bit(image) + opacity * coloured(level)
     found = np.asarray(np.round(blended), dtype=np.uint8)
@@ -129,7 +137,7 @@ def _panels(item: GridRow) -> list[NDArray[np.uint8]]:
         prediction.impression,
         prediction.naive_impression,
         prediction.reconstruction,
-        heat_overlay(image, prediction.anomaly_map, prediction.pred_mask),
+        heat_overlay(image, prediction.anomaly_map, prediction.pred_mask, prediction.inside),
         _black_and_white(prediction.pred_mask),
     ]
 

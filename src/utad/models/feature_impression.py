@@ -43,8 +43,15 @@ class FeatureImpression(nn.Module):
         self.up = nn.ModuleList([_block(width, width, kernel=3) for _ in range(halvings)])
         self.tail = nn.Conv2d(width, channels, 1)
 
-    def fit_scale(self, features: Tensor) -> None:
-        """Takes mean and deviation from the features `(N, C, g, g)` of normal images, N at least 1."""
+    def fit_scale(self, features: Tensor, positions: Tensor | None = None) -> None:
+        """Takes mean and deviation from the features of normal images.
+
+        Args:
+            features: `(N, C, g, g)`, N at least 1.
+            positions: bool `(g, g)`, those that count; None for all.
+        """
+        if positions is not None:
+            features = features[..., positions][..., None]  # (N, C, P, 1)
         self.mean = features.mean(dim=(0, 2, 3), keepdim=True)
         deviation = features.std(dim=(0, 2, 3), keepdim=True, correction=0)
         # A channel that is always the same says nothing: it is restored as it is on normal images.

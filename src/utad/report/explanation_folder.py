@@ -162,7 +162,8 @@ class _Pages:
         )
         if self._with_index:
             image, heat = thinned(to_8_bit(explanation.image), SMALL), thinned(prediction.anomaly_map, SMALL)
-            overlay = heat_overlay(image, heat, thinned(prediction.pred_mask, SMALL))
+            inside = thinned(prediction.inside, SMALL) if prediction.inside is not None else None
+            overlay = heat_overlay(image, heat, thinned(prediction.pred_mask, SMALL), inside)
             self._rows.append(
                 {
                     "name": text(explanation.name),

@@ -12,16 +12,15 @@ from utad.interpret.component_maps import component_maps, is_standardised, middl
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
 from utad.interpret.figures import coloured, opacity_of, strength, thinned, to_8_bit
+from utad.report.colour_scale import colour_scale
 from utad.report.data_uris import layer_uri, picture_uri
 from utad.report.region_rows import region_rows
 from utad.report.rendering import render, text
 from utad.report.score_chart import score_chart
+from utad.types import Mask
 
 LARGE, MEDIUM, SMALL = 1024, 384, 224
 """Longer sides of pictures in the page, in pixels."""
-
-LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0)
-"""Values marked on the scale of colours."""
 
 VERDICTS = {
     "pass": "Normal: the score is at or below the threshold.",
@@ -57,7 +56,8 @@ def explanation_page(
     prediction = explanation.prediction
     image = to_8_bit(explanation.image)
     height, width = image.shape[:2]
-    level = strength(thinned(prediction.anomaly_map, MEDIUM))
+    inside = thinned(prediction.inside, MEDIUM) if prediction.inside is not None else None
+    level = strength(thinned(prediction.anomaly_map, MEDIUM), inside)
     return render(
         "explanation.html",
         title=text(explanation.name),
@@ -70,8 +70,9 @@ def explanation_page(
         large=picture_uri(image, LARGE),
         layer=layer_uri(coloured(level), opacity_of(level)),
         whole_map=picture_uri(coloured(level), MEDIUM),
-        contour=svg_path(explanation),
-        scale=_scale(),
+        contour=svg_path(prediction.pred_mask),
+        region=svg_path(prediction.inside) if prediction.inside is not None else "",
+        scale=colour_scale(),
         components=_components(explanation),
         standardised=is_standardised(prediction),
         middle=middle_of_components(prediction),
@@ -96,9 +97,9 @@ def href(path: str) -> str:
     return quote(path.encode("utf-8", "surrogateescape"))
 
 
-def svg_path(explanation: Explanation) -> str:
-    """The outlines of the mask as the path of an SVG whose unit is a pixel; empty without a mask."""
-    lines = outlines(explanation.prediction.pred_mask)
+def svg_path(mask: Mask) -> str:
+    """The outlines of a mask as the path of an SVG whose unit is a pixel; empty where there is nothing in it."""
+    lines = outlines(mask)
     return "".join("M" + "L".join(f"{x + 0.5:g} {y + 0.5:g}" for x, y in line[:-1].tolist()) + "Z" for line in lines)
 
 
@@ -128,24 +129,14 @@ def _pictures(explanation: Explanation, image: np.ndarray[Any, np.dtype[np.uint8
 
 def _components(explanation: Explanation) -> list[dict[str, Any]]:
     found = component_maps(explanation.prediction, SMALL)
-    largest = max((abs(component.share) for component in found), default=0.0) or 1.0
+    largest = max((abs(component.share or 0.0) for component in found), default=0.0) or 1.0
     return [
         {
             "name": component.name,
             "compares": component.compares,
             "share": component.share,
-            "bar": 50.0 * abs(component.share) / largest,
+            "bar": 50.0 * abs(component.share or 0.0) / largest,
             "uri": picture_uri(coloured(component.level), SMALL),
         }
         for component in found
     ]
-
-
-def _scale() -> dict[str, Any]:
-    """The colours from 0 to the highest, and where values lie on them."""
-    ramp = coloured(np.linspace(0.0, 1.0, 256, dtype=np.float32)[None])
-    positions = 100.0 * strength(np.asarray(LEVELS, np.float32))
-    return {
-        "uri": picture_uri(np.repeat(ramp, 8, axis=0), 256),
-        "marks": list(zip(positions.tolist(), LEVELS, strict=True)),
-    }

@@ -45,7 +45,7 @@ def calibrate(
     witness: Witness | None = None,
     batch_size: int = 4,
     progress: bool = False,
-) -> None:
+) -> Tensor:
     """Fits measurement and normalisation, in place.
 
     Networks restore the images that they were trained on better than others. Of a feature impression there is a second
@@ -55,19 +55,26 @@ def calibrate(
 
     Args:
         network: trained.
-        images: all normal images, `(N, C, S, S)` in [0, 1]; of more than `calibration.max_images`, evenly as many.
+        images: all normal images, `(N, C, S, S)` in [0, 1], filled outside the network's region; of more than
+            `calibration.max_images`, evenly as many.
         trained_on: bool `(N,)`, which of them trained the networks.
         config: the resolved config.
         witness: of the feature impression; None where no features are restored.
         batch_size: images at a time.
         progress: shows a progress bar, instead of lines in the log.
+
+    Returns:
+        The raw score of each image, by what was fitted without it, `(N,)` float64; NaN for those not chosen.
     """
+    scores = torch.full((len(images),), torch.nan, dtype=torch.float64)
     chosen = evenly(len(images), config.calibration.max_images)
     images, trained_on = images[chosen], trained_on[chosen]
     anomalies = config.calibration.synthetic_anomalies if network.measurement.weighted else 0
     total = len(images) * (1 if witness is None else 2) + anomalies
     with Progress("calibration", total, unit="image", bar=progress) as shown:
-        _calibrate(network, images, trained_on, chosen, config, witness, batch_size, shown)
+        found = _calibrate(network, images, trained_on, chosen, config, witness, batch_size, shown)
+    scores[chosen] = found.double().cpu()
+    return scores
 
 
 def _calibrate(
@@ -79,7 +86,7 @@ def _calibrate(
     witness: Witness | None,
     batch_size: int,
     shown: Progress,
-) -> None:
+) -> Tensor:
     settings, measurement = config.calibration, network.measurement
     features = _features_of(network, shown)
     parts = [measurement.collect(features(batch), network.size) for batch in torch.split(images, batch_size)]
@@ -88,13 +95,16 @@ def _calibrate(
     if measurement.weighted and settings.synthetic_anomalies > 0:
         anomalous = _anomalous_vectors(network, images, config, batch_size, shown)
     measured = measurement.fit(collected, network.size, anomalous)
-    scores, maps = measured.score, measured.anomaly_map
+    scores, maps = measured.score, network.at_pixels(measured.anomaly_map)
     if witness is None:
         scores = without_gap(scores, trained_on.to(scores.device))
     else:
         features = _features_of(network, shown, witness.impression)
         seen = [measurement(features(batch), network.size) for batch in torch.split(images, batch_size)]
-        of_score, of_map = torch.cat([one.score for one in seen]), torch.cat([one.anomaly_map for one in seen])
+        of_score, of_map = (
+            torch.cat([one.score for one in seen]),
+            torch.cat([network.at_pixels(one.anomaly_map) for one in seen]),
+        )
         known, unknown = (group[chosen].to(scores.device) for group in (witness.trained_on, witness.held_out))
         scores = scores + gap(of_score[known], of_score[unknown])
         maps = maps + gap(sampled_pixels(of_map[known]), sampled_pixels(of_map[unknown]))
@@ -104,6 +114,7 @@ def _calibrate(
         image_rate=settings.image_fpr,
         pixel_rate=settings.pixel_fpr,
     )
+    return scores
 
 
 def _features_of(
@@ -124,12 +135,13 @@ def _anomalous_vectors(
 ) -> dict[str, AnomalousVectors]:
     """The vectors of every component at synthetic anomalies put into normal images."""
     count, features = config.calibration.synthetic_anomalies, _features_of(network, shown)
+    inside = network.working_region.touched if network.working_region is not None else None
     found: dict[str, list[AnomalousVectors]] = {}
     for number, source in enumerate(torch.split(spread_over(len(images), count), batch_size)):
         # The purpose names a stream of random numbers: with another name the same seed gives another detector.
         generator = generator_for(config.seed, "calibration/corruptions", number)
         donor = (source + torch.randint(1, len(images), (len(source),), generator=generator)) % len(images)
-        changed = add_anomalies(images[source], images[donor], number, generator)
+        changed = add_anomalies(images[source], images[donor], number, generator, inside=inside)
         collected = network.measurement.collect(features(changed.images), network.size)
         for name, vectors in collected.items():
             mask, origin = changed.mask.to(vectors.device), source.to(vectors.device)

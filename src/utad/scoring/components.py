@@ -93,32 +93,39 @@ class ScoreComponent(nn.Module):
         maps: Tensor = self.standardisation.of_map(self.distance(feature_vectors(self.spec, features)))
         return maps
 
-    def fit(self, vectors: Tensor, anomalous: AnomalousVectors | None, fold_of: Tensor) -> Standardised:
+    def fit(
+        self,
+        vectors: Tensor,
+        anomalous: AnomalousVectors | None,
+        fold_of: Tensor,
+        positions: Tensor | None = None,
+    ) -> Standardised:
         """Fits the distance to normal vectors `(N, C, g, g)`, and its standardisation by cross-fitting.
 
         Args:
             vectors: of N normal images.
             anomalous: vectors at synthetic anomalies put into these images, if there are any.
             fold_of: the fold of each image, `(N,)` int64.
+            positions: bool `(g, g)`, those that count; None for all.
 
         Returns:
             The same images, each measured by a distance and a standardisation that were fitted without it.
         """
-        self.distance.fit(vectors, anomalous)
+        self.distance.fit(vectors, anomalous, positions)
         maps = vectors.new_empty(len(vectors), *vectors.shape[2:])
         for fold in range(int(fold_of.max()) + 1):
             left_out = fold_of == fold
             others = anomalous.without(left_out) if anomalous is not None else None
-            distance = self.distance.unfitted().fit(vectors[~left_out], others)
+            distance = self.distance.unfitted().fit(vectors[~left_out], others, positions)
             maps[left_out] = torch.cat([distance(batch) for batch in torch.split(vectors[left_out], _BATCH)])
-        return self.standardisation.fit(maps)
+        return self.standardisation.fit(maps, positions)
 
 
-def build_component(name: str, config: ScoringConfig, seed: int) -> ScoreComponent:
-    """An unfitted component, one of `COMPONENTS`."""
+def build_component(name: str, config: ScoringConfig, seed: int, *, regional: bool = False) -> ScoreComponent:
+    """An unfitted component, one of `COMPONENTS`; `regional` if there is a region of interest."""
     spec = COMPONENTS[name]
     distance = NeighbourDistance(config.coreset_size, seed) if spec.neighbours else GaussianDistance()
-    return ScoreComponent(spec, distance, Standardisation(config.top_fractions))
+    return ScoreComponent(spec, distance, Standardisation(config.top_fractions, regional=regional))
 
 
 def feature_vectors(spec: ComponentSpec, features: Sequence[Features]) -> Tensor:

@@ -27,7 +27,7 @@ class Decision:
     def of(self, result: EngineResult) -> Prediction:
         """What is said of one image."""
         anomalous = result.pred_score > self.threshold
-        mask = draw_mask(result.anomaly_map, self.mask, anomalous=anomalous)
+        mask = draw_mask(result.anomaly_map, self.mask, anomalous=anomalous, inside=result.inside)
         fail = self.threshold if self.fail_threshold is None else max(self.threshold, self.fail_threshold)
         return Prediction(
             **vars(result),

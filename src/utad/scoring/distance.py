@@ -19,8 +19,14 @@ class FeatureDistance(FittedModule, ABC):
         """A new distance of the same settings, for another fold."""
 
     @abstractmethod
-    def fit(self, vectors: Tensor, anomalous: AnomalousVectors | None = None) -> Self:
-        """Fits to the features `(N, C, g, g)` of normal images, N at least 2, and to those at synthetic anomalies."""
+    def fit(self, vectors: Tensor, anomalous: AnomalousVectors | None = None, positions: Tensor | None = None) -> Self:
+        """Fits to the features of normal images.
+
+        Args:
+            vectors: `(N, C, g, g)`, N at least 2.
+            anomalous: vectors at synthetic anomalies.
+            positions: bool `(g, g)`, those that are learnt from; None for all.
+        """
 
     @abstractmethod
     def forward(self, vectors: Tensor) -> Tensor:

@@ -44,7 +44,8 @@ def feature_examples(
             any is there a second time, augmented.
         progress: shows a progress bar, instead of lines in the log.
     """
-    count = config.feature_training.examples
+    count, region = config.feature_training.examples, network.working_region
+    inside = region.touched if region is not None else None
     order = spread_over(len(images), count)
     parts = []
     batches = torch.split(torch.arange(count), _BATCH)
@@ -54,8 +55,9 @@ def feature_examples(
         generator = generator_for(config.seed, "feature_training/augment", number)
         repeated = (indices >= len(images))[:, None, None, None]
         normal = torch.where(repeated, augment(chosen, config.augment, generator), chosen)
+        normal = normal if region is None else region.refilled(normal)
         donors = images[torch.randint(0, len(images), (len(chosen),), generator=generator)]
-        anomalous = add_anomalies(normal, donors, number, generator).images
+        anomalous = add_anomalies(normal, donors, number, generator, inside=inside).images
         parts.append((_joined(network, normal), _joined(network, anomalous)))
     return FeatureExamples(*(torch.cat(part) for part in zip(*parts, strict=True)))
 

@@ -49,19 +49,21 @@ class GaussianDistance(FeatureDistance):
     def __init__(self) -> None:
         super().__init__(("mean", "whitening"))
 
-    def fit(self, vectors: Tensor, anomalous: AnomalousVectors | None = None) -> GaussianDistance:
+    def fit(
+        self, vectors: Tensor, anomalous: AnomalousVectors | None = None, positions: Tensor | None = None
+    ) -> GaussianDistance:
         """Fits to the features `(N, C, g, g)` of normal images, N at least 2.
 
         Args:
             vectors: of normal images, float32.
             anomalous: vectors at synthetic anomalies, which weight the directions; without, all have weight 1.
+            positions: bool `(g, g)`, those that are learnt from; None for all.
         """
         count, channels = vectors.shape[:2]
-        shared_mean = vectors.mean(dim=(0, 2, 3))[:, None, None]
+        learnt = vectors if positions is None else vectors[..., positions][..., None]  # (N, C, P, 1)
+        shared_mean = learnt.mean(dim=(0, 2, 3))[:, None, None]
         self.mean = (count * vectors.mean(dim=0) + PRIOR_IMAGES * shared_mean) / (count + PRIOR_IMAGES)
-        blocks = _to_blocks(vectors - self.mean, self._blocks(vectors)).double()  # (blocks, N * r * r, C)
-        own = blocks.transpose(1, 2) @ blocks / blocks.shape[1]  # (blocks, C, C)
-        shared = own.mean(dim=0)
+        own, shared = self._covariances(vectors, positions)
         identity = torch.eye(channels, dtype=shared.dtype, device=shared.device)
         ridge = RIDGE * shared.diagonal().mean() + 1e-10
         whitening = _whitening(SHARED * shared + (1 - SHARED) * own + ridge * identity).float()
@@ -88,6 +90,22 @@ class GaussianDistance(FeatureDistance):
         blocks = math.isqrt(len(self.whitening))
         whitened = _to_blocks(vectors - self.mean, blocks) @ self.whitening.transpose(1, 2)
         return _from_blocks(whitened.square().mean(dim=2).sqrt(), count, side, blocks)
+
+    def _covariances(self, vectors: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+        """That of each block `(blocks * blocks, C, C)`, and the one shared by all, float64."""
+        count = self._blocks(vectors)
+        deviations = vectors - self.mean
+        if positions is None:
+            blocks = _to_blocks(deviations, count).double()  # (blocks, N * r * r, C)
+            own = blocks.transpose(1, 2) @ blocks / blocks.shape[1]  # (blocks, C, C)
+            return own, own.mean(dim=0)
+        counted = positions.to(deviations)
+        blocks = _to_blocks(deviations * counted, count).double()
+        learnt = len(vectors) * _to_blocks(counted[None, None], count).double().sum(dim=1, keepdim=True)
+        products = blocks.transpose(1, 2) @ blocks
+        shared = products.sum(dim=0) / learnt.sum()
+        # A block without any position is as all the others.
+        return torch.where(learnt > 0, products / learnt.clamp_min(1.0), shared), shared
 
     def _whitened(self, anomalous: AnomalousVectors, whitening: Tensor, side: int) -> Tensor:
         deviations = anomalous.vectors - self.mean.flatten(1).T[anomalous.position]  # (K, C)

@@ -10,10 +10,10 @@ from torch import Tensor
 from utad.config import ScoringConfig
 from utad.models.two_stage import ImageName, Images
 
-_MEAN, _DEVIATION = 0.5, 0.2
-_LEAST_DEVIATION = 0.02
-_LEAST_LEVEL = 0.02
-_LEAST_GAIN = 0.25
+MEAN, DEVIATION = 0.5, 0.2
+LEAST_DEVIATION = 0.02
+LEAST_LEVEL = 0.02
+LEAST_GAIN = 0.25
 
 
 def normalise_illumination(images: Images) -> dict[ImageName, Tensor]:
@@ -26,9 +26,9 @@ def normalise_illumination(images: Images) -> dict[ImageName, Tensor]:
         images: `(N, C, S, S)` in [0, 1] each, `image` among them.
     """
     image = images["image"]
-    deviation = image.std(dim=(1, 2, 3), correction=0, keepdim=True).clamp_min(_LEAST_DEVIATION)
-    gain = _DEVIATION / deviation  # (N, 1, 1, 1)
-    offset = _MEAN - gain * image.mean(dim=(1, 2, 3), keepdim=True)
+    deviation = image.std(dim=(1, 2, 3), correction=0, keepdim=True).clamp_min(LEAST_DEVIATION)
+    gain = DEVIATION / deviation  # (N, 1, 1, 1)
+    offset = MEAN - gain * image.mean(dim=(1, 2, 3), keepdim=True)
     return {name: (gain * tensor + offset).clamp(0.0, 1.0) for name, tensor in images.items()}
 
 
@@ -47,12 +47,12 @@ def normalise_gradient(images: Images) -> dict[ImageName, Tensor]:
     ramp = _ramp(int(image.shape[-1]))
     power = sum(value * value for value in ramp) / len(ramp)
     gradient = torch.ones_like(image[:, :1])  # (N, 1, S, S)
-    level = image.mean(dim=(1, 2, 3), keepdim=True).clamp_min(_LEAST_LEVEL)
+    level = image.mean(dim=(1, 2, 3), keepdim=True).clamp_min(LEAST_LEVEL)
     # Made of lists: a runtime is left no constant to compute (docs/adr/0008).
     for positions in (torch.tensor([[value] for value in ramp]), torch.tensor([ramp])):  # (S, 1) and (1, S)
         along = positions.to(image)
         gradient = gradient + (image * along).mean(dim=(1, 2, 3), keepdim=True) / (level * power) * along
-    gradient = gradient.clamp_min(_LEAST_GAIN)
+    gradient = gradient.clamp_min(LEAST_GAIN)
     return normalise_illumination({name: tensor / gradient for name, tensor in images.items()})
 
 

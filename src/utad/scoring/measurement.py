@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
 from utad.data.subsets import fold_indices
+from utad.data.working_region import WorkingRegion
 from utad.errors import ConfigError
 from utad.models.two_stage import ALL_IMAGES, PAIRS, Features, ImageName
 from utad.scoring.components import COMPONENTS, ScoreComponent, build_component, feature_vectors
@@ -78,10 +79,19 @@ class Measurement(nn.Module, ABC):
 
 
 class PaperMeasurement(Measurement):
-    """Eq. 8 as printed. The paper names no image score: it is the mean of the top-k means of the map."""
+    """Eq. 8 as printed. The paper names no image score: it is the mean of the top-k means of the map.
 
-    def __init__(self, config: ScoringConfig) -> None:
+    Args:
+        config: of the scoring.
+        region: of whose pixels the score is made; None for the whole image.
+    """
+
+    counted: Tensor | None
+
+    def __init__(self, config: ScoringConfig, region: WorkingRegion | None = None) -> None:
         super().__init__()
+        # Known from the model's region: no part of its weights.
+        self.register_buffer("counted", pixels_of(region), persistent=False)
         # Pixels have no stages to weight.
         self.weights = config.stage_weights if config.space == "features" else None
         self.pairs = self.component_names = config.pairs
@@ -92,8 +102,9 @@ class PaperMeasurement(Measurement):
         """Sum of the perceptual distances; the components are the pairs."""
         maps = perceptual_maps(features, size, self.weights, self.pairs)
         anomaly_map = torch.stack(list(maps.values())).sum(dim=0)
-        parts = top_k_parts(list(maps.values()), self.top_fractions).mean(dim=2)  # (pairs, N)
-        score = top_k_means(anomaly_map, self.top_fractions).mean(dim=1)
+        seen = [at_pixels(values, self.counted) for values in maps.values()]
+        parts = top_k_parts(seen, self.top_fractions).mean(dim=2)  # (pairs, N)
+        score = top_k_means(at_pixels(anomaly_map, self.counted), self.top_fractions).mean(dim=1)
         return Measured(score, anomaly_map, maps, dict(zip(maps, parts, strict=True)))
 
     def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
@@ -119,12 +130,17 @@ class CalibratedMeasurement(Measurement):
     over normal images, top_cf the mean of the highest fraction f of the standardised map. All statistics come from
     images left out when the distance was fitted (cross-fitting), since distances of images that it was fitted on are
     too small.
+
+    Args:
+        config: the resolved config.
+        region: of whose positions the statistics and scores are made; None for the whole image.
     """
 
     weighted = True
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, region: WorkingRegion | None = None) -> None:
         super().__init__()
+        self.region = region
         scoring = config.scoring
         _refuse_unknown(scoring)
         self.folds = config.calibration.folds
@@ -134,7 +150,10 @@ class CalibratedMeasurement(Measurement):
         self.mapped = scoring.map_components or placed or scoring.components
         self.component_names = tuple(dict.fromkeys((*self.scored, *self.mapped)))
         self.components = nn.ModuleDict(
-            {name: build_component(name, scoring, config.seed) for name in self.component_names}
+            {
+                name: build_component(name, scoring, config.seed, regional=region is not None)
+                for name in self.component_names
+            }
         )
         specs = [component.spec for component in self._components().values()]
         self.compared = tuple(name for name in ALL_IMAGES if any(name in spec.images for spec in specs))
@@ -161,7 +180,9 @@ class CalibratedMeasurement(Measurement):
         for name, component in self._components().items():
             vectors = collected[name]
             fold_of = fold_indices(len(vectors), self.folds).to(vectors.device)
-            standardised = component.fit(vectors, anomalous[name] if anomalous is not None else None, fold_of)
+            positions = self.region.positions(vectors.shape[-1]).to(vectors.device) if self.region else None
+            at_anomalies = anomalous[name] if anomalous is not None else None
+            standardised = component.fit(vectors, at_anomalies, fold_of, positions)
             maps[name] = standardised.maps
             if name in self.scored:
                 scores[name] = standardised.scores
@@ -194,8 +215,20 @@ def _refuse_unknown(scoring: ScoringConfig) -> None:
                 raise ConfigError(f"scoring.map_components: {name} looks at the image as a whole and has no map")
 
 
-def build_measurement(config: Config) -> Measurement:
-    """The measurement that the config names."""
+def pixels_of(region: WorkingRegion | None) -> Tensor | None:
+    """Indices of the P pixels that count, row by row, `(P,)` int64; None for all of them."""
+    if region is None:
+        return None
+    return region.positions(region.coverage.shape[-1]).flatten().nonzero().flatten()
+
+
+def at_pixels(maps: Tensor, counted: Tensor | None) -> Tensor:
+    """Maps `(N, S, S)` at the pixels that count, `(N, P)`; as they are where all do."""
+    return maps if counted is None else maps.flatten(1)[:, counted]
+
+
+def build_measurement(config: Config, region: WorkingRegion | None = None) -> Measurement:
+    """The measurement that the config names, of a region of interest or of the whole image."""
     if config.scoring.method == "paper":
-        return PaperMeasurement(config.scoring)
-    return CalibratedMeasurement(config)
+        return PaperMeasurement(config.scoring, region)
+    return CalibratedMeasurement(config, region)

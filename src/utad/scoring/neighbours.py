@@ -32,9 +32,22 @@ class NeighbourDistance(FeatureDistance):
         self.size = size
         self.seed = seed
 
-    def fit(self, vectors: Tensor, anomalous: AnomalousVectors | None = None) -> NeighbourDistance:  # noqa: ARG002
-        """Fits to the features `(N, C, g, g)` of normal images; synthetic anomalies have no part in it."""
+    def fit(
+        self,
+        vectors: Tensor,
+        anomalous: AnomalousVectors | None = None,  # noqa: ARG002
+        positions: Tensor | None = None,
+    ) -> NeighbourDistance:
+        """Fits to the features of normal images; synthetic anomalies have no part in it.
+
+        Args:
+            vectors: `(N, C, g, g)`.
+            anomalous: not used.
+            positions: bool `(g, g)`, those that are learnt from; None for all.
+        """
         patches = _patches(vectors)
+        if positions is not None:
+            patches = patches[positions.flatten().repeat(len(vectors)).to(patches.device)]
         order = torch.randperm(len(patches), generator=generator_for(self.seed, "coreset/candidates"))
         candidates = patches[order[:CANDIDATES]]
         # A typical norm of a patch puts the distance on a scale that does not depend on the backbone.

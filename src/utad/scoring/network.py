@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from utad.config import Config
-from utad.errors import NonFiniteScoreError
+from utad.data.region_of_interest import RegionOfInterest
+from utad.data.working_region import WorkingRegion
+from utad.errors import ConfigError, NonFiniteScoreError
 from utad.models.backbones import Backbone, Pixels, build_backbone
 from utad.models.build import build_feature_impression, build_two_stage
 from utad.models.feature_impression import FeatureImpression
@@ -17,8 +19,9 @@ from utad.models.migration import upgrade
 from utad.models.two_stage import Features, Images, TwoStage
 from utad.scoring.features import by_image, image_code, joined, stacked
 from utad.scoring.illumination import illumination_step
-from utad.scoring.measurement import Measurement, build_measurement
+from utad.scoring.measurement import Measurement, at_pixels, build_measurement, pixels_of
 from utad.scoring.normalisation import ScoreNormalisation
+from utad.scoring.regional_illumination import RegionalIllumination
 from utad.seeding import derived_seed
 
 FEATURE_GRID = 2
@@ -59,7 +62,10 @@ class DetectorNetwork(nn.Module):
         prepare: what is done to the images before the backbone sees them.
         channels: of the images, 1 or 3.
         size: S, their side.
+        region: what counts of an image; None for all of it.
     """
+
+    counted: Tensor | None
 
     def __init__(
         self,
@@ -71,6 +77,7 @@ class DetectorNetwork(nn.Module):
         prepare: Callable[[Images], Images],
         channels: int,
         size: int,
+        region: RegionOfInterest | None = None,
     ) -> None:
         super().__init__()
         self.two_stage = two_stage
@@ -81,9 +88,15 @@ class DetectorNetwork(nn.Module):
         self.prepare = prepare
         self.channels = channels
         self.size = size
+        self.region = region
+        self.working_region = WorkingRegion.of(region, size, channels) if region is not None else None
+        self.register_buffer("counted", pixels_of(self.working_region), persistent=False)
 
     def forward(self, images: Tensor) -> Detection:
-        """Images `(N, C, S, S)` in [0, 1] to normalised scores and maps.
+        """Images to normalised scores and maps.
+
+        Args:
+            images: `(N, C, S, S)` in [0, 1]; with a region, made of images that it has filled outside.
 
         Raises:
             NotFittedError: before calibration.
@@ -128,6 +141,10 @@ class DetectorNetwork(nn.Module):
         parts = torch.split(restored, [int(stage["image"].shape[1]) for stage in features], dim=1)
         return [{**stage, "feature_impression": part} for stage, part in zip(features, parts, strict=True)]
 
+    def at_pixels(self, maps: Tensor) -> Tensor:
+        """Maps `(N, S, S)` at the pixels that count, `(N, P)`; as they are where all do."""
+        return at_pixels(maps, self.counted)
+
     def codes(self, images: Tensor) -> Tensor | None:
         """The codes of images `(N, C, S, S)`, the same that `forward` gives."""
         return self._code(self.backbone(self.prepare({"image": images})["image"]))
@@ -144,7 +161,13 @@ class DetectorNetwork(nn.Module):
         return joined([stage["image"] for stage in features], side)
 
 
-def load_network(config: Config, channels: int, tensors: Mapping[str, Tensor], written_as: int) -> DetectorNetwork:
+def load_network(
+    config: Config,
+    channels: int,
+    tensors: Mapping[str, Tensor],
+    written_as: int,
+    region: RegionOfInterest | None = None,
+) -> DetectorNetwork:
     """A fitted network from the tensors of a model file.
 
     Args:
@@ -152,27 +175,41 @@ def load_network(config: Config, channels: int, tensors: Mapping[str, Tensor], w
         channels: of the images, 1 or 3.
         tensors: by name.
         written_as: the format of the file, at least 1.
+        region: that it was trained for; None for the whole image.
     """
-    network = build_network(config, channels, pretrained=False)
+    network = build_network(config, channels, pretrained=False, region=region)
     network.load_state_dict(upgrade(tensors, written_as, compares_pixels=config.scoring.space == "pixels"))
     return network.requires_grad_(requires_grad=False)
 
 
-def build_network(config: Config, channels: int, *, pretrained: bool = True) -> DetectorNetwork:
+def build_network(
+    config: Config, channels: int, *, pretrained: bool = True, region: RegionOfInterest | None = None
+) -> DetectorNetwork:
     """The untrained detector; its weights depend on the config's seed alone.
 
     Args:
         config: the resolved config.
         channels: of the images, 1 or 3.
         pretrained: False leaves the backbone's weights to a model file.
+        region: drawn from the shapes of the config; None where it has none.
+
+    Raises:
+        ConfigError: if the config has a region and there is none here, or the other way round.
     """
+    if config.image.has_region != (region is not None):
+        raise ConfigError(
+            "image.roi or image.ignore is set, and the region that is drawn from them is not there"
+            if region is None
+            else "got a region of interest, and neither image.roi nor image.ignore is set"
+        )
     scoring = config.scoring
+    working = WorkingRegion.of(region, config.image.size, channels) if region is not None else None
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, "initial weights"))
         two_stage = build_two_stage(config, channels)
         pixels = scoring.space == "pixels"
         backbone = Pixels() if pixels else build_backbone(config.backbone, pretrained=pretrained)
-        measurement = build_measurement(config)
+        measurement = build_measurement(config, working)
         feature_impression = None
         if measurement.restores_features and isinstance(backbone, Backbone):
             feature_impression = build_feature_impression(config.feature_net, sum(backbone.channels))
@@ -181,7 +218,8 @@ def build_network(config: Config, channels: int, *, pretrained: bool = True) -> 
         backbone,
         measurement,
         feature_impression,
-        prepare=illumination_step(scoring),
+        prepare=illumination_step(scoring) if working is None else RegionalIllumination(scoring, working),
         channels=channels,
         size=config.image.size,
+        region=region,
     ).eval()

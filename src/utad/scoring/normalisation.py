@@ -73,7 +73,14 @@ class ScoreNormalisation(FittedModule):
         super().__init__(("image", "pixel", "normal"))
 
     def fit(self, scores: Tensor, maps: Tensor, *, image_rate: float, pixel_rate: float) -> None:
-        """Fits to the raw scores `(N,)` and maps `(N, S, S)` of normal images; the rates are of what lies above 0.5."""
+        """Fits to normal images; the rates are of what lies above 0.5.
+
+        Args:
+            scores: raw, `(N,)`.
+            maps: raw, `(N, S, S)`, or their values at the P pixels that count, `(N, P)`.
+            image_rate: of images.
+            pixel_rate: of pixels.
+        """
         self.fit_images(scores, image_rate)
         self.pixel = _as_tensor(fit_normalisation(sampled_pixels(maps), pixel_rate))
 

@@ -35,13 +35,14 @@ def segment(anomaly_map: Any, alpha: Any = 0.5) -> Any:
     return anomaly_map > alpha
 
 
-def draw_mask(anomaly_map: FloatMap, settings: MaskConfig, *, anomalous: bool) -> Mask:
+def draw_mask(anomaly_map: FloatMap, settings: MaskConfig, *, anomalous: bool, inside: Mask | None = None) -> Mask:
     """Eq. 9 for one image, as docs/adr/0014 reads it: label and mask agree.
 
     Args:
         anomaly_map: normalised e, `(H, W)`.
         settings: how e and alpha are compared.
         anomalous: what the image is called.
+        inside: `(H, W)`, where there may be a mask, and outside of which the map has its lowest value; None for all.
 
     Returns:
         `(H, W)`, all false if the image is called normal, and never if it is called anomalous.
@@ -51,4 +52,5 @@ def draw_mask(anomaly_map: FloatMap, settings: MaskConfig, *, anomalous: bool) -
     peak = float(anomaly_map.max())
     found = segment(anomaly_map, settings.alpha * peak if settings.relative and peak > 0 else settings.alpha)
     # Where nothing is above, what is highest is still where to look first.
-    return without_small(found if found.any() else anomaly_map >= peak, settings.min_area)
+    found = found if found.any() else anomaly_map >= peak
+    return without_small(found if inside is None else found & inside, settings.min_area)

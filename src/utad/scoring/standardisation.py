@@ -35,33 +35,51 @@ class Standardisation(FittedModule):
     A network's features at the border of an image, where it pads, differ from those inside, and some positions of a
     part vary more than others: a distance means something only beside the normal distances at its position.
 
+    With a region of interest some positions do not count. They have no part in any statistic nor in a score, and a
+    standardised map has there what the nearest position that counts has: enlarged, it is made of these alone.
+
+    Args:
+        top_fractions: of the positions that count, whose highest values make a score.
+        regional: whether there is a region of interest.
+
     Attributes:
         mean: `(g, g)`, of the map at every position, shrunk towards the mean of all positions.
         deviation: `(g, g)`, its standard deviation, likewise.
         of_images: mean and standard deviation of the top-k mean of each fraction, `(2, F)`.
+        counted: indices of the P positions that count, row by row, `(P,)` int64; only with a region of interest.
+        nearest: index of the nearest of them for each position, `(g * g,)` int64; likewise.
     """
 
     mean: Tensor
     deviation: Tensor
     of_images: Tensor
+    counted: Tensor
+    nearest: Tensor
 
-    def __init__(self, top_fractions: Sequence[float]) -> None:
-        super().__init__(("mean", "deviation", "of_images"))
+    def __init__(self, top_fractions: Sequence[float], *, regional: bool = False) -> None:
+        super().__init__(("mean", "deviation", "of_images", *(("counted", "nearest") if regional else ())))
         self.top_fractions = tuple(top_fractions)
+        self.regional = regional
 
-    def fit(self, maps: Tensor) -> Standardised:
-        """Fits to the maps `(N, g, g)` of normal images, N at least 2.
+    def fit(self, maps: Tensor, positions: Tensor | None = None) -> Standardised:
+        """Fits to the maps of normal images.
+
+        Args:
+            maps: `(N, g, g)`, N at least 2.
+            positions: bool `(g, g)`, those that count, at least one; None unless there is a region of interest.
 
         Returns:
             The same images standardised, each map by the statistics of the other images: its own would make it
             look more normal than it is.
         """
-        values = maps.detach().double()
+        if positions is not None:
+            self.counted, self.nearest = (indices.to(maps.device) for indices in _indices(positions))
+        values = self._spread(maps.detach().double())
         count, total = len(values), values.sum(dim=0)
-        centre = values.mean()
+        centre = self._counted(values).mean()
         mean = (total + PRIOR_IMAGES * centre) / (count + PRIOR_IMAGES)
         squares = (values - mean).square()
-        prior = squares.mean()
+        prior = self._counted(squares).mean()
         least = (_LEAST_DEVIATION * max(1.0, float(values.abs().max()))) ** 2
         variance = ((squares.sum(dim=0) + PRIOR_IMAGES * prior) / (count + PRIOR_IMAGES)).clamp_min(least)
         self.mean, self.deviation = mean.float(), variance.sqrt().float()
@@ -71,7 +89,7 @@ class Standardisation(FittedModule):
         other_squares = (squares.sum(dim=0) + moved - (values - others).square() + PRIOR_IMAGES * prior).clamp_min(0.0)
         other_variance = (other_squares / (count - 1 + PRIOR_IMAGES)).clamp_min(least)
         standardised = ((values - others) / other_variance.sqrt()).float()
-        tops = top_k_means(standardised, self.top_fractions).double()
+        tops = top_k_means(self._counted(standardised), self.top_fractions).double()
         least_top = _LEAST_DEVIATION * max(1.0, float(tops.abs().max()))
         self.of_images = torch.stack([tops.mean(dim=0), tops.std(dim=0, correction=0).clamp_min(least_top)]).float()
         return Standardised(standardised, self.of_score(standardised))
@@ -79,16 +97,32 @@ class Standardisation(FittedModule):
     def of_map(self, maps: Tensor) -> Tensor:
         """Maps `(N, g, g)`: 0 is the mean of normal images at that position, 1 one standard deviation above."""
         self.require_fitted()
-        return (maps - self.mean) / self.deviation
+        return (self._spread(maps) - self.mean) / self.deviation
 
     def of_score(self, standardised: Tensor) -> Tensor:
         """Scores of standardised maps, `(N, g, g)` to `(N,)`: 0 is the mean of normal images, 1 one deviation above."""
-        tops = top_k_means(standardised, self.top_fractions)
+        tops = top_k_means(self._counted(standardised), self.top_fractions)
         return ((tops - self.of_images[0]) / self.of_images[1]).mean(dim=1)
+
+    def _counted(self, maps: Tensor) -> Tensor:
+        return maps.flatten(1)[:, self.counted] if self.regional else maps
+
+    def _spread(self, maps: Tensor) -> Tensor:
+        return maps.flatten(1)[:, self.nearest].reshape(maps.shape) if self.regional else maps
+
+
+def _indices(positions: Tensor) -> tuple[Tensor, Tensor]:
+    """`counted` and `nearest` of bool `(g, g)`."""
+    from scipy.ndimage import distance_transform_edt
+
+    counted = positions.flatten().nonzero().flatten()
+    outside = ~positions.cpu().numpy()
+    rows, columns = distance_transform_edt(outside, return_distances=False, return_indices=True)
+    return counted, torch.from_numpy(rows * outside.shape[1] + columns).flatten().long()
 
 
 def top_k_means(maps: Tensor, fractions: Sequence[float]) -> Tensor:
-    """Mean of the highest part of each map, at least one value, for each fraction: `(N, H, W)` to `(N, F)`."""
+    """Mean of the highest part of each map, at least one value, for each fraction: `(N, ...)` to `(N, F)`."""
     values = maps.flatten(1)
     counts = [max(1, round(fraction * int(values.shape[1]))) for fraction in fractions]
     highest = values.topk(max(counts), dim=1).values  # descending
@@ -96,11 +130,11 @@ def top_k_means(maps: Tensor, fractions: Sequence[float]) -> Tensor:
 
 
 def top_k_parts(maps: Sequence[Tensor], fractions: Sequence[float]) -> Tensor:
-    """What each of M maps `(N, H, W)` has of the top-k means of their sum: `(M, N, F)`, which adds up to these.
+    """What each of M maps `(N, ...)` has of the top-k means of their sum: `(M, N, F)`, which adds up to these.
 
     It is the mean of the map over those positions where the sum is highest.
     """
-    flat = torch.stack(list(maps)).flatten(2)  # (M, N, H * W)
+    flat = torch.stack(list(maps)).flatten(2)  # (M, N, values)
     counts = [max(1, round(fraction * int(flat.shape[2]))) for fraction in fractions]
     highest = flat.sum(dim=0).topk(max(counts), dim=1).indices  # (N, K), the highest first
     values = flat.gather(2, highest.expand(len(maps), -1, -1))

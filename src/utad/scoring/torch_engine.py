@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from utad.data.region_of_interest import lowest_outside
 from utad.data.tensors import to_tensor, to_uint8
 from utad.models.two_stage import RESTORED, ImageName, TwoStage
 from utad.scoring.network import Detection, DetectorNetwork
 from utad.scoring.perceptual import upsample
-from utad.types import EngineResult, FloatMap, Image, LazyArrays
+from utad.types import EngineResult, FloatMap, Image, LazyArrays, Mask
 
 MAX_BATCH = 4
 """Images in the networks at a time: more of them leave a CPU's caches, which costs more than it saves."""
@@ -48,30 +49,32 @@ class TorchEngine:
             NonFiniteScoreError: if a score or map is not finite.
         """
         del concurrent
-        network = self.network
-        tensors = [to_tensor(image, network.size, network.channels) for image in images]
+        network, region = self.network, self.network.region
+        seen = images if region is None else [region.filled(image) for image in images]
+        tensors = [to_tensor(image, network.size, network.channels) for image in seen]
         detection = network(torch.stack(tensors).to(next(network.parameters()).device))
         return [
-            _result(detection, network.two_stage, index, (image.shape[0], image.shape[1]))
-            for index, image in enumerate(images)
+            _result(detection, network, index, (image.shape[0], image.shape[1])) for index, image in enumerate(images)
         ]
 
 
-def _result(detection: Detection, two_stage: TwoStage, index: int, size: tuple[int, int]) -> EngineResult:
+def _result(detection: Detection, network: DetectorNetwork, index: int, size: tuple[int, int]) -> EngineResult:
     """The result of one image of a batch, at its own size `(H, W)`."""
+    inside = network.region.inside(size) if network.region is not None else None
     device = detection.raw_score.device
     # Copies, off the device: a view of a batch keeps the whole batch in memory.
     images = {name: batch[index : index + 1].cpu().clone() for name, batch in detection.images.items()}
-    made = _Restored(images, two_stage, device)
+    made = _Restored(images, network.two_stage, device)
     maps = {name: batch[index].cpu().clone() for name, batch in detection.component_maps.items()}
     return EngineResult(
         raw_score=float(detection.raw_score[index]),
         pred_score=float(detection.score[index]),
-        anomaly_map=_at_size(detection.anomaly_map[index], size),
+        anomaly_map=_at_size(detection.anomaly_map[index], size, inside),
         pictures=LazyArrays({name: partial(_picture, name, made, size) for name in RESTORED}),
-        component_maps=LazyArrays({name: partial(_at_size, values, size) for name, values in maps.items()}),
+        component_maps=LazyArrays({name: partial(_at_size, values, size, inside) for name, values in maps.items()}),
         shares={name: float(values[index]) for name, values in detection.shares.items()},
         code=np.empty(0, np.float32) if detection.code is None else detection.code[index].float().cpu().numpy().copy(),
+        inside=inside,
     )
 
 
@@ -105,6 +108,6 @@ def _picture(name: ImageName, made: _Restored, size: tuple[int, int]) -> NDArray
     return to_uint8(made[name][0], size)
 
 
-def _at_size(values: Tensor, size: tuple[int, int]) -> FloatMap:
+def _at_size(values: Tensor, size: tuple[int, int], inside: Mask | None) -> FloatMap:
     found: FloatMap = upsample(values[None].float().cpu(), size)[0].numpy()
-    return found
+    return lowest_outside(found, inside)

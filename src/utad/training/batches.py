@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from utad.config import AugmentConfig
 from utad.data.augment import augment
+from utad.data.working_region import WorkingRegion
 from utad.seeding import generator_for
 
 
@@ -26,6 +27,7 @@ class StepBatches(Dataset[Tensor]):
         last: step to stop before.
         rank: of this process.
         world_size: number of processes that share each batch.
+        region: outside of which an augmented image has its fill again; None for the whole image.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class StepBatches(Dataset[Tensor]):
         last: int,
         rank: int = 0,
         world_size: int = 1,
+        region: WorkingRegion | None = None,
     ) -> None:
         self.images = images
         self.augmentation = augmentation
@@ -50,6 +53,7 @@ class StepBatches(Dataset[Tensor]):
         self.last = last
         self.rank = rank
         self.world_size = world_size
+        self.region = region
 
     def __len__(self) -> int:
         return max(0, self.last - self.first)
@@ -62,7 +66,8 @@ class StepBatches(Dataset[Tensor]):
         if self.augmentation is None:
             return self.images[chosen]
         generator = generator_for(self.seed, f"{self.stage}/augment/{self.rank}", step)
-        return augment(self.images[chosen], self.augmentation, generator)
+        augmented = augment(self.images[chosen], self.augmentation, generator)
+        return augmented if self.region is None else self.region.refilled(augmented)
 
     def _indices(self, step: int) -> Tensor:
         count = len(self.images)

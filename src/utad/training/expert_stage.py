@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from utad.config import AugmentConfig, ExpertTrainingConfig
+from utad.data.working_region import WorkingRegion
 from utad.models.expert_net import ExpertNet
 from utad.models.ie_net import IENet
 from utad.objectives.reconstruction import expert_losses
@@ -27,8 +28,10 @@ class ExpertStage(Stage):
         augmentation: AugmentConfig,
         settings: ExpertTrainingConfig,
         seed: int,
+        region: WorkingRegion | None = None,
     ) -> None:
-        super().__init__("expert_net", images, augmentation, settings, settings.total_steps(len(images)), seed)
+        steps = settings.total_steps(len(images))
+        super().__init__("expert_net", images, augmentation, settings, steps, seed, region)
         self.ie_net = ie_net.requires_grad_(requires_grad=False)
         self.expert_net = expert_net
         self.anomalous = settings.anomalous

@@ -21,6 +21,7 @@ class FeatureStage(Stage):
         name: of the stage.
         settings: length, batch size and optimiser.
         seed: of the run.
+        positions: bool `(g, g)`, those that are learnt from; None for all.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class FeatureStage(Stage):
         name: str,
         settings: FeatureTrainingConfig,
         seed: int,
+        positions: Tensor | None = None,
     ) -> None:
         super().__init__(name, normal, None, settings, settings.total_steps(len(normal)), seed)
         self.network = network
         self._anomalous = anomalous
+        self._positions = positions
 
     def training_step(self, normal: Tensor, batch_index: int) -> Tensor:
         """The loss of one batch of features of normal images, `(N, C, g, g)`."""
@@ -46,5 +49,6 @@ class FeatureStage(Stage):
         features = torch.cat([kept, self._anomalous[chosen].to(normal)]).float()
         targets = torch.cat([kept, self._images[chosen].to(normal)]).float()
         restored = self.network.restore(self.network.standardise(features)).float()
-        error = (restored - self.network.standardise(targets)).square().mean()
+        differences = restored - self.network.standardise(targets)
+        error = (differences if self._positions is None else differences[..., self._positions]).square().mean()
         return self.weighted_sum({"restoration": error}, {"restoration": 1.0}, {})

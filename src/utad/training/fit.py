@@ -22,6 +22,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from utad.config import Config
+from utad.data.working_region import WorkingRegion
 from utad.errors import TrainingError
 from utad.models.build import build_critics
 from utad.models.feature_impression import FeatureImpression
@@ -57,6 +58,7 @@ def train_two_stage(
     images: Tensor,
     config: Config,
     *,
+    region: WorkingRegion | None = None,
     directory: Path | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -67,6 +69,7 @@ def train_two_stage(
         model: both stages; left in evaluation mode with gradients off.
         images: training images `(N, C, S, S)` float32 in [0, 1], N at least 2.
         config: the resolved config.
+        region: what counts of the images; None for all of them.
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoints in `directory`, if there are any.
         progress: shows a progress bar with the loss, instead of lines in the log.
@@ -79,12 +82,12 @@ def train_two_stage(
         raise TrainingError(f"training needs at least 2 normal images, got {len(images)}")
     with ExitStack() as stack:
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="utad-")))
-        return _train(model, images, config, folder, resume=resume, progress=progress)
+        run = _Run(config, _identity(images, stage_settings(config)), folder, resume=resume, progress=progress)
+        return _train(model, images, region, run)
 
 
-def _train(
-    model: TwoStage, images: Tensor, config: Config, directory: Path, *, resume: bool, progress: bool
-) -> TrainingReport:
+def _train(model: TwoStage, images: Tensor, region: WorkingRegion | None, run: _Run) -> TrainingReport:
+    config = run.config
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, "critics"))
         critics = build_critics(config.ie_net)
@@ -96,8 +99,8 @@ def _train(
         augmentation=config.augment,
         settings=config.ie_training,
         seed=config.seed,
+        region=region,
     )
-    run = _Run(config, _identity(images, stage_settings(config)), directory, resume=resume, progress=progress)
     run.stage(ie_stage, report)
     expert_stage = ExpertStage(
         model.ie_net,
@@ -106,6 +109,7 @@ def _train(
         augmentation=config.augment,
         settings=config.expert_training,
         seed=config.seed,
+        region=region,
     )
     run.stage(expert_stage, report)
     model.eval().requires_grad_(requires_grad=False)
@@ -120,6 +124,7 @@ def train_feature_impression(
     normal: Tensor,
     anomalous: Tensor,
     name: str = "feature_net",
+    positions: Tensor | None = None,
     directory: Path | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -133,6 +138,7 @@ def train_feature_impression(
         normal: features of normal images, `(K, C, g, g)`, K at least 2.
         anomalous: features of the same images with a synthetic anomaly each.
         name: of its checkpoint, and in `metrics.csv`.
+        positions: bool `(g, g)`, those that it learns from; None for all.
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoint in `directory`, if there is one.
         progress: shows a progress bar with the loss.
@@ -141,9 +147,15 @@ def train_feature_impression(
         TrainingError: if the checkpoint does not belong to this run.
         NonFiniteLossError: if the loss or a weight is not finite.
     """
-    network.fit_scale(normal.float())
+    network.fit_scale(normal.float(), positions)
     stage = FeatureStage(
-        network, normal=normal, anomalous=anomalous, name=name, settings=config.feature_training, seed=config.seed
+        network,
+        normal=normal,
+        anomalous=anomalous,
+        name=name,
+        settings=config.feature_training,
+        seed=config.seed,
+        positions=positions,
     )
     report = TrainingReport({}, {})
     with ExitStack() as stack:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from utad.config import AugmentConfig, IETrainingConfig
+from utad.data.working_region import WorkingRegion
 from utad.models.critics import GlobalCritic, LocalCritic
 from utad.models.ie_net import IENet
 from utad.objectives.mutual_information import jensen_shannon_loss, mismatch, prior_divergence, sample_latent
@@ -26,8 +27,10 @@ class IEStage(Stage):
         augmentation: AugmentConfig,
         settings: IETrainingConfig,
         seed: int,
+        region: WorkingRegion | None = None,
     ) -> None:
-        super().__init__("ie_net", images, augmentation, settings, settings.total_steps(len(images)), seed)
+        steps = settings.total_steps(len(images))
+        super().__init__("ie_net", images, augmentation, settings, steps, seed, region)
         self.ie_net = ie_net
         self.global_critic, self.local_critic = critics
         self.anomalous = settings.anomalous

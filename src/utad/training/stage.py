@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from utad.config import AugmentConfig, ExpertTrainingConfig, FeatureTrainingConfig, IETrainingConfig, OptimizerConfig
 from utad.data.synthetic_anomalies import SyntheticAnomalies, add_anomalies
+from utad.data.working_region import WorkingRegion
 from utad.errors import NonFiniteLossError
 from utad.seeding import generator_for
 from utad.training.batches import StepBatches
@@ -27,6 +28,7 @@ class Stage(pl.LightningModule):
         settings: length, batch size, optimiser and weights.
         total_steps: optimiser steps of the stage.
         seed: of the run.
+        region: what counts of the images; None for all of them, and for features.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Stage(pl.LightningModule):
         settings: IETrainingConfig | ExpertTrainingConfig | FeatureTrainingConfig,
         total_steps: int,
         seed: int,
+        region: WorkingRegion | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -45,6 +48,7 @@ class Stage(pl.LightningModule):
         self.seed = seed
         self._images = images
         self._augmentation = augmentation
+        self._region = region
         self.term_values: dict[str, float] = {}
 
     def on_train_start(self) -> None:
@@ -64,6 +68,7 @@ class Stage(pl.LightningModule):
             last=min(first + self.settings.checkpoint_every, self.total_steps),
             rank=self.global_rank,
             world_size=self.trainer.world_size,
+            region=self._region,
         )
         return DataLoader(batches, batch_size=None)
 
@@ -97,7 +102,9 @@ class Stage(pl.LightningModule):
         if count == 0:
             return SyntheticAnomalies(images, unchanged)
         generator = generator_for(self.seed, f"{self.name}/anomalies/{self.global_rank}", self.global_step)
-        changed = add_anomalies(images[:count], images.roll(1, dims=0)[:count], self.global_step, generator)
+        inside = self._region.touched if self._region is not None else None
+        donors = images.roll(1, dims=0)[:count]
+        changed = add_anomalies(images[:count], donors, self.global_step, generator, inside=inside)
         return SyntheticAnomalies(
             torch.cat([changed.images, images[count:]]), torch.cat([changed.mask, unchanged[count:]])
         )
