@@ -109,6 +109,7 @@ class EngineResult:
             speaks for a normal image. Empty where the engine does not tell.
         code: what the image looks like, `(D,)` float32, to find similar images by; empty where the engine has none.
         inside: `(H, W)` bool, the region of interest that the model was trained for; None where the whole image counts.
+        aligned: whether the image could be registered to the model's reference; None where the model aligns none.
     """
 
     pred_score: float
@@ -119,6 +120,7 @@ class EngineResult:
     shares: Mapping[str, float] = field(repr=False, default_factory=dict)
     code: NDArray[np.float32] = field(repr=False, default_factory=lambda: np.empty(0, np.float32))
     inside: Mask | None = field(repr=False, default=None)
+    aligned: bool | None = None
 
     def is_finite(self) -> bool:
         """Whether score and map hold neither NaN nor infinity."""
@@ -203,7 +205,7 @@ class Prediction(EngineResult):
             pred_mask: path of the mask's file, if it was written.
 
         Returns:
-            Plain values; `regions` stands in the JSON lines alone.
+            Plain values; `regions` stands in the JSON lines alone, and so does `aligned`, of a model that aligns.
         """
         return {
             "path": path,
@@ -214,7 +216,7 @@ class Prediction(EngineResult):
             "pred_mask": pred_mask,
             "band": self.band,
             "regions": [region.as_dict() for region in self.regions],
-        }
+        } | ({} if self.aligned is None else {"aligned": self.aligned})
 
     def _restored(self, name: str) -> NDArray[np.uint8]:
         if not self.pictures:

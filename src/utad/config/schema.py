@@ -32,6 +32,9 @@ class ImageConfig(Section):
     Only what lies in a shape of `roi`, or anywhere if there is none, and in no shape of `ignore` counts: the region of
     interest, which belongs to the model (docs/adr/0019). A shape is a box `[left, top, right, bottom]`, a polygon
     `[[x, y], ...]` or the path of a mask image.
+
+    `align` registers every image to one of the training before anything else, by a translation or by a similarity (with
+    rotation and scale; docs/adr/0024).
     """
 
     size: Annotated[int, Field(ge=16, le=2048)] = 128
@@ -39,6 +42,7 @@ class ImageConfig(Section):
     max_pixels: Positive = 100_000_000
     roi: tuple[Shape, ...] = ()
     ignore: tuple[Shape, ...] = ()
+    align: Literal["none", "translation", "similarity"] = "none"
 
     @field_validator("roi", "ignore", mode="plain")
     @classmethod
@@ -54,9 +58,18 @@ class ImageConfig(Section):
 
     @model_serializer(mode="wrap")
     def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A config without a region is written, and known again, as before there were any.
+        # A config without a region or an alignment is written, and known again, as before there were any.
         values: dict[str, Any] = dump(self)
-        return {name: value for name, value in values.items() if value or name not in ("roi", "ignore")}
+        return {name: value for name, value in values.items() if value not in ([], "none")}
+
+    @model_validator(mode="after")
+    def _region_of_aligned_images(self) -> Self:
+        if self.align != "none" and self.has_region:
+            raise ValueError(
+                "image.align does not go with image.roi or image.ignore: a shape is drawn where the images have it, "
+                "and these move; leave one out"
+            )
+        return self
 
     @property
     def has_region(self) -> bool:

@@ -12,14 +12,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from utad.config import ImageConfig
 from utad.data.motion import Matrix, Registration, about_the_middle, composed, in_parts, in_rows_and_columns
-from utad.types import FloatMap, Image
+from utad.data.reading import load_image
+from utad.errors import ImageReadError
+from utad.progress import tracked
+from utad.types import FloatMap, Image, Sample
+
+_Item = TypeVar("_Item")
 
 Motion = Literal["translation", "similarity"]
 
@@ -132,6 +138,29 @@ class Alignment:
         return float(fixed @ aligned) / length if length > 0 else 0.0
 
 
+def alignment_of(settings: ImageConfig, samples: Sequence[Sample], *, progress: bool = False) -> Alignment | None:
+    """The alignment that the config asks for, from the images of a training; None where it asks for none.
+
+    Images that cannot be read are passed over here: they are told of when all are read.
+
+    Args:
+        settings: with `align`.
+        samples: normal images.
+        progress: shows a progress bar, instead of lines in the log.
+    """
+    if settings.align == "none":
+        return None
+    pictures: list[NDArray[np.uint8]] = []
+    looked_at = _evenly(samples, _KNOWN)
+    for sample in tracked(looked_at, len(looked_at), "looking for a typical image", bar=progress):
+        try:
+            image = load_image(sample, max_pixels=settings.max_pixels)
+        except ImageReadError:
+            continue
+        pictures.append(grey_of(image, pictures[0].shape if pictures else None))
+    return fit_alignment(pictures, settings.align) if pictures else None
+
+
 def fit_alignment(pictures: Sequence[NDArray[np.uint8]], motion: Motion) -> Alignment:
     """Chooses the reference, and the agreement from which on an image counts as registered.
 
@@ -154,6 +183,23 @@ def fit_alignment(pictures: Sequence[NDArray[np.uint8]], motion: Motion) -> Alig
     return Alignment(reference, motion, max(_LEAST_AGREEMENT, middle - max(_MARGIN, _SIGMAS * spread)))
 
 
+def aligned(sample: Sample, image: Image, alignment: Alignment | None) -> Image:
+    """An image of the training as the reference lies; as it is where nothing is aligned.
+
+    Raises:
+        ImageReadError: if it cannot be registered.
+    """
+    if alignment is None:
+        return image
+    found = alignment.register(image)
+    if not found.succeeded:
+        raise ImageReadError(
+            f"{sample.name} does not lie as the other images do, by no {alignment.motion} (image.align): its agreement "
+            f"with a typical one is {found.agreement:.2f}, expected at least {alignment.least_agreement:.2f}"
+        )
+    return found.aligned(image)
+
+
 def grey_of(image: Image, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Grey values at the size `(h, w)`, or with the longest side `SIDE` where none is given.
 
@@ -170,9 +216,9 @@ def grey_of(image: Image, size: tuple[int, int] | None = None) -> NDArray[np.uin
     return np.asarray(picture.resize((size[1], size[0]), PIL.Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-def _evenly(pictures: Sequence[NDArray[np.uint8]], count: int) -> list[NDArray[np.uint8]]:
-    count = min(count, len(pictures))
-    return [pictures[index * len(pictures) // count] for index in range(count)]
+def _evenly(given: Sequence[_Item], count: int) -> list[_Item]:
+    count = min(count, len(given))
+    return [given[index * len(given) // count] for index in range(count)]
 
 
 def _shift(fixed: FloatMap, moving: FloatMap) -> tuple[float, float]:
@@ -200,7 +246,7 @@ def _log_polar(picture: FloatMap) -> FloatMap:
         scaling="log",
     )[:_ANGLES]
     # Frequencies end, angles go round: only the former fade out.
-    return cast("FloatMap", (_centred(polar) * np.hanning(_RADII)).astype(np.float32))
+    return (_centred(polar) * np.hanning(_RADII)).astype(np.float32)
 
 
 def _radius(size: Sequence[int]) -> float:
