@@ -21,8 +21,8 @@ LEAST_UNREGISTERED = 1.0
 class AlignedEngine:
     """Aligns images to the reference, scores them, and brings maps and pictures back to where the image has it.
 
-    An image that cannot be registered is scored as it lies, and its score is at least `LEAST_UNREGISTERED`: what is known
-    of the training images does not hold for it, and a low score would hide that.
+    An image that cannot be registered is scored as it lies, and its score is at least `LEAST_UNREGISTERED`: a low one
+    would hide that nothing known of the training images holds for it.
 
     Args:
         engine: that scores the aligned images.

@@ -256,7 +256,7 @@ def _radius(size: Sequence[int]) -> float:
 def _windowed(picture: FloatMap) -> FloatMap:
     height, width = picture.shape
     window = np.hanning(height + 2)[1:-1, None] * np.hanning(width + 2)[1:-1]
-    return cast("FloatMap", _centred(picture) * window.astype(np.float32))
+    return _centred(picture) * window.astype(np.float32)
 
 
 def _centred(values: FloatMap) -> FloatMap:
