@@ -33,7 +33,7 @@ class PlantedDefect:
 
     Attributes:
         image: `(H, W, 3)`, of the type of the original.
-        mask: `(H, W)` bool, the pixels of which the defect covers at least a half.
+        mask: `(H, W)` bool, the pixels of which the defect covers at least a half, or most where there are none.
     """
 
     image: Image = field(repr=False)
@@ -82,7 +82,7 @@ def plant_defect(
     opacity = _opacity(rows - row, columns - column, size, length, angle)
     window = (slice(top, bottom), slice(left, right))
     changed, mask = image.copy(), np.zeros((height, width), dtype=np.bool_)
-    changed[window], mask[window] = _shaded(image[window], opacity, contrast), opacity >= 0.5
+    changed[window], mask[window] = _shaded(image[window], opacity, contrast), opacity >= min(0.5, opacity.max())
     return PlantedDefect(changed, mask)
 
 
