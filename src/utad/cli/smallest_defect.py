@@ -64,8 +64,9 @@ def lines_of_model(found: dict[str, Any]) -> list[str]:
     region = f"; {found['region']:.1%} of each image counts" if found["region"] is not None else ""
     lines = [
         f"model {found['model']}: {found['backbone']} at {found['image_size']} x {found['image_size']} pixels{region}",
-        f"threshold {found['threshold']:.4g}, from {found['normal_scores']} normal images; "
-        f"{found['calibrations']} later calibrations",
+        f"threshold {found['threshold']:.4g}"
+        + (f", from {found['normal_scores']} normal images" if found["normal_scores"] else "")
+        + (f", calibrated anew {found['calibrations']} times" if found["calibrations"] else ""),
     ]
     measured = found["smallest_defect"]
     if measured is None:
@@ -79,7 +80,7 @@ def _table(measured: dict[str, Any], side: int) -> list[str]:
     lines = [
         f"found of {measured['n_images']} normal images with one defect each: called anomalous, and marked where it is",
         f"({measured['n_flagged']} of them are called anomalous without a defect; images of {width} x {height} pixels, "
-        f"{min(height, width) / side:.3g} of which make one of the networks' along the shorter side)",
+        f"resized to {side} x {side})",
     ]
     if measured["trained_on"]:
         lines.append("the model was trained on all of these images, which look more normal to it than new ones will")
