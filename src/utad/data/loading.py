@@ -85,12 +85,17 @@ def load_images(
         else:
             tensors.append(result)
             names.append(sample.name)
-    _report(bad, total=len(samples), skip_bad=skip_bad)
-    images = _stack(tensors)
+    refuse_damaged(bad, total=len(samples), skip_bad=skip_bad)
+    images = joined(tensors)
     return LoadedImages(images, tuple(names), tuple(bad), channels=images.shape[1])
 
 
-def _report(bad: Sequence[ImageReadError], *, total: int, skip_bad: bool) -> None:
+def refuse_damaged(bad: Sequence[ImageReadError], *, total: int, skip_bad: bool) -> None:
+    """Says what was wrong with each file of `total` that cannot be read.
+
+    Raises:
+        DatasetError: unless they are to be skipped and are not all.
+    """
     if not bad:
         return
     reasons = "; ".join(str(error) for error in bad)
@@ -104,7 +109,8 @@ def _report(bad: Sequence[ImageReadError], *, total: int, skip_bad: bool) -> Non
     _log.warning("%d of %d images cannot be read and are skipped: %s", len(bad), total, reasons)
 
 
-def _stack(tensors: list[Tensor]) -> Tensor:
+def joined(tensors: list[Tensor]) -> Tensor:
+    """Images `(C, S, S)` as one batch `(N, 3, S, S)`, or `(N, 1, S, S)` if all are grey; empties the list."""
     channels = max(tensor.shape[0] for tensor in tensors)
     size = tensors[0].shape[-1]
     images = torch.empty(len(tensors), channels, size, size, dtype=torch.float32)  # (N, C, S, S)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from utad.config import Config, parse_config, with_present_names
 from utad.data.colour_order import ColourOrder
 from utad.data.region_of_interest import RegionOfInterest
+from utad.data.tiling import Tiling
 from utad.errors import InputError, ModelFileError
 from utad.export.graph_io import PICTURES, SCORES, component_outputs
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
@@ -23,6 +24,7 @@ from utad.export.openvino_graph import OpenVinoGraph
 from utad.export.runtime import Arrays, Graph, runtime_errors
 from utad.predictor import Engine, Predictor
 from utad.thresholds import past_calibrations
+from utad.tiled_engine import TiledEngine
 from utad.types import EngineResult, Image, LazyArrays
 
 
@@ -55,6 +57,7 @@ class ExportedDetector(Predictor):
         self.calibrations = past_calibrations(manifest.calibrations)
         self.colour_order = ColourOrder.of(manifest.colour_order)
         self.region = RegionOfInterest.of(manifest.region)
+        self.tiling = tiling_of(manifest)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> ExportedDetector:
@@ -65,7 +68,7 @@ class ExportedDetector(Predictor):
             MissingDependencyError: if the runtime is not installed.
         """
         manifest = read_manifest(Path(folder))
-        return cls(manifest, ExportEngine.open(Path(folder), manifest, threads=threads), threads=threads)
+        return cls(manifest, open_engine(Path(folder), manifest, threads=threads), threads=threads)
 
     def save_threshold(self, folder: Path) -> Path:
         """Keeps the threshold, and those before it, in the exported folder, and returns the file that holds it.
@@ -78,6 +81,26 @@ class ExportedDetector(Predictor):
             self.manifest, threshold=self.threshold, fail_threshold=self.fail_threshold, calibrations=past
         )
         return write_manifest(folder, self.manifest)
+
+
+def tiling_of(manifest: Manifest) -> Tiling | None:
+    """How the images are cut into the tiles that the graph takes; None where it takes whole images."""
+    values = dict(manifest.tiling or {})
+    values.pop("slope", None)
+    return Tiling.of(values or None)
+
+
+def open_engine(folder: Path, manifest: Manifest, *, threads: int | None = None) -> Engine:
+    """What scores whole images with the graph of an exported folder.
+
+    Raises:
+        MissingDependencyError: if the runtime is not installed.
+        ModelFileError: if a graph file is damaged, or the runtime does not accept the graph.
+    """
+    engine, tiling = ExportEngine.open(folder, manifest, threads=threads), tiling_of(manifest)
+    if tiling is None or manifest.tiling is None:
+        return engine
+    return TiledEngine(engine, tiling, slope=float(manifest.tiling["slope"]))
 
 
 class ExportEngine:
