@@ -33,9 +33,9 @@ def witnesses(monkeypatch) -> list[Witness | None]:
     found: list[Witness | None] = []
     calibrate = fitting.calibrate
 
-    def calibrating(*arguments, witness, progress):
+    def calibrating(*arguments, witness, **options):
         found.append(witness)
-        return calibrate(*arguments, witness=witness, progress=progress)
+        return calibrate(*arguments, witness=witness, **options)
 
     monkeypatch.setattr(fitting, "calibrate", calibrating)
     return found

@@ -30,6 +30,7 @@ from utad.evaluation.metrics import PixelAccumulator, image_metrics
 from utad.models.feature_impression import FeatureImpression
 from utad.scoring.calibration import Witness, calibrate
 from utad.scoring.components import ScoreComponent
+from utad.scoring.image_scores import ImageScores
 from utad.scoring.measurement import CalibratedMeasurement
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import fit_normalisation, gap
@@ -89,9 +90,9 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
         component.fit = _kept(component, name, scores)  # type: ignore[method-assign]
     witnesses: list[Witness] = []
 
-    def calibrating(*arguments: Any, witness: Witness, progress: bool) -> Tensor:
+    def calibrating(*arguments: Any, witness: Witness, **options: Any) -> ImageScores:
         witnesses.append(witness)
-        return calibrate(*arguments, witness=witness, progress=progress)
+        return calibrate(*arguments, witness=witness, **options)
 
     vars(fitting)["calibrate"] = calibrating
     start = time.perf_counter()
@@ -109,8 +110,8 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
 def _kept(component: ScoreComponent, name: str, scores: dict[str, Tensor]) -> Any:
     fit = component.fit
 
-    def keeping(*arguments: Any) -> Any:
-        standardised = fit(*arguments)
+    def keeping(*arguments: Any, **options: Any) -> Any:
+        standardised = fit(*arguments, **options)
         scores[name] = standardised.scores
         return standardised
 

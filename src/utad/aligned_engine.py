@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from utad.data.alignment import Alignment
 from utad.data.motion import Registration
+from utad.data.tiling import Tiling
 from utad.predictor import Engine
+from utad.tiled_engine import TiledEngine
 from utad.types import EngineResult, Image, LazyArrays
 
 LEAST_UNREGISTERED = 1.0
@@ -69,6 +71,24 @@ class AlignedEngine:
             shares={name: share + rise / len(result.shares) for name, share in result.shares.items()},
             aligned=False,
         )
+
+
+def of_whole_images(
+    engine: Engine, tiling: Tiling | None, alignment: Alignment | None, *, slope: float | None
+) -> Engine:
+    """An engine that takes images as a camera gives them.
+
+    Args:
+        engine: that takes what the networks were trained on.
+        tiling: how images are cut into tiles; None where they are not.
+        alignment: what they are registered to first; None where they stay as they lie.
+        slope: by how much the normalised score grows with the raw one; needed for either.
+    """
+    if tiling is not None and slope is not None:
+        engine = TiledEngine(engine, tiling, slope=slope)
+    if alignment is not None and slope is not None:
+        engine = AlignedEngine(engine, alignment, slope=slope)
+    return engine
 
 
 def _each(arrays: Mapping[str, NDArray[Any]], move: Callable[[Any], NDArray[Any]]) -> LazyArrays:

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import torch
 
+from utad.aligned_engine import of_whole_images
 from utad.config import Config, load_config, parse_config, with_present_names
-from utad.data.colour_order import ColourOrder
-from utad.data.region_of_interest import RegionOfInterest
-from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
 from utad.interpret.unusual_images import unusual_images
 from utad.model_file import read_model, write_model
+from utad.model_manifest import manifest_of, restore
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
 from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config
 from utad.scoring.network import DetectorNetwork, build_network, load_network
 from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
-from utad.thresholds import Flagged, PastCalibration, Recalibration, check_enough, check_rate, past_calibrations
+from utad.thresholds import Flagged, PastCalibration, Recalibration, check_enough, check_rate
 from utad.training_data import load_training_data
 from utad.types import Category
 
@@ -128,19 +127,27 @@ class UTAD(Predictor):
         graph: bool = False,
     ) -> FitReport:
         # Lightning takes seconds to import, and only training needs it.
-        from utad.fitting import fit_network, normal_images_of
+        from utad.fitting import fit_network, held_out_of, normal_images_of
 
-        loaded, self.trained_on, self.colour_order, self.region = load_training_data(
-            data, self.config, skip_bad=skip_bad, progress=progress
-        )
+        found = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
+        loaded, tiles, self.region, self.alignment = found.loaded, found.tiles, found.region, found.alignment
+        self.trained_on, self.colour_order = found.fingerprints, found.colour_order
         directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
         network = build_network(self.config, loaded.channels, region=self.region)
-        trained_on = ~held_out_block(len(loaded.images), self.config.calibration.held_out)
+        trained_on = ~held_out_of(len(loaded.images), self.config.calibration.held_out, tiles)
         fitted = fit_network(
-            network, loaded.images, trained_on, self.config, directory=directory, resume=resume, progress=progress
+            network,
+            loaded.images,
+            trained_on,
+            self.config,
+            tiles=tiles,
+            directory=directory,
+            resume=resume,
+            progress=progress,
         )
+        self.tiling = replace(tiles.tiling, growth=fitted.growth) if tiles is not None else None
         self._use(network.eval())
         self.normal_images = normal_images_of(network, loaded, self.config)
         self.calibrations = ()
@@ -149,13 +156,14 @@ class UTAD(Predictor):
             write_config(directory, self.config)
             self.save(directory, graph=graph)
         return FitReport(
-            n_images=len(loaded.images),
-            n_held_out=int((~trained_on).sum()),
+            n_images=len(found.names),
+            n_held_out=int((~trained_on if tiles is None else tiles.by_image(~trained_on)).sum()),
             n_skipped=len(loaded.skipped),
             seconds=time.perf_counter() - start,
             stage_seconds=fitted.seconds,
-            unusual=unusual_images(loaded.names, self.image_normalisation.apply(fitted.scores).numpy()),
+            unusual=unusual_images(found.names, self.image_normalisation.apply(fitted.scores).numpy()),
             model=directory / MODEL_NAME if directory is not None else None,
+            n_tiles=len(loaded.images) if tiles is not None else None,
         )
 
     def calibrate(
@@ -232,15 +240,7 @@ class UTAD(Predictor):
         network, path = self._fitted(), Path(path)
         if path.is_dir():
             path = path / MODEL_NAME
-        manifest = {
-            "config": self.config.model_dump(mode="json"),
-            "channels": network.channels,
-            "threshold": self.threshold,
-            "fail_threshold": self.fail_threshold,
-            "calibrations": [asdict(past) for past in self.calibrations],
-            "trained_on": list(self.trained_on),
-            "colour_order": asdict(self.colour_order) if self.colour_order is not None else None,
-        } | ({"region": self.region.as_dict()} if self.region is not None else {})
+        manifest = manifest_of(self, self.config, channels=network.channels, trained_on=self.trained_on)
         write_model(path, manifest, network.state_dict(), normal_images=self.normal_images)
         if graph and path.name == MODEL_NAME and is_run_folder(path.parent):
             write_beside(self, path)
@@ -259,16 +259,12 @@ class UTAD(Predictor):
         """
         stored = read_model(Path(path))
         detector = cls(config=parse_config(with_present_names(stored.manifest["config"])), threads=threads)
-        detector.threshold = float(stored.manifest["threshold"])
-        detector.calibrations = past_calibrations(stored.manifest.get("calibrations", ()))
+        restore(detector, stored.manifest)
         detector.trained_on = tuple(stored.manifest.get("trained_on", ()))
-        detector.colour_order = ColourOrder.of(stored.manifest.get("colour_order"))
         detector.normal_images = stored.normal_images
-        detector.region = RegionOfInterest.of(stored.manifest.get("region"))
         channels, written_as = int(stored.manifest["channels"]), int(stored.manifest["format"])
         detector._use(load_network(detector.config, channels, stored.tensors, written_as, detector.region))
         detector._fitted().to(device)
-        detector.fail_threshold = stored.manifest.get("fail_threshold")
         return detector
 
     @property
@@ -294,6 +290,8 @@ class UTAD(Predictor):
         self.set_rates(fail_fpr=fail_fpr)
 
     def _use(self, network: DetectorNetwork) -> None:
-        self._network, self._engine = network, TorchEngine(network)
         normalisation = network.normalisation
+        slope = normalisation.of_image().slope
+        self._network = network
+        self._engine = of_whole_images(TorchEngine(network), self.tiling, self.alignment, slope=slope)
         self.normal_scores = tuple(normalisation.of_image().apply(normalisation.normal).tolist())

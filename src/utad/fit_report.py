@@ -34,6 +34,7 @@ class FitReport:
         stage_seconds: of each network's training.
         unusual: the training images with the highest scores, the highest first: at least five, and all outliers.
         model: the file written, if an output folder was given.
+        n_tiles: that the networks learnt from; None where images are not cut into tiles.
     """
 
     n_images: int
@@ -43,9 +44,12 @@ class FitReport:
     stage_seconds: dict[str, float]
     unusual: tuple[UnusualImage, ...]
     model: Path | None
+    n_tiles: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, without the path."""
+        """Plain values, without the path, and without what there is none of."""
         values = asdict(self)
         del values["model"]
+        if self.n_tiles is None:
+            del values["n_tiles"]
         return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +14,18 @@ from utad.config import Config
 from utad.data.loading import LoadedImages
 from utad.data.subsets import held_out_block
 from utad.data.tensors import to_uint8
+from utad.data.tiled_images import TiledImages
 from utad.interpret.normal_images import NormalImages, keep_images
 from utad.models.feature_impression import FeatureImpression
+from utad.progress import spoken
 from utad.scoring.calibration import Witness, calibrate
 from utad.scoring.feature_examples import feature_examples
+from utad.scoring.image_scores import chosen_images
 from utad.scoring.network import DetectorNetwork
 from utad.training.fit import train_feature_impression, train_two_stage
+from utad.training_time import expected_seconds
+
+_log = logging.getLogger(__name__)
 
 _CODED = 8
 """Images whose codes are computed together."""
@@ -33,10 +40,12 @@ class Fitted(NamedTuple):
     Attributes:
         seconds: of training, by network.
         scores: raw, of each normal image by what was fitted without it, `(N,)` float64; NaN where it has none.
+        growth: of the highest of the tiles of an image, as in `Tiling`; 0 without tiles.
     """
 
     seconds: dict[str, float]
     scores: Tensor
+    growth: float = 0.0
 
 
 def fit_network(
@@ -45,6 +54,7 @@ def fit_network(
     trained_on: Tensor,
     config: Config,
     *,
+    tiles: TiledImages | None = None,
     directory: Path | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -56,6 +66,8 @@ def fit_network(
         images: all normal images, `(N, C, S, S)` float32 in [0, 1], N at least 4; filled outside the network's region.
         trained_on: bool `(N,)`, which of them train both stages.
         config: the resolved config.
+        tiles: which `images` are the tiles of, those of one image on one side of every split; None where they are
+            images themselves.
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoints in `directory`, if there are any.
         progress: shows progress bars, instead of lines in the log.
@@ -64,6 +76,8 @@ def fit_network(
         TrainingError: if there are too few images or a checkpoint does not belong to this run.
         NonFiniteLossError: if a loss or a weight is not finite.
     """
+    if tiles is not None:
+        _say_how_long(network, tiles, config)
     region = network.working_region
     report = train_two_stage(
         network.two_stage,
@@ -92,12 +106,30 @@ def fit_network(
                 progress=progress,
             ).seconds[name]
 
-        held_out = held_out_block(len(images), config.calibration.held_out)
-        far = ~held_out_block(len(images), config.calibration.held_out + 2 * MARGIN)
+        held_out = held_out_of(len(images), config.calibration.held_out, tiles)
+        far = ~held_out_of(len(images), config.calibration.held_out + 2 * MARGIN, tiles)
         witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
         train(witness.impression, far, "feature_net_witness")
         train(network.feature_impression, torch.ones_like(far), "feature_net")
-    return Fitted(seconds, calibrate(network, images, trained_on, config, witness=witness, progress=progress))
+    found = calibrate(network, images, trained_on, config, witness=witness, tiles=tiles, progress=progress)
+    return Fitted(seconds, found.scores, found.growth)
+
+
+def _say_how_long(network: DetectorNetwork, tiles: TiledImages, config: Config) -> None:
+    learnt, whole = len(tiles.image_of), chosen_images(tiles).tolist()
+    scored = sum(tiles.counts[index] for index in whole)
+    fitted = min(learnt, config.calibration.max_images)
+    seconds = expected_seconds(network, config, n_fitted=fitted, n_scored=scored)
+    _log.info(
+        "learning from %d of the %d tiles of %d images, of %d pixels a side; the threshold is set on %d whole images "
+        "with %d tiles; this takes roughly %s",
+        *(learnt, sum(tiles.counts), len(tiles.samples), tiles.tiling.side, len(whole), scored, spoken(seconds)),
+    )
+
+
+def held_out_of(count: int, share: float, tiles: TiledImages | None) -> Tensor:
+    """The held-out block of images, or the tiles of such a block, bool `(count,)`."""
+    return held_out_block(count, share) if tiles is None else tiles.of_images(held_out_block(len(tiles.samples), share))
 
 
 @torch.inference_mode()

@@ -14,10 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from utad.config import MaskConfig
+from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder, watched
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
+from utad.data.tiling import Tiling
 from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
 from utad.inputs import Input, is_single, iterate_samples
 from utad.interpret.explanation import NEIGHBOURS, Explanation, explained
@@ -76,6 +78,8 @@ class Predictor:
             None looks at no colours.
         normal_images: of the training, which explanations show; None where the model keeps none.
         region: what counts of an image, as the engine has it; it belongs to the model. None for all of it.
+        alignment: what the engine registers images to; it belongs to the model. None where it takes them as they lie.
+        tiling: how the engine cuts images into tiles; it belongs to the model. None where it takes them as they are.
     """
 
     def __init__(
@@ -98,6 +102,8 @@ class Predictor:
         self.colour_order: ColourOrder | None = None
         self.normal_images: NormalImages | None = None
         self.region: RegionOfInterest | None = None
+        self.alignment: Alignment | None = None
+        self.tiling: Tiling | None = None
         self._mask = mask if mask is not None else MaskConfig()
         self._engine = engine
         self._max_pixels = max_pixels

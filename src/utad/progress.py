@@ -65,7 +65,7 @@ class Progress:
     ) -> None:
         self._stack.close()
         if not self._bar and kind is None:
-            _LOGGER.info("%s: done in %s%s", self.title, _spoken(time.monotonic() - self._start), self._note)
+            _LOGGER.info("%s: done in %s%s", self.title, spoken(time.monotonic() - self._start), self._note)
 
     def _units(self) -> str:
         if self.total == 1:
@@ -90,7 +90,7 @@ class Progress:
             self._last = now
             left = (now - self._start) / max(1, self._done - self._first) * (self.total - self._done)
             place = f"{self.unit} {self._done} of {self.total}"
-            _LOGGER.info("%s: %s%s, about %s left", self.title, place, self._note, _spoken(left))
+            _LOGGER.info("%s: %s%s, about %s left", self.title, place, self._note, spoken(left))
 
 
 def tracked(items: Iterable[_Item], total: int, title: str, *, bar: bool, unit: str = "image") -> Iterator[_Item]:
@@ -115,5 +115,6 @@ def _bar() -> RichProgress:
     )
 
 
-def _spoken(seconds: float) -> str:
+def spoken(seconds: float) -> str:
+    """A duration in words, to two digits or so."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

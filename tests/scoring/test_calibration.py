@@ -32,7 +32,7 @@ class Brightness(Measurement):
         measured = self(features, size)
         return {"score": measured.score, "anomaly_map": measured.anomaly_map}
 
-    def fit(self, collected, size, anomalous) -> Measured:
+    def fit(self, collected, size, anomalous, fold_of=None) -> Measured:
         assert anomalous is None
         return Measured(collected["score"], collected["anomaly_map"], {})
 

@@ -12,10 +12,14 @@ from torch import Tensor, nn
 
 from utad.baselines.departures import Departures
 from utad.baselines.features import FrozenFeatures
+from utad.config import ImageConfig
 from utad.data.loading import load_images
 from utad.data.subsets import fold_indices
 from utad.data.tensors import to_tensor
+from utad.data.tiled_images import load_tiles
+from utad.data.tiling import Tiling
 from utad.errors import NotFittedError
+from utad.scoring.image_scores import whole_image_scores
 from utad.scoring.normalisation import Normalisation, fit_normalisation, sampled_pixels
 from utad.scoring.perceptual import upsample
 from utad.seeding import derived_seed
@@ -52,6 +56,7 @@ class Baseline(ABC):
         folds: of the cross-fitting that sets the threshold, as for UTAD.
         image_fpr: rate of normal images above the threshold.
         pixel_fpr: the same for pixels.
+        image: the section of UTAD's config that says how images are cut into tiles; None for whole images.
     """
 
     name: ClassVar[str]
@@ -73,9 +78,11 @@ class Baseline(ABC):
     folds: int = 5
     image_fpr: float = 0.01
     pixel_fpr: float = 0.01
+    image: ImageConfig | None = None
     channels_: int | None = field(default=None, init=False, repr=False)
     image_normalisation_: Normalisation | None = field(default=None, init=False, repr=False)
     pixel_normalisation_: Normalisation | None = field(default=None, init=False, repr=False)
+    tiling_: Tiling | None = field(default=None, init=False, repr=False)
 
     @abstractmethod
     def learn(self, images: Tensor) -> None:
@@ -118,16 +125,27 @@ class Baseline(ABC):
         Raises:
             DatasetError: naming every damaged image, or if there are none.
         """
-        loaded = load_images(data.train, size=self.size, channels=None, max_pixels=MAX_PIXELS, skip_bad=False)
+        tiles = None
+        if self.image is not None:
+            tiles = load_tiles(data.train, self.image.model_copy(update={"size": self.size}))
+            loaded, image_of = tiles.tiles, tiles.image_of
+        else:
+            loaded = load_images(data.train, size=self.size, channels=None, max_pixels=MAX_PIXELS, skip_bad=False)
+            image_of = torch.arange(len(loaded.images))
         self.channels_ = loaded.channels
         with torch.random.fork_rng():
-            scores = self._fit(loaded.images)
-        self.image_normalisation_ = fit_normalisation(scores.image, self.image_fpr)
+            scores = self._fit(loaded.images, image_of)
+        of_images = scores.image
+        if tiles is not None:
+            found = whole_image_scores(scores.image, tiles)
+            of_images = found.scores[~found.scores.isnan()]
+            self.tiling_ = replace(tiles.tiling, growth=found.growth)
+        self.image_normalisation_ = fit_normalisation(of_images, self.image_fpr)
         self.pixel_normalisation_ = fit_normalisation(sampled_pixels(scores.maps), self.pixel_fpr)
         return self
 
     def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
-        """One result per image `(H, W, 3)`, uint8 or uint16, at that image's own size.
+        """One result per image, or tile, `(H, W, 3)`, uint8 or uint16, at that image's own size.
 
         Raises:
             NotFittedError: before `fit`.
@@ -147,9 +165,14 @@ class Baseline(ABC):
             for index, image in enumerate(images)
         ]
 
-    def _fit(self, images: Tensor) -> Scores:
-        """Learns from all images, and gives the scores of each after learning from the others without its fold."""
-        fold_of = fold_indices(len(images), self.folds)
+    def _fit(self, images: Tensor, image_of: Tensor) -> Scores:
+        """Learns from all images, and gives the scores of each after learning from the others without its fold.
+
+        Args:
+            images: `(M, C, S, S)`, tiles of images or whole ones.
+            image_of: which image each is of, `(M,)` int64.
+        """
+        fold_of = fold_indices(int(image_of.max()) + 1, self.folds)[image_of]
         scores = Scores(images.new_empty(len(images)), images.new_empty(len(images), *images.shape[2:]))
         for fold in range(int(fold_of.max()) + 1):
             left_out = fold_of == fold

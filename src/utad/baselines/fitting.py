@@ -84,8 +84,8 @@ class TrainedBaseline(Baseline):
         _freeze(*networks)
         return losses
 
-    def _fit(self, images: Tensor) -> Scores:
-        trained_on = ~held_out_block(len(images), self.held_out)
+    def _fit(self, images: Tensor, image_of: Tensor) -> Scores:
+        trained_on = ~held_out_block(int(image_of.max()) + 1, self.held_out)[image_of]
         self._learn(images[trained_on])
         scores = self._score_all(images)
         return Scores(without_gap(scores.image, trained_on), scores.maps)

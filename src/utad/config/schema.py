@@ -23,6 +23,7 @@ from pydantic import (
 from utad.config.networks import ExpertNetConfig, FeatureNetConfig, IENetConfig
 from utad.config.section import Fraction, NonNegative, Positive, Section
 from utad.config.shapes import Shape, plain, shapes_of
+from utad.config.tiles import TileConfig
 from utad.config.training import ExpertTrainingConfig, FeatureTrainingConfig, IETrainingConfig
 
 
@@ -33,6 +34,9 @@ class ImageConfig(Section):
     interest, which belongs to the model (docs/adr/0019). A shape is a box `[left, top, right, bottom]`, a polygon
     `[[x, y], ...]` or the path of a mask image.
 
+    With `tile` an image is cut into overlapping tiles, each of which is resized instead (docs/adr/0021).
+    `smallest_defect`, in pixels of the input, goes with `tile: auto`.
+
     `align` registers every image to one of the training before anything else, by a translation or by a similarity (with
     rotation and scale; docs/adr/0024).
     """
@@ -42,6 +46,8 @@ class ImageConfig(Section):
     max_pixels: Positive = 100_000_000
     roi: tuple[Shape, ...] = ()
     ignore: tuple[Shape, ...] = ()
+    tile: TileConfig | None = None
+    smallest_defect: Positive | None = None
     align: Literal["none", "translation", "similarity"] = "none"
 
     @field_validator("roi", "ignore", mode="plain")
@@ -58,9 +64,12 @@ class ImageConfig(Section):
 
     @model_serializer(mode="wrap")
     def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A config without a region or an alignment is written, and known again, as before there were any.
+        # A config without a region, tiles or an alignment is written, and known again, as before there were any.
         values: dict[str, Any] = dump(self)
-        return {name: value for name, value in values.items() if value not in ([], "none")}
+        optional = ("roi", "ignore", "tile", "smallest_defect", "align")
+        return {
+            name: value for name, value in values.items() if name not in optional or value not in (None, [], "none")
+        }
 
     @model_validator(mode="after")
     def _region_of_aligned_images(self) -> Self:
@@ -68,6 +77,22 @@ class ImageConfig(Section):
             raise ValueError(
                 "image.align does not go with image.roi or image.ignore: a shape is drawn where the images have it, "
                 "and these move; leave one out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tiles_fit(self) -> Self:
+        auto = self.tile is not None and self.tile.side == "auto"
+        if auto and self.smallest_defect is None:
+            raise ValueError(
+                "image.tile=auto needs the smallest defect that must be found, in pixels of the images: set "
+                "image.smallest_defect, or a side (image.tile=256)"
+            )
+        if self.smallest_defect is not None and not auto:
+            raise ValueError("image.smallest_defect chooses the side of tiles: set image.tile=auto, or leave it out")
+        if self.tile is not None and self.has_region:
+            raise ValueError(
+                "image.tile does not go with image.roi or image.ignore: crop the images to the region, or leave one out"
             )
         return self
 

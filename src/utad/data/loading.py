@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from utad.data.alignment import Alignment, aligned
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
@@ -44,6 +45,7 @@ def load_images(
     channels: int | None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     region: RegionOfInterest | None = None,
+    alignment: Alignment | None = None,
     skip_bad: bool = False,
     workers: int | None = None,
     progress: bool = False,
@@ -56,6 +58,8 @@ def load_images(
         channels: 1 or 3; None takes 1 where every image is grey, else 3.
         max_pixels: as for `read_image`.
         region: what counts; the rest is filled before anything is looked at. None for the whole image.
+        alignment: what the images are registered to; those that cannot be count as files that cannot be read. None
+            leaves them as they lie.
         skip_bad: go on without the files that cannot be read, instead of stopping.
         workers: number of threads; None for one per CPU core, at most 8.
         progress: shows a progress bar, instead of lines in the log.
@@ -69,7 +73,7 @@ def load_images(
 
     def read(sample: Sample) -> Tensor | ImageReadError:
         try:
-            image = load_image(sample, max_pixels=max_pixels)
+            image = aligned(sample, load_image(sample, max_pixels=max_pixels), alignment)
         except ImageReadError as error:
             return error
         image = region.filled(image) if region is not None else image
@@ -85,12 +89,17 @@ def load_images(
         else:
             tensors.append(result)
             names.append(sample.name)
-    _report(bad, total=len(samples), skip_bad=skip_bad)
-    images = _stack(tensors)
+    refuse_damaged(bad, total=len(samples), skip_bad=skip_bad)
+    images = joined(tensors)
     return LoadedImages(images, tuple(names), tuple(bad), channels=images.shape[1])
 
 
-def _report(bad: Sequence[ImageReadError], *, total: int, skip_bad: bool) -> None:
+def refuse_damaged(bad: Sequence[ImageReadError], *, total: int, skip_bad: bool) -> None:
+    """Says what was wrong with each file of `total` that cannot be read.
+
+    Raises:
+        DatasetError: unless they are to be skipped and are not all.
+    """
     if not bad:
         return
     reasons = "; ".join(str(error) for error in bad)
@@ -104,7 +113,8 @@ def _report(bad: Sequence[ImageReadError], *, total: int, skip_bad: bool) -> Non
     _log.warning("%d of %d images cannot be read and are skipped: %s", len(bad), total, reasons)
 
 
-def _stack(tensors: list[Tensor]) -> Tensor:
+def joined(tensors: list[Tensor]) -> Tensor:
+    """Images `(C, S, S)` as one batch `(N, 3, S, S)`, or `(N, 1, S, S)` if all are grey; empties the list."""
     channels = max(tensor.shape[0] for tensor in tensors)
     size = tensors[0].shape[-1]
     images = torch.empty(len(tensors), channels, size, size, dtype=torch.float32)  # (N, C, S, S)

@@ -15,6 +15,7 @@ from utad.detector import UTAD
 from utad.errors import ConfigError
 from utad.models.build import count_parameters
 from utad.predictor import Predictor
+from utad.tiled_engine import TiledEngine
 from utad.training.fit import feature_settings, stage_settings
 
 BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -36,6 +37,9 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Module and class of every baseline."""
 
 METHODS: tuple[str, ...] = ("utad", *BASELINES)
+
+_TILES = ("image.tile", "image.smallest_defect")
+"""Settings that every method has."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,12 @@ Method = UTAD | Baseline
 
 def predictor_of(method: Method) -> Predictor:
     """A fitted method behind the one predictor."""
-    return method if isinstance(method, UTAD) else Predictor(method, max_pixels=MAX_PIXELS)
+    if isinstance(method, UTAD):
+        return method
+    if method.tiling_ is None or method.image_normalisation_ is None:
+        return Predictor(method, max_pixels=MAX_PIXELS)
+    tiled = TiledEngine(method, method.tiling_, slope=method.image_normalisation_.slope)
+    return Predictor(tiled, max_pixels=MAX_PIXELS)
 
 
 def variants_of(methods: Sequence[str]) -> tuple[Variant, ...]:
@@ -75,9 +84,10 @@ def variants_of(methods: Sequence[str]) -> tuple[Variant, ...]:
 
 
 def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple[Variant, ...]:
-    """Variants of UTAD with further settings, under what they set themselves."""
+    """Variants of UTAD with further settings, under what they set themselves; the others get the same tiles."""
+    tiles = tuple(setting for setting in settings if setting.strip().startswith(_TILES))
     return tuple(
-        replace(variant, overrides=(*settings, *variant.overrides)) if variant.base == "utad" else variant
+        replace(variant, overrides=(*(settings if variant.base == "utad" else tiles), *variant.overrides))
         for variant in variants
     )
 
@@ -110,7 +120,8 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         seed: of everything random.
         size: side of the images; None for the preset's.
         preset: of UTAD; the baselines see images of its size.
-        overrides: on top of the preset, `section.key=value`; of a baseline `argument=value`, a whole number.
+        overrides: on top of the preset, `section.key=value`; of a baseline `argument=value`, a whole number, or the
+            settings of tiles.
 
     Raises:
         ConfigError: if there is no such method, or a setting is wrong.
@@ -119,7 +130,8 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         return UTAD(config=_config(preset, size, seed, overrides))
     if name not in BASELINES:
         raise ConfigError(f"unknown method {name!r}: choose from {', '.join(METHODS)}")
-    config = _config(preset, size, seed)
+    tiles = [override for override in overrides if override.strip().startswith(_TILES)]
+    config = _config(preset, size, seed, tiles)
     arguments = {
         "size": config.image.size,
         "seed": seed,
@@ -127,9 +139,11 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         "folds": config.calibration.folds,
         "image_fpr": config.calibration.image_fpr,
         "pixel_fpr": config.calibration.pixel_fpr,
+        "image": config.image if config.image.tile is not None else None,
     }
     try:
-        return _factory(name)(**arguments | dict(_argument(override) for override in overrides))
+        own = dict(_argument(override) for override in overrides if override not in tiles)
+        return _factory(name)(**arguments | own)
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from None
 

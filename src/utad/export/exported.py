@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.aligned_engine import of_whole_images
 from utad.config import Config, parse_config, with_present_names
+from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
 from utad.data.region_of_interest import RegionOfInterest
+from utad.data.tiling import Tiling
 from utad.errors import InputError, ModelFileError
 from utad.export.graph_io import PICTURES, SCORES, component_outputs
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
@@ -55,6 +58,8 @@ class ExportedDetector(Predictor):
         self.calibrations = past_calibrations(manifest.calibrations)
         self.colour_order = ColourOrder.of(manifest.colour_order)
         self.region = RegionOfInterest.of(manifest.region)
+        self.alignment = Alignment.of(manifest.alignment)
+        self.tiling = Tiling.of(manifest.tiling)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> ExportedDetector:
@@ -65,7 +70,7 @@ class ExportedDetector(Predictor):
             MissingDependencyError: if the runtime is not installed.
         """
         manifest = read_manifest(Path(folder))
-        return cls(manifest, ExportEngine.open(Path(folder), manifest, threads=threads), threads=threads)
+        return cls(manifest, open_engine(Path(folder), manifest, threads=threads), threads=threads)
 
     def save_threshold(self, folder: Path) -> Path:
         """Keeps the threshold, and those before it, in the exported folder, and returns the file that holds it.
@@ -78,6 +83,18 @@ class ExportedDetector(Predictor):
             self.manifest, threshold=self.threshold, fail_threshold=self.fail_threshold, calibrations=past
         )
         return write_manifest(folder, self.manifest)
+
+
+def open_engine(folder: Path, manifest: Manifest, *, threads: int | None = None) -> Engine:
+    """What scores whole images with the graph of an exported folder.
+
+    Raises:
+        MissingDependencyError: if the runtime is not installed.
+        ModelFileError: if a graph file is damaged, or the runtime does not accept the graph.
+    """
+    engine = ExportEngine.open(folder, manifest, threads=threads)
+    tiling, alignment = Tiling.of(manifest.tiling), Alignment.of(manifest.alignment)
+    return of_whole_images(engine, tiling, alignment, slope=manifest.slope)
 
 
 class ExportEngine:

@@ -51,6 +51,11 @@ class Manifest:
         calibrations: what earlier calibrations of this export replaced, the oldest first.
         colour_order: that of the detector, as plain values; None where it has none.
         region: of interest, as `RegionOfInterest.as_dict` has it; None where the whole image counts.
+        tiling: as `Tiling.as_dict` has it: the graph takes tiles, which whoever runs it cuts and puts together. None
+            where it takes whole images.
+        alignment: as `Alignment.as_dict` has it: the graph takes aligned images, which whoever runs it registers. None
+            where it takes them as they lie.
+        slope: of the normalised score over the raw one, where either is there.
     """
 
     format: Format
@@ -70,6 +75,9 @@ class Manifest:
     calibrations: list[dict[str, Any]] = field(default_factory=list)
     colour_order: dict[str, Any] | None = field(default=None, repr=False)
     region: dict[str, Any] | None = field(default=None, repr=False)
+    tiling: dict[str, Any] | None = None
+    alignment: dict[str, Any] | None = field(default=None, repr=False)
+    slope: float | None = None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
@@ -79,8 +87,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> Path:
         OutputError: if that is not possible.
     """
     content = {"kind": KIND, "format_version": FORMAT_VERSION, **asdict(manifest)}
-    if manifest.region is None:
-        del content["region"]  # as before there were any
+    for name in ("region", "tiling", "alignment", "slope"):
+        if content[name] is None:
+            del content[name]  # as before there were any
     text = json.dumps({**content, "sha256": _digest(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"
     path = folder / MANIFEST_NAME
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -75,11 +75,16 @@ def compare(reference: PredictSamples, other: PredictSamples, samples: Sequence[
     )
 
 
-def fabricated_samples() -> list[Sample]:
-    """A few images of several sizes, smooth and noisy, grey and coloured, the same each time."""
+def fabricated_samples(side: int | None = None) -> list[Sample]:
+    """A few images of several sizes, smooth and noisy, grey and coloured, the same each time.
+
+    Args:
+        side: of the tiles that images are cut into, of which one then has several; None where they are not.
+    """
+    sizes = _SIZES if side is None else (*_SIZES, (3 * side // 2, 2 * side + 1))
     return [
         Sample(f"fabricated {index}", _picture(*size, seed=index, grey=index % 2 == 1))
-        for index, size in enumerate(_SIZES)
+        for index, size in enumerate(sizes)
     ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.data.streaming import iterate_images
+from utad.data.tiling import Tiling
 from utad.errors import checked
 from utad.export.dependencies import require
 from utad.interpret.figures import to_8_bit
@@ -24,7 +25,7 @@ QUANTISED = ("network.backbone.", "network.two_stage.ie_net.")
 _CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
-def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int) -> Any:
+def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int, tiling: Tiling | None = None) -> Any:
     """Quantises an OpenVINO model.
 
     Pre-processing, Expert-Net, whitening, distances and post-processing keep their precision: what they compute are
@@ -34,6 +35,7 @@ def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int) -> Any:
         model: of the whole detector.
         samples: normal images.
         max_pixels: as for `read_image`.
+        tiling: how they are cut into the tiles that the graph takes; None where it takes whole images.
 
     Raises:
         MissingDependencyError: if nncf is not installed.
@@ -43,7 +45,7 @@ def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int) -> Any:
     logging.getLogger("nncf").setLevel(logging.ERROR)
     kept = [node.get_friendly_name() for node in model.get_ops() if not _is_quantised(node)]
     step = -(-len(samples) // MOST_IMAGES)
-    images = _Images(samples[::step], max_pixels)
+    images = _Images(samples[::step], max_pixels, tiling)
     with redirect_stdout(StringIO()):  # its progress bars
         return nncf.quantize(
             model,
@@ -55,15 +57,24 @@ def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int) -> Any:
 
 
 class _Images:
-    """The images one by one as the graph takes them, `(1, H, W, 3)`, as often as wanted."""
+    """The images one by one as the graph takes them, `(1, H, W, 3)`, as often as wanted.
 
-    def __init__(self, samples: Sequence[Sample], max_pixels: int) -> None:
+    Of images that are cut into tiles it is one tile each, of another place each time.
+    """
+
+    def __init__(self, samples: Sequence[Sample], max_pixels: int, tiling: Tiling | None) -> None:
         self.samples = samples
         self._max_pixels = max_pixels
+        self._tiling = tiling
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        for _, image in iterate_images(self.samples, max_pixels=self._max_pixels):
-            yield to_8_bit(cast("Image", checked(image)))[None]
+        for index, (_, read) in enumerate(iterate_images(self.samples, max_pixels=self._max_pixels)):
+            image = to_8_bit(cast("Image", checked(read)))
+            if self._tiling is not None:
+                grid = self._tiling.grid((image.shape[0], image.shape[1]))
+                # 7 steps further each time: in a few images all rows and columns have had their turn.
+                (image,) = grid.cut(image, [grid.tiles()[7 * index % len(grid)]])
+            yield image[None]
 
 
 def _is_quantised(node: Any) -> bool:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from utad.config import Config
+from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
 from utad.data.region_of_interest import RegionOfInterest
+from utad.data.tiling import Tiling
 from utad.errors import ConfigError, ExportError, NotFittedError
 from utad.export.conversion import keep_single_precision, to_openvino, write_onnx, write_openvino
 from utad.export.dependencies import require
-from utad.export.exported import ExportEngine
+from utad.export.exported import open_engine
 from utad.export.graph import MaskRule
 from utad.export.manifest import (
     GRAPH_NAMES,
@@ -54,6 +56,8 @@ class Fitted(Protocol):
     trained_on: tuple[str, ...]
     colour_order: ColourOrder | None
     region: RegionOfInterest | None
+    tiling: Tiling | None
+    alignment: Alignment | None
 
     @property
     def config(self) -> Config:
@@ -150,7 +154,7 @@ def _write_graph(
         return
     graph = to_openvino(network, mask, boundaries=precision == "bf16")
     if precision == "int8":
-        graph = quantise(graph, normal, max_pixels=detector.config.image.max_pixels)
+        graph = quantise(graph, normal, max_pixels=detector.config.image.max_pixels, tiling=detector.tiling)
     if precision != "bf16":
         keep_single_precision(graph)
     write_openvino(graph, target)
@@ -181,17 +185,22 @@ def _manifest(
         components=list(network.measurement.component_names),
         model=file_digest(model) if model is not None else None,
         region=detector.region.as_dict() if detector.region is not None else None,
+        tiling=detector.tiling.as_dict() if detector.tiling is not None else None,
+        alignment=detector.alignment.as_dict() if detector.alignment is not None else None,
+        slope=None
+        if detector.tiling is None and detector.alignment is None
+        else network.normalisation.of_image().slope,
     )
 
 
 def _measure(detector: Fitted, manifest: Manifest, folder: Path, normal: Sequence[Sample]) -> Parity:
     exported = Predictor(
-        ExportEngine.open(folder, manifest),
+        open_engine(folder, manifest),
         threshold=detector.threshold,
         mask=detector.config.mask,
         max_pixels=detector.config.image.max_pixels,
     )
-    samples = normal or fabricated_samples()
+    samples = normal or fabricated_samples(None if detector.tiling is None else detector.tiling.side)
     images = f"{len(samples)} normal images" if normal else f"{len(samples)} fabricated images"
     return compare(detector.predict_samples, exported.predict_samples, samples, images=images)
 

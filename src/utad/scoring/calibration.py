@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from utad.config import Config
-from utad.data.subsets import evenly, spread_over
+from utad.data.subsets import evenly, fold_indices, spread_over
 from utad.data.synthetic_anomalies import add_anomalies
+from utad.data.tiled_images import TiledImages
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features
 from utad.progress import Progress
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
+from utad.scoring.image_scores import ImageScores, chosen_images, score_tiles, tail_growth
 from utad.scoring.network import DetectorNetwork
-from utad.scoring.normalisation import gap, sampled_pixels, without_gap
+from utad.scoring.normalisation import gap, sampled_pixels
 from utad.seeding import generator_for
 
 
@@ -43,15 +45,18 @@ def calibrate(
     config: Config,
     *,
     witness: Witness | None = None,
+    tiles: TiledImages | None = None,
     batch_size: int = 4,
     progress: bool = False,
-) -> Tensor:
+) -> ImageScores:
     """Fits measurement and normalisation, in place.
 
     Networks restore the images that they were trained on better than others. Of a feature impression there is a second
     one, trained without some of the images: the gap between the medians of the scores that it leads to is added to the
     scores of all images, and likewise for maps. Without one, the gap between the scores of images that both stages were
     trained on and of others is added to the former.
+
+    Of tiles, all that is left out is left out by image, and the normalisation of scores is that of whole images.
 
     Args:
         network: trained.
@@ -60,21 +65,21 @@ def calibrate(
         trained_on: bool `(N,)`, which of them trained the networks.
         config: the resolved config.
         witness: of the feature impression; None where no features are restored.
+        tiles: which `images` are the tiles of; None where they are images themselves.
         batch_size: images at a time.
         progress: shows a progress bar, instead of lines in the log.
 
     Returns:
-        The raw score of each image, by what was fitted without it, `(N,)` float64; NaN for those not chosen.
+        The raw score of each image, by what was fitted without it, with NaN for those not chosen; and of tiles how the
+        highest of them grows with their number.
     """
-    scores = torch.full((len(images),), torch.nan, dtype=torch.float64)
     chosen = evenly(len(images), config.calibration.max_images)
-    images, trained_on = images[chosen], trained_on[chosen]
     anomalies = config.calibration.synthetic_anomalies if network.measurement.weighted else 0
-    total = len(images) * (1 if witness is None else 2) + anomalies
-    with Progress("calibration", total, unit="image", bar=progress) as shown:
-        found = _calibrate(network, images, trained_on, chosen, config, witness, batch_size, shown)
-    scores[chosen] = found.double().cpu()
-    return scores
+    total = len(chosen) * (1 if witness is None else 2) + anomalies
+    if tiles is not None:
+        total += sum(tiles.counts[index] for index in chosen_images(tiles).tolist())
+    with Progress("calibration", total, unit="image" if tiles is None else "tile", bar=progress) as shown:
+        return _calibrate(network, images, trained_on, chosen, config, witness, tiles, batch_size, shown)
 
 
 def _calibrate(
@@ -84,37 +89,61 @@ def _calibrate(
     chosen: Tensor,
     config: Config,
     witness: Witness | None,
+    tiles: TiledImages | None,
     batch_size: int,
     shown: Progress,
-) -> Tensor:
+) -> ImageScores:
     settings, measurement = config.calibration, network.measurement
-    features = _features_of(network, shown)
-    parts = [measurement.collect(features(batch), network.size) for batch in torch.split(images, batch_size)]
+    features, seen = _features_of(network, shown), images[chosen]
+    parts = [measurement.collect(features(batch), network.size) for batch in torch.split(seen, batch_size)]
     collected = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     anomalous = None
     if measurement.weighted and settings.synthetic_anomalies > 0:
-        anomalous = _anomalous_vectors(network, images, config, batch_size, shown)
-    measured = measurement.fit(collected, network.size, anomalous)
+        anomalous = _anomalous_vectors(network, seen, config, batch_size, shown)
+    fold_of = fold_indices(len(tiles.samples), settings.folds) if tiles is not None else None
+    of_chosen = fold_of[tiles.image_of[chosen]] if tiles is not None and fold_of is not None else None
+    measured = measurement.fit(collected, network.size, anomalous, of_chosen)
     scores, maps = measured.score, network.at_pixels(measured.anomaly_map)
+    del parts, collected, anomalous, measured  # what whole images are scored with needs the room
     if witness is None:
-        scores = without_gap(scores, trained_on.to(scores.device))
+        trained = trained_on[chosen].to(scores.device)
+        gained, raised = gap(scores[trained], scores[~trained]), trained_on
     else:
-        features = _features_of(network, shown, witness.impression)
-        seen = [measurement(features(batch), network.size) for batch in torch.split(images, batch_size)]
-        of_score, of_map = (
-            torch.cat([one.score for one in seen]),
-            torch.cat([network.at_pixels(one.anomaly_map) for one in seen]),
-        )
-        known, unknown = (group[chosen].to(scores.device) for group in (witness.trained_on, witness.held_out))
-        scores = scores + gap(of_score[known], of_score[unknown])
-        maps = maps + gap(sampled_pixels(of_map[known]), sampled_pixels(of_map[unknown]))
+        gained, by_maps = _gaps(network, seen, witness, chosen, batch_size, shown)
+        maps, raised = maps + by_maps, torch.ones_like(trained_on)
+    growth = 0.0
+    if tiles is not None and fold_of is not None:
+        # From here on an image stands where its tiles stood.
+        of_tiles = score_tiles(network, tiles, fold_of, features, batch_size=batch_size)
+        growth, chosen, raised = tail_growth(of_tiles), chosen_images(tiles), tiles.by_image(raised)
+        tiling = replace(tiles.tiling, growth=growth)
+        highest = zip(chosen.tolist(), map(torch.max, of_tiles), strict=True)
+        scores = torch.stack([score - tiling.excess(tiles.sizes[index]) for index, score in highest])
+    measurement.forget_folds()
+    scores = torch.where(raised[chosen].to(scores.device), scores + gained, scores)
     network.normalisation.fit(
         scores,
         maps,
         image_rate=settings.image_fpr,
         pixel_rate=settings.pixel_fpr,
     )
-    return scores
+    found = torch.full((len(raised),), torch.nan, dtype=torch.float64)
+    found[chosen] = scores.double().cpu()
+    return ImageScores(found, growth)
+
+
+def _gaps(
+    network: DetectorNetwork, images: Tensor, witness: Witness, chosen: Tensor, batch_size: int, shown: Progress
+) -> tuple[float, float]:
+    """How much higher the witness's scores, and the values of its maps, are where it was not trained."""
+    features = _features_of(network, shown, witness.impression)
+    seen = [network.measurement(features(batch), network.size) for batch in torch.split(images, batch_size)]
+    of_score, of_map = (
+        torch.cat([one.score for one in seen]),
+        torch.cat([network.at_pixels(one.anomaly_map) for one in seen]),
+    )
+    known, unknown = (group[chosen].to(of_score.device) for group in (witness.trained_on, witness.held_out))
+    return gap(of_score[known], of_score[unknown]), gap(sampled_pixels(of_map[known]), sampled_pixels(of_map[unknown]))
 
 
 def _features_of(

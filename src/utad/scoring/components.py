@@ -87,11 +87,24 @@ class ScoreComponent(nn.Module):
         self.spec = spec
         self.distance = distance
         self.standardisation = standardisation
+        self._of_folds: list[FeatureDistance] = []
 
     def forward(self, features: Sequence[Features]) -> Tensor:
         """Features, one entry per stage, to the standardised map `(N, g, g)`; g is 1 without a grid."""
         maps: Tensor = self.standardisation.of_map(self.distance(feature_vectors(self.spec, features)))
         return maps
+
+    def without_fold(self, features: Sequence[Features], fold: int) -> Tensor:
+        """As `forward`, by the distance that was fitted without the images of a fold.
+
+        It is there after a `fit` that kept the folds, until `forget_folds`.
+        """
+        maps: Tensor = self.standardisation.of_map(self._of_folds[fold](feature_vectors(self.spec, features)))
+        return maps
+
+    def forget_folds(self) -> None:
+        """Gives up what `without_fold` needs."""
+        self._of_folds.clear()
 
     def fit(
         self,
@@ -99,6 +112,8 @@ class ScoreComponent(nn.Module):
         anomalous: AnomalousVectors | None,
         fold_of: Tensor,
         positions: Tensor | None = None,
+        *,
+        keep_folds: bool = False,
     ) -> Standardised:
         """Fits the distance to normal vectors `(N, C, g, g)`, and its standardisation by cross-fitting.
 
@@ -107,10 +122,12 @@ class ScoreComponent(nn.Module):
             anomalous: vectors at synthetic anomalies put into these images, if there are any.
             fold_of: the fold of each image, `(N,)` int64.
             positions: bool `(g, g)`, those that count; None for all.
+            keep_folds: for `without_fold`.
 
         Returns:
             The same images, each measured by a distance and a standardisation that were fitted without it.
         """
+        self.forget_folds()
         self.distance.fit(vectors, anomalous, positions)
         maps = vectors.new_empty(len(vectors), *vectors.shape[2:])
         for fold in range(int(fold_of.max()) + 1):
@@ -118,6 +135,8 @@ class ScoreComponent(nn.Module):
             others = anomalous.without(left_out) if anomalous is not None else None
             distance = self.distance.unfitted().fit(vectors[~left_out], others, positions)
             maps[left_out] = torch.cat([distance(batch) for batch in torch.split(vectors[left_out], _BATCH)])
+            if keep_folds:
+                self._of_folds.append(distance)
         return self.standardisation.fit(maps, positions)
 
 

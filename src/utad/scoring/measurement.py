@@ -62,9 +62,28 @@ class Measurement(nn.Module, ABC):
     def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """What `fit` needs of a batch of N normal images, tensors of N rows by name."""
 
+    def without_fold(self, features: Sequence[Features], size: int, fold: int) -> Measured:
+        """As `forward`, by what was fitted without the images of a fold; where nothing is fitted, the same.
+
+        Args:
+            features: of images that `fit` got none of, but for those of the fold.
+            size: S.
+            fold: of those that `fit` was given; what it needs is there until `forget_folds`.
+        """
+        del fold
+        measured: Measured = self(features, size)
+        return measured
+
+    def forget_folds(self) -> None:
+        """Gives up what `without_fold` needs."""
+
     @abstractmethod
     def fit(
-        self, collected: Mapping[str, Tensor], size: int, anomalous: Mapping[str, AnomalousVectors] | None
+        self,
+        collected: Mapping[str, Tensor],
+        size: int,
+        anomalous: Mapping[str, AnomalousVectors] | None,
+        fold_of: Tensor | None = None,
     ) -> Measured:
         """Fits to normal images.
 
@@ -72,6 +91,8 @@ class Measurement(nn.Module, ABC):
             collected: what `collect` gives, of all normal images.
             size: S, the side of the images.
             anomalous: by the same names, the vectors at synthetic anomalies; None where there are none.
+            fold_of: the fold of each image of the cross-fitting, `(N,)` int64, which are kept for `without_fold`; None
+                for `fold_indices`.
 
         Returns:
             Raw values of the same images, each measured without having been learnt from.
@@ -113,10 +134,14 @@ class PaperMeasurement(Measurement):
         return {"score": measured.score, "anomaly_map": measured.anomaly_map}
 
     def fit(
-        self, collected: Mapping[str, Tensor], size: int, anomalous: Mapping[str, AnomalousVectors] | None
+        self,
+        collected: Mapping[str, Tensor],
+        size: int,
+        anomalous: Mapping[str, AnomalousVectors] | None,
+        fold_of: Tensor | None = None,
     ) -> Measured:
         """Nothing is fitted."""
-        del size, anomalous
+        del size, anomalous, fold_of
         return Measured(collected["score"], collected["anomaly_map"], {})
 
 
@@ -161,10 +186,17 @@ class CalibratedMeasurement(Measurement):
 
     def forward(self, features: Sequence[Features], size: int) -> Measured:
         """Average of the standardised components."""
-        components = self._components()
-        maps = {name: component(features) for name, component in components.items()}
-        scores = {name: components[name].standardisation.of_score(maps[name]) for name in self.scored}
-        return self._average(maps, scores, size)
+        return self._of_maps({name: component(features) for name, component in self._components().items()}, size)
+
+    def without_fold(self, features: Sequence[Features], size: int, fold: int) -> Measured:
+        """The same by distances that were fitted without the images of a fold."""
+        components = self._components().items()
+        return self._of_maps({name: component.without_fold(features, fold) for name, component in components}, size)
+
+    def forget_folds(self) -> None:
+        """Gives up the distances of all folds."""
+        for component in self._components().values():
+            component.forget_folds()
 
     def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """The feature vectors of each component, `(N, C, g, g)`."""
@@ -172,20 +204,29 @@ class CalibratedMeasurement(Measurement):
         return {name: feature_vectors(component.spec, features) for name, component in self._components().items()}
 
     def fit(
-        self, collected: Mapping[str, Tensor], size: int, anomalous: Mapping[str, AnomalousVectors] | None
+        self,
+        collected: Mapping[str, Tensor],
+        size: int,
+        anomalous: Mapping[str, AnomalousVectors] | None,
+        fold_of: Tensor | None = None,
     ) -> Measured:
         """Fits every component."""
         maps: dict[str, Tensor] = {}
         scores: dict[str, Tensor] = {}
         for name, component in self._components().items():
             vectors = collected[name]
-            fold_of = fold_indices(len(vectors), self.folds).to(vectors.device)
+            folds = (fold_indices(len(vectors), self.folds) if fold_of is None else fold_of).to(vectors.device)
             positions = self.region.positions(vectors.shape[-1]).to(vectors.device) if self.region else None
             at_anomalies = anomalous[name] if anomalous is not None else None
-            standardised = component.fit(vectors, at_anomalies, fold_of, positions)
+            standardised = component.fit(vectors, at_anomalies, folds, positions, keep_folds=fold_of is not None)
             maps[name] = standardised.maps
             if name in self.scored:
                 scores[name] = standardised.scores
+        return self._average(maps, scores, size)
+
+    def _of_maps(self, maps: Mapping[str, Tensor], size: int) -> Measured:
+        components = self._components()
+        scores = {name: components[name].standardisation.of_score(maps[name]) for name in self.scored}
         return self._average(maps, scores, size)
 
     def _components(self) -> dict[str, ScoreComponent]:

@@ -28,6 +28,11 @@ class Normalisation:
     location: float
     limit: float
 
+    @property
+    def slope(self) -> float:
+        """By how much the normalised value grows with the raw one."""
+        return 0.5 / (self.limit - self.location)
+
     def apply(self, raw: Tensor) -> Tensor:
         """Raw scores of any shape to normalised ones."""
         return 0.5 * (raw - self.location) / (self.limit - self.location)
@@ -49,7 +54,7 @@ class Normalisation:
         """
         if not parts:
             return {}
-        factor, location = 0.5 / (self.limit - self.location), self.location / len(parts)
+        factor, location = self.slope, self.location / len(parts)
         shares = {name: factor * (part.double() - location) for name, part in parts.items()}
         rounding = score.double() - torch.stack(list(shares.values())).sum(dim=0)
         return {name: share + rounding / len(parts) for name, share in shares.items()}

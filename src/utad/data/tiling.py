@@ -1,0 +1,205 @@
+"""Tiles of large images: where they lie, cutting them, and putting their maps together again. Without torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+LEAST_DEFECT = 4
+"""Pixels of the networks that a defect has to cover in width to be found."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The tiles along one side of an image.
+
+    Attributes:
+        starts: first pixel of each of K tiles, ascending.
+        weights: `(K, side)` float32, of the pixels of each; over all tiles that have a pixel they add up to 1.
+    """
+
+    starts: tuple[int, ...]
+    weights: NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile of an image.
+
+    Attributes:
+        top: its first row.
+        left: its first column.
+        row: its place in the grid, from the top.
+        column: likewise from the left.
+    """
+
+    top: int
+    left: int
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """The tiles of an image of one size.
+
+    An image that is shorter than a tile is continued by its mirror image, below or to the right: what is in it keeps
+    the scale that was learnt.
+
+    Attributes:
+        size: `(H, W)` of the image.
+        side: of a tile, in pixels.
+        rows: tiles from top to bottom.
+        columns: tiles from left to right.
+    """
+
+    size: tuple[int, int]
+    side: int
+    rows: Axis = field(repr=False)
+    columns: Axis = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows.starts) * len(self.columns.starts)
+
+    def tiles(self) -> list[Tile]:
+        """All of them, row by row."""
+        return [
+            Tile(top, left, row, column)
+            for row, top in enumerate(self.rows.starts)
+            for column, left in enumerate(self.columns.starts)
+        ]
+
+    def cut(self, image: NDArray[_Scalar], tiles: Sequence[Tile] | None = None) -> list[NDArray[_Scalar]]:
+        """The pixels of tiles.
+
+        Args:
+            image: `(H, W, ...)`.
+            tiles: of this grid; None for all of them.
+
+        Returns:
+            `(side, side, ...)` each, views of `image` where it is not continued.
+        """
+        whole = continued(image, self.side)
+        chosen = self.tiles() if tiles is None else tiles
+        return [whole[tile.top : tile.top + self.side, tile.left : tile.left + self.side] for tile in chosen]
+
+
+class Stitcher:
+    """Puts what was computed of tiles together at the size of the image, without seams.
+
+    Each pixel is the weighted mean of the tiles that have it. The weight of a tile falls smoothly to 0 towards those of
+    its borders beyond which there are other tiles.
+
+    Args:
+        grid: of the image.
+        channels: of the values; None for maps `(side, side)`.
+    """
+
+    def __init__(self, grid: TileGrid, channels: int | None = None) -> None:
+        self._grid = grid
+        height, width = (max(length, grid.side) for length in grid.size)
+        shape = (height, width) if channels is None else (height, width, channels)
+        self._sum = np.zeros(shape, np.float32)
+
+    def add(self, tile: Tile, values: NDArray[Any]) -> None:
+        """Adds the values `(side, side)`, or `(side, side, channels)`, of a tile; each tile is added once."""
+        side, grid = self._grid.side, self._grid
+        weights = grid.rows.weights[tile.row][:, None] * grid.columns.weights[tile.column]  # (side, side)
+        if values.ndim == 3:
+            weights = weights[..., None]
+        self._sum[tile.top : tile.top + side, tile.left : tile.left + side] += weights * values
+
+    def stitched(self) -> NDArray[np.float32]:
+        """The whole, `(H, W)` or `(H, W, channels)` float32, after all tiles were added."""
+        height, width = self._grid.size
+        return np.ascontiguousarray(self._sum[:height, :width])
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How images are cut into tiles; it belongs to the model.
+
+    Attributes:
+        side: of a tile, in pixels of the input.
+        overlap: pixels that neighbours share at least, at most half of the side.
+        area: of the training images, in tiles without overlap; their median. 0 before training.
+        growth: by how much the highest raw score of normal tiles grows where there are e times as many; 0 before that
+            is known.
+    """
+
+    side: int
+    overlap: int
+    area: float = 0.0
+    growth: float = 0.0
+
+    def grid(self, size: tuple[int, int]) -> TileGrid:
+        """The tiles of an image of size `(H, W)`."""
+        rows, columns = (_axis(max(length, self.side), self.side, self.overlap) for length in size)
+        return TileGrid(size, self.side, rows, columns)
+
+    def area_of(self, size: tuple[int, int]) -> float:
+        """The area of an image `(H, W)` in tiles without overlap, at least 1."""
+        return math.prod(max(length, self.side) / self.side for length in size)
+
+    def excess(self, size: tuple[int, int]) -> float:
+        """What the highest raw score of a normal image `(H, W)` has more than one of the typical size, for its size.
+
+        The highest of n values whose upper tail is exponential grows by `growth` times log n. The area is what counts,
+        not the number of tiles: tiles that overlap more say the same more often.
+        """
+        return self.growth * math.log(self.area_of(size) / self.area) if self.area > 0 else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for a manifest."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any] | None) -> Tiling | None:
+        """The inverse of `as_dict`; None where there is nothing."""
+        return cls(**values) if values is not None else None
+
+
+def automatic_side(smallest_defect: int, size: int, sizes: Sequence[tuple[int, int]]) -> int:
+    """The largest side of a tile that shows the smallest defect, at `LEAST_DEFECT` pixels of the networks.
+
+    Args:
+        smallest_defect: its width, in pixels of the images.
+        size: S, the side that tiles are resized to, and the smallest of a tile: enlarging brings out nothing.
+        sizes: `(H, W)` of the images; a tile is no larger than the shortest side of all.
+    """
+    return min(max(size, smallest_defect * size // LEAST_DEFECT), min(map(min, sizes)))
+
+
+def continued(image: NDArray[_Scalar], side: int) -> NDArray[_Scalar]:
+    """An image `(H, W, ...)` that is shorter than `side`, continued by its mirror image; as it is where it is not."""
+    if min(image.shape[:2]) >= side:
+        return image
+    rows, columns = (_mirrored(max(length, side), length) for length in image.shape[:2])
+    return image[rows[:, None], columns]
+
+
+def _mirrored(count: int, length: int) -> NDArray[np.int64]:
+    positions = np.arange(count, dtype=np.int64) % (2 * length)
+    return np.minimum(positions, 2 * length - 1 - positions)
+
+
+@lru_cache(maxsize=64)
+def _axis(length: int, side: int, overlap: int) -> Axis:
+    """The fewest tiles of which neighbours share `overlap` pixels, the same distance apart but for rounding."""
+    count = 1 if length == side else -(-(length - overlap) // (side - overlap))
+    starts = tuple(index * (length - side) // max(1, count - 1) for index in range(count))
+    window = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
+    total = np.zeros(length)
+    for start in starts:
+        total[start : start + side] += window
+    weights = np.stack([window / total[start : start + side] for start in starts]).astype(np.float32)
+    weights.flags.writeable = False
+    return Axis(starts, weights)

@@ -1,0 +1,112 @@
+"""Scores of whole normal images from those of their tiles: what the threshold of a tiled detector is set on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from utad.data.subsets import evenly
+from utad.data.tiled_images import TiledImages, typical_count
+from utad.models.two_stage import Features
+from utad.scoring.network import DetectorNetwork
+
+LEAST_IMAGES = 20
+"""Images that are scored as a whole at the least, where there are as many: fewer make no threshold."""
+
+_TAIL = 0.2
+"""Part of the tiles whose scores the growth is read off: the tail that `upper_limit` has too."""
+
+
+class ImageScores(NamedTuple):
+    """What calibration came to.
+
+    Attributes:
+        scores: raw, of each of N normal images by what was fitted without it, `(N,)` float64; NaN for those that were
+            not scored. Of an image of tiles it is the highest of these, less
+            `Tiling.excess`.
+        growth: of the highest of tiles, as in `Tiling`; 0 without tiles.
+    """
+
+    scores: Tensor
+    growth: float
+
+
+def chosen_images(tiles: TiledImages) -> Tensor:
+    """Which images are scored as a whole, evenly of all, `(K,)` int64: as many as `most_scored` allows."""
+    return evenly(len(tiles.samples), max(LEAST_IMAGES, int(tiles.most_scored / typical_count(tiles))))
+
+
+def score_tiles(
+    network: DetectorNetwork,
+    tiles: TiledImages,
+    fold_of: Tensor,
+    features: Callable[[Tensor], list[Features]],
+    *,
+    batch_size: int,
+) -> list[Tensor]:
+    """Scores every tile of `chosen_images`, each by what was fitted without its image.
+
+    Args:
+        network: whose measurement is fitted, and has kept its folds.
+        tiles: the normal images.
+        fold_of: of each of the N images, `(N,)` int64.
+        features: of a batch of tiles.
+        batch_size: tiles at a time.
+
+    Returns:
+        The raw scores of the tiles of each chosen image, `(T,)` each.
+
+    Raises:
+        ImageReadError: if a file cannot be read any more.
+    """
+    measurement = network.measurement
+    return [
+        torch.cat(
+            [
+                measurement.without_fold(features(batch), network.size, int(fold_of[index])).score.cpu()
+                for batch in tiles.batches(index, batch_size)
+            ]
+        )
+        for index in chosen_images(tiles).tolist()
+    ]
+
+
+def whole_image_scores(scores: Tensor, tiles: TiledImages) -> ImageScores:
+    """Scores of whole images from those of some of their tiles, where not all of them are scored.
+
+    The highest of the tiles that are not there is expected to be higher by what their number makes of it.
+
+    Args:
+        scores: raw, of the M tiles, each by what was fitted without its image, `(M,)`.
+        tiles: the images that they are of.
+    """
+    of_images = [scores[tiles.image_of == index].double().cpu() for index in range(len(tiles.samples))]
+    growth = tail_growth([of_image for of_image in of_images if len(of_image)])
+    tiling = replace(tiles.tiling, growth=growth)
+    found = torch.full((len(of_images),), torch.nan, dtype=torch.float64)
+    for index, (of_image, count, size) in enumerate(zip(of_images, tiles.counts, tiles.sizes, strict=True)):
+        if len(of_image):
+            found[index] = of_image.max() + growth * math.log(count / len(of_image)) - tiling.excess(size)
+    return ImageScores(found, growth)
+
+
+def tail_growth(scores: Sequence[Tensor]) -> float:
+    """By how much the highest of the tiles of a normal image grows where there are e times as many.
+
+    It is the scale of an exponential tail, the mean excess over the value that a fifth of the tiles exceed. What an
+    image has in all of its tiles does not grow with their number, and is taken off before.
+
+    Args:
+        scores: of the tiles of each image, `(T,)` each.
+
+    Returns:
+        At least 0; 0 where images have one tile each.
+    """
+    deviations = torch.cat([(of_image - of_image.median()).double() for of_image in scores]).sort().values
+    tail = deviations[-max(1, round(_TAIL * len(deviations))) :]
+    return float((tail - tail[0]).mean())

@@ -1,0 +1,119 @@
+"""Any engine, for images that are cut into tiles: cuts, scores the tiles, puts their maps together. Without torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from utad.data.streaming import in_order
+from utad.data.tiling import Stitcher, Tile, TileGrid, Tiling
+from utad.predictor import Engine
+from utad.types import EngineResult, FloatMap, Image, LazyArrays
+
+
+class TiledEngine:
+    """Scores images tile by tile, with bounded memory: one batch of tiles after the other.
+
+    The score of an image is that of its highest tile, whose shares and code it has, less what larger images have more
+    of (`Tiling.excess`).
+
+    Args:
+        engine: that scores a tile as an image.
+        tiling: of the model.
+        slope: by how much the normalised score grows with the raw one.
+    """
+
+    max_batch = 1
+    same_size = False
+    streams = 1
+
+    def __init__(self, engine: Engine, tiling: Tiling, *, slope: float) -> None:
+        self.engine = engine
+        self.tiling = tiling
+        self._slope = slope
+
+    def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
+        """One result per image `(H, W, 3)`, uint8 or uint16 as far as the engine takes that.
+
+        Raises:
+            NonFiniteScoreError: if a score or map is not finite.
+        """
+        del concurrent
+        return [self._run(image) for image in images]
+
+    def _run(self, image: Image) -> EngineResult:
+        size = (image.shape[0], image.shape[1])
+        grid = self.tiling.grid(size)
+        anomaly_map, scored, highest = Stitcher(grid), [], None
+        for tile, result in self._results(image, grid):
+            anomaly_map.add(tile, result.anomaly_map)
+            scored.append(_Scored(tile, result.pictures, result.component_maps))
+            # A score that is not a number stays the highest, to be reported.
+            if highest is None or result.raw_score > highest.raw_score or math.isnan(result.raw_score):
+                highest = result
+        assert highest is not None
+        raw, excess = highest.raw_score, self.tiling.excess(size)
+        return EngineResult(
+            raw_score=raw - excess,
+            pred_score=highest.pred_score - self._slope * excess,
+            anomaly_map=anomaly_map.stitched(),
+            pictures=_stitched(grid, scored, lambda one: one.pictures, _picture),
+            component_maps=_stitched(grid, scored, lambda one: one.component_maps, _map),
+            shares={name: share - self._slope * excess / len(highest.shares) for name, share in highest.shares.items()},
+            code=highest.code,
+        )
+
+    def _results(self, image: Image, grid: TileGrid) -> Iterator[tuple[Tile, EngineResult]]:
+        tiles, size = grid.tiles(), self.engine.max_batch
+        batches = [tiles[start : start + size] for start in range(0, len(tiles), size)]
+
+        def score(batch: Sequence[Tile], *, concurrent: bool) -> Sequence[EngineResult]:
+            return self.engine.run(grid.cut(image, batch), concurrent=concurrent)
+
+        if self.engine.streams > 1 and len(batches) >= self.engine.streams:
+            outcomes = in_order(partial(score, concurrent=True), batches, workers=self.engine.streams)
+        else:
+            outcomes = ((batch, score(batch, concurrent=False)) for batch in batches)
+        for batch, results in outcomes:
+            yield from zip(batch, results, strict=True)
+
+
+class _Scored(NamedTuple):
+    """What is left of a tile's result until somebody looks at it; without the map, which is in the stitched one."""
+
+    tile: Tile
+    pictures: Mapping[str, NDArray[np.uint8]]
+    component_maps: Mapping[str, FloatMap]
+
+
+def _stitched(
+    grid: TileGrid,
+    scored: Sequence[_Scored],
+    of: Callable[[_Scored], Mapping[str, NDArray[Any]]],
+    stitch: Callable[[TileGrid, Iterator[tuple[Tile, NDArray[Any]]]], NDArray[Any]],
+) -> LazyArrays:
+    """The arrays by name, each stitched when it is first asked for."""
+
+    def maker(name: str) -> Callable[[], NDArray[Any]]:
+        return lambda: stitch(grid, ((one.tile, of(one)[name]) for one in scored))
+
+    return LazyArrays({name: maker(name) for name in of(scored[0])})
+
+
+def _map(grid: TileGrid, parts: Iterator[tuple[Tile, NDArray[Any]]]) -> FloatMap:
+    stitcher = Stitcher(grid)
+    for tile, values in parts:
+        stitcher.add(tile, values)
+    return stitcher.stitched()
+
+
+def _picture(grid: TileGrid, parts: Iterator[tuple[Tile, NDArray[Any]]]) -> NDArray[np.uint8]:
+    stitcher = Stitcher(grid, channels=3)
+    for tile, values in parts:
+        stitcher.add(tile, values)
+    return np.rint(stitcher.stitched()).clip(0, 255).astype(np.uint8)

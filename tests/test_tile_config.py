@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from utad.config import load_config, parse_config
+from utad.errors import ConfigError
+
+
+def tile_of(*settings: str):
+    return load_config(overrides=settings).image.tile
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("image.tile=256", (256, None)),
+        ("image.tile=[256, 64]", (256, 64)),
+        ("image.tile={side: 300, overlap: 20}", (300, 20)),
+        ("image.tile.side=300", (300, None)),
+    ],
+)
+def test_every_form_of_a_tile(setting, expected):
+    tile = tile_of(setting)
+    assert (tile.side, tile.overlap) == expected
+
+
+def test_a_config_without_tiles_is_written_as_before_there_were_any():
+    config = load_config()
+    assert config.image.tile is None
+    assert set(config.model_dump(mode="json")["image"]) == {"size", "channels", "max_pixels"}
+    assert "tile" not in config.to_yaml()
+    assert "smallest" not in config.to_yaml()
+
+
+def test_a_config_with_tiles_is_read_back():
+    for settings in (["image.tile=[256,32]"], ["image.tile=auto", "image.smallest_defect=12"]):
+        config = load_config(overrides=settings)
+        assert parse_config(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["image.tile=12"], "a side of 12 pixels, expected 16 to 4096, or auto"),
+        (["image.tile=9000"], "a side of 9000 pixels, expected 16 to 4096, or auto"),
+        (["image.tile=big"], r"image\.tile: got 'big', expected a side in pixels"),
+        (["image.tile=[1,2,3]"], "expected a side in pixels"),
+        (["image.tile=true"], "expected a side in pixels"),
+        (["image.tile=[256,200]"], "an overlap of 200 pixels, expected at most half of the side of 256"),
+        (["image.tile={side: 256, step: 3}"], "unknown key image.tile.step"),
+        (["image.tile=auto"], r"image\.tile=auto needs the smallest defect .*image\.smallest_defect"),
+        (["image.smallest_defect=12"], r"set image\.tile=auto, or leave it out"),
+        (["image.tile=256", "image.smallest_defect=12"], r"set image\.tile=auto, or leave it out"),
+        (["image.tile=256", "image.roi=[0,0,0.5,1]"], r"image\.tile does not go with image\.roi or image\.ignore"),
+    ],
+)
+def test_what_does_not_go_is_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(overrides=settings)

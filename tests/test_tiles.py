@@ -1,0 +1,244 @@
+"""Tiles from the training to the export: one detector of tiles that answers for whole images."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tests import fabricate
+from tests.conftest import SHORTEST
+from tests.explained import NAMES
+from utad import UTAD
+from utad.cli.app import app
+from utad.export.writing import export_detector
+from utad.fitting import held_out_of
+from utad.loading import load_detector
+from utad.tiled_engine import TiledEngine
+from utad.training_data import load_training_data
+
+SETTINGS = (*SHORTEST, "image.tile=[48, 16]", "image.channels=1", "scoring.components=[input-near,restored]")
+SIZE = (96, 128)
+"""Of an image, with 3 rows and 4 columns of tiles."""
+
+N_IMAGES = 10
+
+
+def utad(*arguments: object) -> str:
+    """What a command prints."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def surface(height: int = SIZE[0], width: int = SIZE[1], *, seed: int = 0) -> np.ndarray:
+    """A grey texture `(height, width, 3)` uint8 that looks the same everywhere."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(0, 1, (height // 4 + 1, width // 4 + 1))
+    spots = np.kron(coarse, np.ones((4, 4)))[:height, :width]
+    pixels = 120 + 25 * spots + rng.normal(0, 4, (height, width))
+    return np.repeat(pixels.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def damaged(seed: int = 0) -> np.ndarray:
+    """A texture with a bright square of 14 pixels."""
+    pixels = surface(seed=seed)
+    pixels[50:64, 90:104] = 255
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of normal images, the fifth of which has a square."""
+    folder = tmp_path_factory.mktemp("photos")
+    for index in range(N_IMAGES):
+        fabricate.save(folder / f"{index:02d}.png", damaged(index) if index == 4 else surface(seed=index))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def training(photos, tmp_path_factory):
+    """A run, what `utad train --json` says of it, and the log."""
+    folder = tmp_path_factory.mktemp("tiled") / "run"
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger("utad").addHandler(handler)
+    try:
+        report = json.loads(utad("train", photos, "--output", folder, *settings, "--json"))
+    finally:
+        logging.getLogger("utad").removeHandler(handler)
+    return folder, report, "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def run(training):
+    return training[0]
+
+
+@pytest.fixture(scope="module")
+def detector(run) -> UTAD:
+    return UTAD.load(run)
+
+
+def test_training_says_what_it_learns_from_and_reports_whole_images(training, detector):
+    _, report, log = training
+    assert (report["n_images"], report["n_tiles"], report["n_held_out"]) == (10, 120, 2)
+    assert report["unusual"][0]["name"] == "04.png"
+    assert (
+        "learning from 120 of the 120 tiles of 10 images, of 48 pixels a side; the threshold is set on 10 whole images "
+        "with 120 tiles; this takes roughly"
+    ) in log
+    assert len(detector.normal_scores) == len(detector.trained_on) == 10
+    assert detector.tiling.area == pytest.approx(96 * 128 / 48**2)
+
+
+def test_tiles_of_an_image_are_on_one_side_of_every_split(photos):
+    config = UTAD(overrides=SETTINGS).config
+    tiles = load_training_data(photos, config, skip_bad=False, progress=False).tiles
+    held_out = held_out_of(120, config.calibration.held_out, tiles)
+    by_image = held_out.view(10, 12)
+    assert torch.equal(by_image.any(dim=1), by_image.all(dim=1))
+    assert by_image.any(dim=1).nonzero().flatten().tolist() == [4, 5]
+
+
+def test_a_model_file_has_the_tiles(run, detector):
+    assert isinstance(detector.engine, TiledEngine)
+    assert (detector.tiling.side, detector.tiling.overlap) == (48, 16)
+    assert detector.tiling.growth > 0
+    fitted = UTAD.load(run).predict(damaged(30))
+    assert fitted.pred_score == detector.predict(damaged(30)).pred_score
+
+
+def test_a_defect_is_found_at_its_place_and_the_shares_add_up(detector):
+    normal, defective = detector.predict([surface(seed=40), damaged(41)])
+    assert defective.pred_score > normal.pred_score
+    row, column = np.unravel_index(defective.anomaly_map.argmax(), SIZE)
+    assert 44 <= row < 70
+    assert 84 <= column < 110
+    for prediction in (normal, defective):
+        assert sum(prediction.shares.values()) == pytest.approx(prediction.pred_score, abs=1e-6)
+        assert prediction.anomaly_map.shape == SIZE
+        assert all(prediction.pictures[name].shape == (*SIZE, 3) for name in NAMES)
+        assert prediction.pred_mask.any() == prediction.pred_label
+
+
+@pytest.mark.parametrize("size", [(48, 48), (10, 200), (1, 1), (333, 50), (97, 129)])
+def test_images_of_any_size_are_scored(detector, size):
+    prediction = detector.predict(surface(*size, seed=1))
+    assert prediction.anomaly_map.shape == size
+    assert np.isfinite(prediction.pred_score)
+
+
+def test_a_shift_of_the_grid_hardly_moves_the_map(detector):
+    """The map of the same pixels, cut at other places: below the distance from a typical pixel to the limit, 0.5."""
+    whole = surface(192, 256, seed=50)
+    whole[90:104, 120:134] = 255
+    reference = detector.predict(whole).anomaly_map
+    for shift in (5, 11, 16):
+        moved = detector.predict(whole[shift:, shift:]).anomaly_map
+        inner = np.s_[16:-16, 16:-16]  # at the border of an image there is no second tile
+        difference = np.abs(moved[inner] - reference[shift:, shift:][inner])
+        spread = reference.std()
+        print("DIFF", shift, difference.mean(), difference.max(), spread, reference.max())
+        assert difference.mean() < 0.5 * spread
+
+
+def test_there_are_no_seams(detector):
+    """The step from one pixel to the next is no larger where tiles begin or end than elsewhere."""
+    found = detector.predict(surface(192, 256, seed=51)).anomaly_map
+    steps = np.abs(np.diff(found, axis=1)).mean(axis=0)
+    grid = detector.tiling.grid((192, 256))
+    borders = [start - 1 for start in grid.columns.starts if start] + [
+        start + 47 for start in grid.columns.starts if start + 48 < 256
+    ]
+    others = np.delete(steps, borders)
+    print("SEAMS", steps[borders].mean(), others.mean(), others.max())
+    assert steps[borders].mean() < 1.5 * others.mean()
+
+
+def test_scores_do_not_grow_with_the_size_of_images(detector):
+    """Of larger images the highest tile is higher; the rule takes that off again."""
+    growth = detector.tiling.growth * detector.image_normalisation.slope
+    medians, raw = {}, {}
+    for factor in (1, 3):
+        size = (factor * SIZE[0], factor * SIZE[1])
+        predictions = detector.predict([surface(*size, seed=100 * factor + index) for index in range(8)])
+        medians[factor] = np.median([prediction.pred_score for prediction in predictions])
+        raw[factor] = medians[factor] + growth * np.log(detector.tiling.area_of(size) / detector.tiling.area)
+    print("GROWTH", medians, raw)
+    assert abs(medians[3] - medians[1]) < abs(raw[3] - raw[1])
+
+
+def test_the_most_similar_normal_images_are_tiles(detector):
+    explanation = detector.explain(damaged(60), neighbours=3)
+    assert len(explanation.neighbours) == 3
+    assert all(" at " in neighbour.name for neighbour in explanation.neighbours)
+    assert sum(explanation.shares.values()) == pytest.approx(explanation.prediction.pred_score, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def exports(run, detector, tmp_path_factory) -> dict:
+    folder = tmp_path_factory.mktemp("exports")
+    export_detector(detector, folder / "onnx", graph_format="onnx")
+    return {"openvino": run / "openvino", "onnx": folder / "onnx"}
+
+
+@pytest.mark.parametrize("kind", ["openvino", "onnx"])
+def test_an_export_cuts_and_stitches_likewise(exports, detector, kind):
+    exported = load_detector(exports[kind])
+    assert exported.tiling == detector.tiling
+    images = [surface(seed=70), damaged(71), surface(150, 60, seed=72), surface(20, 20, seed=73)]
+    for one, other in zip(detector.predict(images), exported.predict(images), strict=True):
+        assert other.pred_score == pytest.approx(one.pred_score, rel=1e-3, abs=5e-4)
+        assert other.raw_score == pytest.approx(one.raw_score, rel=1e-3, abs=5e-4)
+        assert other.pred_label == one.pred_label
+        np.testing.assert_allclose(other.anomaly_map, one.anomaly_map, rtol=1e-3, atol=5e-3)
+        assert list(other.component_maps) == list(one.component_maps)
+        for name, values in one.component_maps.items():
+            np.testing.assert_allclose(other.component_maps[name], values, rtol=1e-3, atol=1e-2)
+        for name in NAMES:
+            assert (
+                int(np.abs(other.pictures[name].astype(int) - one.pictures[name]).max()) <= 2
+            )  # two tiles differ by 1
+
+
+def test_the_graph_beside_a_model_leaves_images_of_16_bits_to_the_model(run, detector):
+    beside = load_detector(run)
+    assert beside.tiling == detector.tiling
+    deep = damaged(80).astype(np.uint16) * 256 + 3
+    assert beside.predict(deep).pred_score == detector.predict(deep).pred_score
+
+
+def test_an_export_without_tiles_says_nothing_of_them(exports):
+    manifest = json.loads((exports["onnx"] / "manifest.json").read_text())
+    assert set(manifest["tiling"]) == {"side", "overlap", "area", "growth", "slope"}
+
+
+def test_a_new_calibration_holds_for_whole_images(detector, run, tmp_path):
+    other = UTAD.load(run)
+    normal = [surface(seed=200 + index) for index in range(12)]
+    other.calibrate(normal, fpr=0.2)
+    scores = np.array([prediction.pred_score for prediction in other.predict(normal)])
+    assert (scores > 0.5).mean() <= 0.25
+    assert sum(other.predict(damaged(90)).shares.values()) == pytest.approx(
+        other.predict(damaged(90)).pred_score, abs=1e-6
+    )
+    other.undo_calibration()
+    assert other.predict(normal[0]).pred_score == detector.predict(normal[0]).pred_score
+
+
+def test_the_commands(run, photos, tmp_path):
+    utad("predict", run, photos, "--output", tmp_path / "predictions", "--save", "maps,masks,impressions")
+    with PIL.Image.open(tmp_path / "predictions" / "anomaly_maps" / "04.png") as heat:
+        assert heat.size == SIZE[::-1]
+    utad("explain", run, photos / "04.png", "--output", tmp_path / "explained")
+    data = fabricate.normal_abnormal(tmp_path / "data", n_normal=4, n_abnormal=3)
+    evaluated = json.loads(utad("evaluate", run, data, "--output", tmp_path / "evaluation", "--json"))
+    assert 0.0 <= evaluated["image"]["auroc"] <= 1.0
