@@ -241,6 +241,23 @@ def masks(document: dict[str, Any]) -> str:
     return "\n".join(table(["category, seed", *heads, "normal images masked, fixed 0.5:", "relative 0.5:"], rows))
 
 
+def alignment(document: dict[str, Any]) -> str:
+    """Metrics of `benchmarks/experiments/alignment.py`, a row for each way in which the images lie."""
+    rows = [
+        [
+            category,
+            name,
+            *(f"{row[key]:.3f}" if row[key] is not None else "no masks" for key in ("image_auroc", "aupro")),
+            *(f"{row[key]:.1%}" for key in ("false_alarms", "recall")),
+            f"{row['not_registered']} of {row['n_images']}",
+        ]
+        for category, run in document["runs"]["default"].items()
+        for name, row in run["rows"].items()
+    ]
+    heads = ["category, seed", "images", "image AUROC:", "AUPRO:", "false alarms:", "recall:", "not registered:"]
+    return "\n".join(table(heads, rows))
+
+
 COMPARISONS = ("textures", "elpv", "mnist-5k", "brick-all")
 """The committed comparisons that have results."""
 
@@ -262,6 +279,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),
     "map-components": ("docs/experiments/map_components.md", "feature_impression", map_components),
     "masks": ("docs/experiments/masks.md", "masks", masks),
+    "alignment": ("docs/experiments/alignment.md", "alignment", alignment),
     "labels": ("docs/experiments/labels.md", "labels", labels),
     "illumination": ("docs/experiments/illumination.md", "illumination", illumination),
     "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),
