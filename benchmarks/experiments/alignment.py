@@ -19,7 +19,6 @@ import numpy as np
 
 from measuring.experiments import add_run, experiment_parser, opened
 from utad.config import Config, load_config
-from utad.data.conversion import to_8_bit
 from utad.data.motion import Matrix, Registration, about_the_middle, composed, in_parts
 from utad.data.reading import load_image, load_mask
 from utad.detector import UTAD
@@ -47,7 +46,7 @@ def askew(sample: Sample, angle: float, shift: float, seed: int) -> Sample:
     mask = load_mask(sample, size) if sample.anomalous else None
     if mask is not None:
         mask = moved.brought_back(mask.astype(np.float32)) > 0.5
-    return replace(sample, image=moved.picture_brought_back(to_8_bit(image)), mask=mask)
+    return replace(sample, image=moved.back().aligned(image), mask=mask)
 
 
 def displaced(category: Category, angle: float, shift: float, seed: int) -> Category:

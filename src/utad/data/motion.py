@@ -64,8 +64,11 @@ class Registration:
 
     def picture_brought_back(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The same of a picture `(H, W, 3)`, with the values of its edges where the reference shows nothing."""
-        back = Registration(inverse(self.matrix), self.agreement, self.succeeded)
-        return cast("NDArray[np.uint8]", back.aligned(picture))
+        return cast("NDArray[np.uint8]", self.back().aligned(picture))
+
+    def back(self) -> Registration:
+        """The way back: how the reference lies, compared with the image."""
+        return Registration(inverse(self.matrix), self.agreement, self.succeeded)
 
 
 def about_the_middle(angle: float, scale: float, size: tuple[int, int]) -> Matrix:
