@@ -17,10 +17,12 @@ from tests.conftest import SHORTEST
 from tests.explained import NAMES
 from utad import UTAD
 from utad.cli.app import app
+from utad.evaluation.smallest_defect import measure_smallest_defect
 from utad.fitting import held_out_of
 from utad.loading import load_detector
 from utad.tiled_engine import TiledEngine
 from utad.training_data import load_training_data
+from utad.types import Sample
 
 SETTINGS = (
     *SHORTEST,
@@ -231,3 +233,13 @@ def test_the_commands(run, photos, tmp_path):
     data = fabricate.normal_abnormal(tmp_path / "data", n_normal=4, n_abnormal=3)
     evaluated = json.loads(utad("evaluate", run, data, "--output", tmp_path / "evaluation", "--json"))
     assert 0.0 <= evaluated["image"]["auroc"] <= 1.0
+    known = json.loads(
+        utad("doctor", run, "--normal", photos, "--sizes", "8", "--contrasts", "50", "--images", "1", "--json")
+    )
+    assert known["tile"] == 64
+    assert known["smallest_defect"]["image_size"] == list(SIZE)
+
+
+def test_defects_to_plant_are_parts_of_a_tile(detector):
+    found = measure_smallest_defect(detector, [Sample("one", surface(128, 256))], contrasts=[0.5], n_images=1)
+    assert [one.size for one in found.recalls if one.shape == "spot"] == [1, 2, 3, 5, 8, 13]
