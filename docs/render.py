@@ -258,6 +258,46 @@ def alignment(document: dict[str, Any]) -> str:
     return "\n".join(table(heads, rows))
 
 
+def tiles(document: dict[str, Any]) -> str:
+    """Methods on whole images and on tiles, of `benchmarks/experiments/tiles.py`."""
+    rows = []
+    for category, run in document["runs"]["default"].items():
+        for method, found in run.get("methods", {}).items():
+            shares = (f"{found[key]:.1%}" for key in ("false_alarms", "recall", "recall_at_1_percent"))
+            times = f"{found['fit_s'] / 60:.1f} min", f"{found['ms_per_image']:.0f} ms"
+            quality = (f"{found[key]:.3f}" for key in ("image_auroc", "aupro"))
+            rows.append([category, method, *quality, *shares, *times, f"{found['peak_memory_mb'] / 1000:.1f} GB"])
+    heads = (
+        "image AUROC:",
+        "AUPRO:",
+        "false alarms:",
+        "recall:",
+        "recall at 1 %:",
+        "training:",
+        "one image:",
+        "memory:",
+    )
+    return "\n".join(table(["category, seed", "method", *heads], rows))
+
+
+def camera(document: dict[str, Any]) -> str:
+    """Fabricated images of a camera, of `benchmarks/experiments/tiles.py`."""
+    rows = []
+    for label, runs in document["runs"].items():
+        for category, run in runs.items():
+            found = run.get("camera")
+            if found is None:
+                continue
+            counts = (str(found[key]) for key in ("train", "test", "defect", "side", "tiles"))
+            shares = (f"{found[key]:.1%}" for key in ("recall", "false_alarms", "recall_at_1_percent", "peak_inside"))
+            times = f"{found['fit_s'] / 60:.1f} min", f"{found['seconds_per_image']:.2f} s"
+            peaks = (f"{found[key] / 1000:.2f} GB" for key in ("training_peak_mb", "scoring_peak_mb"))
+            rows.append([category, label, *counts, *shares, *times, *peaks])
+    heads = ["images, seed", "settings", "training images:", "test images:", "defect, px:", "tile, px:", "tiles:"]
+    heads += ["recall:", "false alarms:", "recall at 1 %:", "peak at the defect:", "training:", "one image:"]
+    return "\n".join(table([*heads, "memory, training:", "memory, scoring:"], rows))
+
+
 COMPARISONS = ("textures", "elpv", "mnist-5k", "brick-all")
 """The committed comparisons that have results."""
 
@@ -280,6 +320,8 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "map-components": ("docs/experiments/map_components.md", "feature_impression", map_components),
     "masks": ("docs/experiments/masks.md", "masks", masks),
     "alignment": ("docs/experiments/alignment.md", "alignment", alignment),
+    "tiles": ("docs/experiments/tiles.md", "tiles", tiles),
+    "camera": ("docs/experiments/tiles.md", "tiles", camera),
     "labels": ("docs/experiments/labels.md", "labels", labels),
     "illumination": ("docs/experiments/illumination.md", "illumination", illumination),
     "feature-impression": ("docs/experiments/feature_impression.md", "feature_impression", feature_impression),

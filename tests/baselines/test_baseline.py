@@ -11,9 +11,10 @@ from torch import Tensor
 
 from utad.baselines.baseline import Baseline, Scores
 from utad.baselines.fitting import TrainedBaseline
+from utad.config import load_config
 from utad.data.subsets import fold_indices
 from utad.errors import DatasetError, ImageReadError, NotFittedError
-from utad.evaluation.methods import BASELINES
+from utad.evaluation.methods import BASELINES, predictor_of
 from utad.predictor import Predictor
 from utad.scoring.normalisation import without_gap
 from utad.types import Category, Prediction, Sample
@@ -113,6 +114,33 @@ def test_networks_are_trained_without_the_held_out_block_and_all_images_set_the_
     scores = (levels / 255 - levels[trained_on].mean() / 255 - noise_of(method, levels[trained_on])).abs()
     expected = without_gap(scores, trained_on).median()
     assert method.image_normalisation_.location == pytest.approx(float(expected), rel=1e-3)
+
+
+def on_tiles(kind: type[Brightness], count: int) -> tuple[Brightness, Category]:
+    """A method fitted to images of 64 x 96 pixels with 6 tiles each, every one of the level of its number."""
+    image = load_config(overrides=["image.size=32", "image.tile=[32, 0]"]).image
+    train = [Sample(f"{i}.png", np.full((64, 96, 3), 4 * i, np.uint8), anomalous=False) for i in range(count)]
+    category = Category("parts", train)
+    return kind(size=32, folds=4, held_out=0.2, image=image).fit(category), category
+
+
+def test_tiles_are_left_out_by_image_and_the_threshold_is_one_of_whole_images():
+    method, category = on_tiles(Brightness, 20)
+    levels = 4 * torch.arange(20.0)
+    assert levels_learnt(method) == [int(level) for level in levels for _ in range(6)]
+    fold_of = fold_indices(20, 4)
+    means = torch.stack([levels[fold_of != fold].mean() for fold in range(4)])
+    expected = (levels / 255 - means[fold_of] / 255 - noise_of(method, levels)).abs().median()
+    assert method.image_normalisation_.location == pytest.approx(float(expected), rel=1e-3)
+    assert method.tiling_.growth == pytest.approx(0.0, abs=1e-6)
+    prediction = predictor_of(method).predict(category.train[3])
+    assert prediction.anomaly_map.shape == (64, 96)
+    assert prediction.raw_score == pytest.approx(float((levels.mean() - levels[3]) / 255), abs=1e-3)
+
+
+def test_all_tiles_of_the_held_out_block_train_nothing():
+    method, _ = on_tiles(TrainedBrightness, 20)
+    assert levels_learnt(method) == [4 * image for image in (*range(8), *range(12, 20)) for _ in range(6)]
 
 
 def test_one_image_is_always_held_out():

@@ -103,6 +103,15 @@ def test_settings_are_of_utad_and_lie_under_its_own():
     )
 
 
+def test_every_method_gets_the_tiles():
+    settings = ["seed=1", "image.tile=auto", "image.smallest_defect=12"]
+    _, padim = with_settings([Variant("a", "utad"), Variant("b", "padim", ("size=64",))], settings)
+    assert padim.overrides == ("image.tile=auto", "image.smallest_defect=12", "size=64")
+    made = build_method("padim", seed=0, size=None, preset="fast", overrides=padim.overrides)
+    assert (made.size, made.image.tile.side, made.image.smallest_defect) == (64, "auto", 12)
+    assert build_method("padim", seed=0, size=None, preset="fast").image is None
+
+
 def test_variants_that_measure_otherwise_train_alike():
     digests = [
         training_digest(Variant("x", "utad", overrides), "fast", 64, 0)

@@ -12,6 +12,7 @@ import torch
 
 from tests import fabricate
 from utad import UTAD
+from utad.data.tiling import Tiling
 from utad.errors import ConfigError, ExportError, ModelFileError, NotFittedError, OutputError
 from utad.export import writing
 from utad.export.conversion import to_openvino, write_openvino
@@ -22,6 +23,7 @@ from utad.export.manifest import read_manifest
 from utad.export.writing import export_detector
 from utad.loading import is_export, load_detector
 from utad.scoring.segmentation import draw_mask
+from utad.tiled_engine import TiledEngine
 from utad.training.precision import cpu_computes_bf16
 
 SIZES = [(64, 64), (50, 70), (300, 200), (31, 64), (1, 90), (3, 3)]
@@ -56,6 +58,18 @@ def test_an_export_gives_the_answers_of_its_detector(name, graph_format, load, r
             shown, expected = getattr(other, picture), getattr(one, picture)
             assert shown.dtype == np.uint8
             assert int(np.abs(shown.astype(int) - expected).max()) <= 1
+
+
+@pytest.mark.parametrize("graph_format", ["onnx", "openvino"])
+def test_the_tiles_of_an_image_score_as_the_detector_scores_them(graph_format, load, grey):
+    tiling, image = Tiling(64, 16, area=2.0, growth=0.1), fabricate.picture(150, 110, seed=9)
+    (one,), (other,) = (
+        TiledEngine(detector.engine, tiling, slope=2.0).run([image]) for detector in (grey, load("grey", graph_format))
+    )
+    assert other.pred_score == pytest.approx(one.pred_score, rel=1e-3, abs=5e-4)
+    np.testing.assert_allclose(other.anomaly_map, one.anomaly_map, rtol=1e-3, atol=5e-3)
+    for name, values in one.component_maps.items():
+        np.testing.assert_allclose(other.component_maps[name], values, rtol=1e-3, atol=5e-3)
 
 
 @pytest.mark.parametrize("graph_format", ["onnx", "openvino"])

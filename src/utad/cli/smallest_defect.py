@@ -40,6 +40,7 @@ def inspect_model(
         "normal_scores": len(detector.normal_scores),
         "calibrations": len(detector.calibrations),
         "region": float(detector.region.mask.mean()) if detector.region is not None else None,
+        "tile": detector.tiling.side if detector.tiling is not None else None,
         "smallest_defect": None,
     }
     if normal is None:
@@ -63,7 +64,8 @@ def lines_of_model(found: dict[str, Any]) -> list[str]:
     """The same for people."""
     region = f"; {found['region']:.1%} of each image counts" if found["region"] is not None else ""
     lines = [
-        f"model {found['model']}: {found['backbone']} at {found['image_size']} x {found['image_size']} pixels{region}",
+        f"model {found['model']}: {found['backbone']} at {found['image_size']} x {found['image_size']} pixels"
+        f"{_tiles(found)}{region}",
         f"threshold {found['threshold']:.4g}"
         + (f", from {found['normal_scores']} normal images" if found["normal_scores"] else "")
         + (f", calibrated anew {found['calibrations']} times" if found["calibrations"] else ""),
@@ -72,15 +74,19 @@ def lines_of_model(found: dict[str, Any]) -> list[str]:
     if measured is None:
         again = f"utad doctor {quote(found['model'])} --normal FOLDER"
         return [*lines, f"how small a defect it finds: {again}, with normal images that it was not trained on"]
-    return [*lines, *_table(measured, found["image_size"])]
+    return [*lines, *_table(measured, found["image_size"], _tiles(found))]
 
 
-def _table(measured: dict[str, Any], side: int) -> list[str]:
+def _tiles(found: dict[str, Any]) -> str:
+    return f", tiles of {found['tile']} x {found['tile']} pixels" if found["tile"] is not None else ""
+
+
+def _table(measured: dict[str, Any], side: int, tiles: str) -> list[str]:
     height, width = measured["image_size"]
     lines = [
         f"found of {measured['n_images']} normal images with one defect each: called anomalous, and marked where it is",
-        f"({measured['n_flagged']} of them are called anomalous without a defect; images of {width} x {height} pixels, "
-        f"resized to {side} x {side})",
+        f"({measured['n_flagged']} of them are called anomalous without a defect; images of {width} x {height} pixels"
+        f"{tiles}, resized to {side} x {side})",
     ]
     if measured["trained_on"]:
         lines.append("the model was trained on all of these images, which look more normal to it than new ones will")

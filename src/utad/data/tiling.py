@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_Scalar = TypeVar("_Scalar", bound=np.generic)
+from utad.types import Image
 
 LEAST_DEFECT = 4
 """Pixels of the networks that a defect has to cover in width to be found."""
@@ -77,15 +77,15 @@ class TileGrid:
             for column, left in enumerate(self.columns.starts)
         ]
 
-    def cut(self, image: NDArray[_Scalar], tiles: Sequence[Tile] | None = None) -> list[NDArray[_Scalar]]:
+    def cut(self, image: Image, tiles: Sequence[Tile] | None = None) -> list[Image]:
         """The pixels of tiles.
 
         Args:
-            image: `(H, W, ...)`.
+            image: `(H, W, 3)`, uint8 or uint16.
             tiles: of this grid; None for all of them.
 
         Returns:
-            `(side, side, ...)` each, views of `image` where it is not continued.
+            `(side, side, 3)` each, views of `image` where it is not continued.
         """
         whole = continued(image, self.side)
         chosen = self.tiles() if tiles is None else tiles
@@ -178,8 +178,8 @@ def automatic_side(smallest_defect: int, size: int, sizes: Sequence[tuple[int, i
     return min(max(size, smallest_defect * size // LEAST_DEFECT), min(map(min, sizes)))
 
 
-def continued(image: NDArray[_Scalar], side: int) -> NDArray[_Scalar]:
-    """An image `(H, W, ...)` that is shorter than `side`, continued by its mirror image; as it is where it is not."""
+def continued(image: Image, side: int) -> Image:
+    """An image `(H, W, 3)` that is shorter than `side`, continued by its mirror image; as it is where it is not."""
     if min(image.shape[:2]) >= side:
         return image
     rows, columns = (_mirrored(max(length, side), length) for length in image.shape[:2])

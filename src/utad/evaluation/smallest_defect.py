@@ -117,7 +117,7 @@ def measure_smallest_defect(
         detector: fitted.
         normal: images without a defect, best such as it was not trained on.
         sizes: diameters of spots and widths of lines in pixels of the input; those that fit, from about 1 to 20 % of
-            the shorter side, where none are given.
+            the shorter side, or of that of a tile of the model, where none are given.
         contrasts: in (0, 1], parts of the full range.
         n_images: of them that are used, evenly from all; each has every defect once.
         seed: of places and directions.
@@ -135,8 +135,12 @@ def measure_smallest_defect(
         raise DataError("got no normal images to plant defects in")
     chosen = [normal[index] for index in evenly(len(normal), n_images).tolist()]
     size = load_image(chosen[0]).shape[:2]
+    seen = min(size) if detector.tiling is None else min(*size, detector.tiling.side)
     plan = [
-        (shape, side, contrast) for shape in SHAPES for side in _sizes(shape, size, sizes) for contrast in contrasts
+        (shape, side, contrast)
+        for shape in SHAPES
+        for side in (_sizes(shape, size, sizes) if sizes else _default_sizes(shape, seen))
+        for contrast in contrasts
     ]
     n_found = dict.fromkeys(plan, 0)
     n_flagged = 0
@@ -178,16 +182,19 @@ def _planted(
 
 
 def _sizes(shape: Shape, image_size: Sequence[int], given: Sequence[float]) -> list[float]:
-    """The sizes that fit: those given, or parts of the shorter side in whole pixels.
+    """The sizes given that fit.
 
     Raises:
-        InputError: if none of those given fits.
+        InputError: if none of them does.
     """
     side = min(image_size)
     longest = side - 2
-    if not given:
-        return sorted({float(max(1, round(part * side))) for part in _SIDES[shape]})
     fitting = [size for size in dict.fromkeys(given) if size * (ELONGATION if shape == "line" else 1) <= longest]
     if not fitting and shape == "spot":
         raise InputError(f"none of the sizes {', '.join(f'{size:g}' for size in given)} fits into {side} pixels")
     return fitting
+
+
+def _default_sizes(shape: Shape, side: int) -> list[float]:
+    """Parts of a side, in whole pixels."""
+    return sorted({float(max(1, round(part * side))) for part in _SIDES[shape]})

@@ -69,12 +69,12 @@ class _Images:
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         for index, (_, read) in enumerate(iterate_images(self.samples, max_pixels=self._max_pixels)):
-            image = to_8_bit(cast("Image", checked(read)))
+            image = cast("Image", checked(read))
             if self._tiling is not None:
                 grid = self._tiling.grid((image.shape[0], image.shape[1]))
                 # 7 steps further each time: in a few images all rows and columns have had their turn.
                 (image,) = grid.cut(image, [grid.tiles()[7 * index % len(grid)]])
-            yield image[None]
+            yield to_8_bit(image)[None]
 
 
 def _is_quantised(node: Any) -> bool:

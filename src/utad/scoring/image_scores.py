@@ -19,7 +19,10 @@ LEAST_IMAGES = 20
 """Images that are scored as a whole at the least, where there are as many: fewer make no threshold."""
 
 _TAIL = 0.2
-"""Part of the tiles whose scores the growth is read off: the tail that `upper_limit` has too."""
+"""Largest part of the tiles whose scores the growth is read off: the tail that `upper_limit` has too."""
+
+_LEAST_TAIL = 20
+"""Tiles that the growth is read off at the least."""
 
 
 class ImageScores(NamedTuple):
@@ -98,8 +101,9 @@ def whole_image_scores(scores: Tensor, tiles: TiledImages) -> ImageScores:
 def tail_growth(scores: Sequence[Tensor]) -> float:
     """By how much the highest of the tiles of a normal image grows where there are e times as many.
 
-    It is the scale of an exponential tail, the mean excess over the value that a fifth of the tiles exceed. What an
-    image has in all of its tiles does not grow with their number, and is taken off before.
+    It is the scale of an exponential tail, the mean excess over the value that two tiles of an image exceed, or a fifth
+    of all tiles where that is fewer: tails that fall faster than exponentially have a smaller scale further out, where
+    the highest is. What an image has in all of its tiles does not grow with their number, and is taken off before.
 
     Args:
         scores: of the tiles of each image, `(T,)` each.
@@ -108,5 +112,6 @@ def tail_growth(scores: Sequence[Tensor]) -> float:
         At least 0; 0 where images have one tile each.
     """
     deviations = torch.cat([(of_image - of_image.median()).double() for of_image in scores]).sort().values
-    tail = deviations[-max(1, round(_TAIL * len(deviations))) :]
+    count = max(_LEAST_TAIL, 2 * len(scores))
+    tail = deviations[-max(1, min(count, round(_TAIL * len(deviations)))) :]
     return float((tail - tail[0]).mean())
