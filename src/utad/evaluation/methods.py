@@ -75,9 +75,26 @@ def variants_of(methods: Sequence[str]) -> tuple[Variant, ...]:
 
 
 def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple[Variant, ...]:
-    """Variants of UTAD with further settings, under what they set themselves."""
+    """Variants with further settings, under what they set themselves.
+
+    Args:
+        variants: of any methods.
+        settings: `section.key=value` of UTAD; `METHOD.argument=value` of a baseline, such as `ae-l2.steps=200`.
+
+    Raises:
+        ConfigError: if a setting is of a baseline that is not among the variants.
+    """
+    by_base: dict[str, list[str]] = {variant.base: [] for variant in variants}
+    for setting in settings:
+        base, _, rest = setting.partition(".")
+        if base not in BASELINES:
+            by_base.setdefault("utad", []).append(setting)
+        elif base in by_base:
+            by_base[base].append(rest)
+        else:
+            raise ConfigError(f"got the setting {setting}, and {base} is not among the methods: {', '.join(by_base)}")
     return tuple(
-        replace(variant, overrides=(*settings, *variant.overrides)) if variant.base == "utad" else variant
+        replace(variant, overrides=(*by_base[variant.base], *variant.overrides)) if by_base[variant.base] else variant
         for variant in variants
     )
 
