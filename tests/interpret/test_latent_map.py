@@ -43,7 +43,9 @@ def test_agreement_is_counted_in_the_code_beside_chance(placed):
     assert found.agreements["mu"].share == 1.0
     assert found.agreements["mu"].chance == pytest.approx(11 / 23)
     assert 0.2 < found.agreements["features"].share < 0.8
-    assert str(found.agreements["mu"]) == "100 % of the nearest to an anomalous image are anomalous, 48 % by chance"
+    assert str(found.agreements["mu"]) == (
+        "100 % of the 5 images nearest to an anomalous one are anomalous too, 48 % by chance"
+    )
     normal = [image for image in coded_images() if image.kind == NORMAL][:6]
     assert latent_map(normal).agreements == {}
 

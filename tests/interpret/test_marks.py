@@ -8,9 +8,10 @@ from utad.interpret.marks import NORMAL, marks_of
 
 
 def test_every_kind_has_a_mark_of_its_own():
-    kinds = [NORMAL, *(f"kind {index}" for index in range(40))]
+    kinds = [NORMAL, *(f"kind {index:02d}" for index in range(40))]
     marks = marks_of(kinds)
     assert list(marks) == kinds
+    assert list(marks_of(kinds[::-1]).items()) == list(marks.items())
     assert len({(mark.shape, mark.colour) for mark in marks.values()}) == len(kinds)
     # The first eight differ in shape alone, for whom colours do not tell anything.
     assert len({mark.shape for mark in list(marks.values())[:9]}) == 9

@@ -11,16 +11,17 @@ from PIL import Image
 from tests import fabricate
 from tests.conftest import SHORTEST
 from utad import UTAD
+from utad.baselines.padim import PaDiM
 from utad.data.catalog import open_category
-from utad.errors import ConfigError, DataError, OutputError
+from utad.errors import ConfigError, DataError, OutputError, TrainingError
 from utad.evaluation.figure_plan import FigurePlan, plan_figures
 from utad.evaluation.suites import suite_named
 from utad.output_folder import RECORD_NAME
 from utad.report.figure_folder import figures_of_model, figures_of_suite
 
-SETTINGS = (
-    *SHORTEST,
-    "padim.size=32",
+SETTINGS = (*SHORTEST, "padim.size=32")
+
+ONE_STAGE = (
     *(
         f"{method}.{setting}"
         for method in ("ae-ssim", "skip-ganomaly")
@@ -30,8 +31,12 @@ SETTINGS = (
 
 
 def plan_of(root: Path, **changes) -> FigurePlan:
-    wanted = {"numbers": [5, 6, 8, 10], "methods": ["utad", "padim"], "settings": SETTINGS, "images": 1}
-    return plan_figures(suite_named("mvtec"), root=root, categories=["bottle"], **(wanted | changes))
+    wanted = {"numbers": [5], "methods": ["utad", "padim"], "settings": SETTINGS, "images": 1} | changes
+    return plan_figures(suite_named("mvtec"), root=root, categories=["bottle"], **wanted)
+
+
+def whole_plan(root: Path, **changes) -> FigurePlan:
+    return plan_of(root, **({"numbers": [5, 6, 8, 10], "settings": (*SETTINGS, *ONE_STAGE)} | changes))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ def root(tmp_path_factory):
 def suite(root, tmp_path_factory):
     """Output, summary, and the cells that were run, of a small suite."""
     output, told = tmp_path_factory.mktemp("figures"), []
-    return output, figures_of_suite(plan_of(root), output, report=told.append), told
+    return output, figures_of_suite(whole_plan(root), output, report=told.append), told
 
 
 def written(folder: Path) -> list[str]:
@@ -94,7 +99,7 @@ def test_trainings_are_kept_and_the_same_command_trains_nothing(suite, root):
     assert told[-1].seconds_left == 0
     before = {name: (output / name).read_bytes() for name in written(output)}
     begun, again = [], []
-    repeated = figures_of_suite(plan_of(root), output, begin=begun.append, report=again.append)
+    repeated = figures_of_suite(whole_plan(root), output, begin=begun.append, report=again.append)
     assert again == []
     assert begun[0].seconds_left == 0
     assert repeated.as_dict() == summary.as_dict()
@@ -103,7 +108,7 @@ def test_trainings_are_kept_and_the_same_command_trains_nothing(suite, root):
 
 
 def test_a_stopped_command_says_what_is_kept_and_goes_on(root, tmp_path):
-    plan, output = plan_of(root, numbers=[5]), tmp_path / "out"
+    plan, output = plan_of(root), tmp_path / "out"
 
     def stop(progress):
         raise KeyboardInterrupt
@@ -118,25 +123,35 @@ def test_a_stopped_command_says_what_is_kept_and_goes_on(root, tmp_path):
 
 def test_findings_of_other_settings_and_files_of_others_are_left_alone(suite, root, tmp_path):
     with pytest.raises(OutputError, match="other settings"):
-        figures_of_suite(plan_of(root, limit=4), suite[0])
+        figures_of_suite(whole_plan(root, limit=4), suite[0])
     mine = tmp_path / "out" / "figure-5__bottle.png"
     fabricate.save(mine, fabricate.picture())
     content = mine.read_bytes()
     with pytest.raises(OutputError, match="which utad did not write"):
-        figures_of_suite(plan_of(root, numbers=[5]), tmp_path / "out")
+        figures_of_suite(plan_of(root), tmp_path / "out")
     assert mine.read_bytes() == content
     with pytest.raises(OutputError, match="lies in the input"):
         figures_of_suite(plan_of(root), root / "out")
 
 
-def test_a_method_that_fails_leaves_a_gap_and_is_named(root, tmp_path):
-    settings = [setting for setting in SETTINGS if setting != "padim.size=32"]
-    plan = plan_of(root, numbers=[5], settings=[*settings, "padim.size=0"])
-    summary = figures_of_suite(plan, tmp_path / "out")
-    assert [figure["number"] for figure in summary.figures] == [5]
-    (line,) = summary.failed
-    assert line.startswith("bottle, padim: ")
-    assert "bottle, padim" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+def test_a_wrong_setting_comes_out_before_anything_is_trained(root, tmp_path):
+    with pytest.raises(ConfigError, match=r"padim: .*'width'"):
+        figures_of_suite(plan_of(root, settings=[*SETTINGS, "padim.width=3"]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_fails_leaves_a_gap_and_is_named(suite, root, monkeypatch):
+    output = suite[0]
+    (output / "cells" / "mvtec__bottle__padim__0.npz").unlink()
+
+    def fail(self, images):
+        raise TrainingError("no luck")
+
+    monkeypatch.setattr(PaDiM, "learn", fail)
+    summary = figures_of_suite(whole_plan(root), output)
+    assert [figure["number"] for figure in summary.figures] == [5, 6, 8, 10]
+    assert summary.failed == ["bottle, padim: no luck"]
+    assert summary.failed[0] in (output / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_model_gives_the_figures_of_one_training_and_says_what_is_left_out(detector: UTAD, parts, tmp_path):

@@ -71,7 +71,7 @@ def test_the_page_asks_for_nothing_and_says_what_the_code_tells():
     for _, values in page.elements:
         for key in ("src", "href"):
             assert (values.get(key) or "data:").startswith(("data:", "index.html"))
-    assert "100 % of the nearest to an anomalous image are anomalous, 48 % by chance" in page.text
+    assert "100 % of the 5 images nearest to an anomalous one are anomalous too, 48 % by chance" in page.text
     assert "Seed of t-SNE: 3" in page.text
 
 

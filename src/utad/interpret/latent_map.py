@@ -66,7 +66,7 @@ class Agreement:
 
     def __str__(self) -> str:
         return (
-            f"{100 * self.share:.0f} % of the nearest to an anomalous image are anomalous, "
+            f"{100 * self.share:.0f} % of the {NEIGHBOURS} images nearest to an anomalous one are anomalous too, "
             f"{100 * self.chance:.0f} % by chance"
         )
 

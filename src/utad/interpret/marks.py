@@ -38,11 +38,11 @@ class Mark:
 
 
 def marks_of(kinds: Sequence[str]) -> dict[str, Mark]:
-    """A mark for every kind, that of `NORMAL` always the same.
+    """A mark for every kind, `NORMAL` first and always with the same, the others by name.
 
     Shapes and colours recur after 8 and 7 kinds, both together after 56.
     """
-    others = [kind for kind in dict.fromkeys(kinds) if kind != NORMAL]
+    others = sorted(set(kinds) - {NORMAL})
     found = {NORMAL: Mark(NORMAL, "o", _NORMAL_COLOUR, "")} if NORMAL in kinds else {}
     for index, kind in enumerate(others):
         shape = _SHAPES[index % len(_SHAPES)]

@@ -88,9 +88,11 @@ def picture_table(columns: Sequence[str], rows: Sequence[TableRow], *, maps: boo
     from matplotlib.figure import Figure
 
     heights = [_SIDE * min(2.0, _ratio(row)) for row in rows]
+    captions = any(panel.caption for row in rows for panel in row.panels if panel is not None)
+    below = (_CAPTION if captions else 0.0) + _GAP
     foot = _FOOT if maps or differences else 0.1
     width = _NAME + len(columns) * (_SIDE + _GAP) + 0.05
-    height = _HEAD + sum(heights) + len(rows) * (_CAPTION + _GAP) + foot
+    height = _HEAD + sum(heights) + len(rows) * below + foot
     figure = Figure(figsize=(width, height), dpi=150)
     top = height - _HEAD
     for position, (row, own) in enumerate(zip(rows, heights, strict=True)):
@@ -102,7 +104,7 @@ def picture_table(columns: Sequence[str], rows: Sequence[TableRow], *, maps: boo
                 axis.set_title(columns[column], fontsize=8, pad=4)
             if column == 0:
                 axis.set_ylabel(shortened(row.name, 22), fontsize=8, parse_math=False)
-        top -= own + _CAPTION + _GAP
+        top -= own + below
     if maps:
         _map_scale(figure.add_axes((_NAME / width, 0.34 / height, 2.9 / width, 0.12 / height)))
     if differences:
@@ -145,7 +147,9 @@ def _map_scale(axis: Axes) -> None:
     marks = [float(mark) for mark in strength(np.asarray(LEVELS, np.float32))]
     axis.set_xticks(marks, [f"{value:g}" for value in LEVELS], fontsize=7)
     axis.set_yticks([])
-    axis.set_xlabel("anomaly maps: 0.5, the middle colour, is the limit of normal pixels", fontsize=7, labelpad=1)
+    axis.set_xlabel(
+        "anomaly maps: 0.5, the middle colour, is the limit of normal pixels", fontsize=7, labelpad=1, loc="left"
+    )
     axis.axvline(marks[LEVELS.index(0.5)], color="white", linewidth=1.2)
 
 
@@ -154,4 +158,4 @@ def _difference_scale(axis: Axes) -> None:
     axis.imshow(ramp, aspect="auto", extent=(0.0, LARGEST_DIFFERENCE, 0.0, 1.0))
     axis.set_xticks([0.0, LARGEST_DIFFERENCE], ["0", f"{LARGEST_DIFFERENCE:g} and more"], fontsize=7)
     axis.set_yticks([])
-    axis.set_xlabel("differences, of full scale", fontsize=7, labelpad=1)
+    axis.set_xlabel("differences, of full scale", fontsize=7, labelpad=1, loc="left")

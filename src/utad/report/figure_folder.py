@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utad.detector import UTAD
 from utad.errors import OutputError, UTADError, noted
-from utad.evaluation.benchmark_cell import TRAININGS
+from utad.evaluation.benchmark_cell import TRAININGS, method_of
 from utad.evaluation.benchmark_runner import CELLS, Progress
 from utad.evaluation.figure_findings import reference_of, subjects_of
 from utad.evaluation.figure_plan import OF_ONE_MODEL, FigurePlan, check_numbers
@@ -43,13 +43,15 @@ def figures_of_suite(
         report: called after every cell.
 
     Raises:
-        ConfigError: unknown category, or the suite needs a root.
+        ConfigError: unknown category, the suite needs a root, or a setting is wrong.
         DatasetError: if data is missing.
         OutputError: if the folder overlaps the root, is taken by another process, holds findings of other settings or
             files that are not ours where some are to be written, or cannot be written.
         UTADError: what went wrong, where nothing could be drawn.
     """
     groups = list(plan.by_category())
+    for cell in groups[0]:
+        method_of(cell)  # a wrong setting comes out before the first training
     runner = FigureRunner([cell for cells in groups for cell in cells], output, images=plan.images, report=report)
     apart_from = (plan.benchmark.root,) if plan.benchmark.root is not None else ()
     with (

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from utad.interpret.figures import thinned, to_8_bit
-from utad.interpret.latent_map import CODES, NEIGHBOURS, LatentMap
-from utad.interpret.marks import NORMAL, marks_of
+from utad.interpret.latent_map import CODES, LatentMap
+from utad.interpret.marks import marks_of
 from utad.report.data_uris import thumbnail_uri
 from utad.report.explanation_page import Link
 from utad.report.rendering import render, text
@@ -48,9 +48,9 @@ def latent_page(
     """
     order = sorted(range(len(found.images)), key=lambda row: -found.images[row].score)
     counts = Counter(image.kind for image in found.images)
-    kinds = sorted(counts, key=lambda kind: (kind != NORMAL, kind))
-    marks = [_ShownMark(text(kind), counts[kind], mark.colour, mark.path) for kind, mark in marks_of(kinds).items()]
-    place = {kind: position for position, kind in enumerate(kinds)}
+    own = marks_of(list(counts))
+    marks = [_ShownMark(text(kind), counts[kind], mark.colour, mark.path) for kind, mark in own.items()]
+    place = {kind: position for position, kind in enumerate(own)}
     return render(
         "latent.html",
         title=text(title),
@@ -79,7 +79,7 @@ def _image(found: LatentMap, row: int, uri: str, place: Mapping[str, int]) -> di
 
 def _map(found: LatentMap, name: str, order: Sequence[int], place: Mapping[str, int]) -> dict[str, Any]:
     agreement = found.agreements.get(name)
-    words = f"Of the {NEIGHBOURS} nearest images, before they were placed: {agreement}." if agreement else ""
+    words = f"In the code itself, before t-SNE, {agreement}." if agreement else ""
     positions = MARGIN + (SIDE - 2 * MARGIN) * np.asarray(found.positions[name])
     points = [
         {"image": index, "x": float(x), "y": float(y), "kind": place[found.images[row].kind]}
