@@ -105,6 +105,9 @@ def test_what_is_kept_of_an_image_is_small_and_still_fits_together():
     assert {picture.shape[:2] for picture in kept.pictures.values()} == {size}
     assert set(kept.pictures) == {"impression", "drawn 1"}
     assert kept.caption == "0.90: anomalous"
+    line = np.zeros((height, width), bool)
+    line[1] = True
+    assert Subject.of("a", "crack", np.zeros((height, width, 3), np.uint8), line).gt_mask[0].all()
 
 
 @pytest.mark.parametrize("number", list(FIGURES))
@@ -117,3 +120,4 @@ def test_captions_say_how_to_read_a_figure(number):
 
 def test_a_finding_says_what_it_is_of():
     assert finding(0.25).caption == "0.25: normal"
+    assert finding(-0.001).caption == "0.00: normal"

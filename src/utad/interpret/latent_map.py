@@ -123,7 +123,8 @@ def latent_figure(found: LatentMap, title: str) -> Figure:
     for axis, (name, positions) in zip(axes, found.positions.items(), strict=True):
         _scatter(axis, found.images, positions)
         agreement = found.agreements.get(name)
-        axis.set_title(CODES[name] + (f"\n{agreement}" if agreement else ""), fontsize=8)
+        told = str(agreement).replace(", ", ",\n") if agreement else ""
+        axis.set_title(f"{CODES[name]}\n{told}".strip(), fontsize=8)
     handles, labels = axes[0].get_legend_handles_labels()
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     for label in legend.get_texts():

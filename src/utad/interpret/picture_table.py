@@ -108,7 +108,7 @@ def picture_table(columns: Sequence[str], rows: Sequence[TableRow], *, maps: boo
     if maps:
         _map_scale(figure.add_axes((_NAME / width, 0.34 / height, 2.9 / width, 0.12 / height)))
     if differences:
-        start = _NAME + (3.4 if maps else 0.0)
+        start = _NAME + (4.3 if maps else 0.0)
         _difference_scale(figure.add_axes((start / width, 0.34 / height, 1.3 / width, 0.12 / height)))
     return figure
 

@@ -34,7 +34,7 @@ class Subject:
     @classmethod
     def of(cls, name: str, kind: str, image: Image, gt_mask: Mask | None) -> Subject:
         """From the whole image and its ground truth, `(H, W, 3)` and `(H, W)`."""
-        small = thinned(gt_mask, LONGEST) if gt_mask is not None else None
+        small = _coarse(gt_mask) if gt_mask is not None else None
         return cls(name, kind, thinned(to_8_bit(image), LONGEST), small)
 
 
@@ -66,7 +66,7 @@ class Finding:
             score=prediction.pred_score,
             label=prediction.pred_label,
             anomaly_map=thinned(prediction.anomaly_map, LONGEST),
-            pred_mask=thinned(prediction.pred_mask, LONGEST),
+            pred_mask=_coarse(prediction.pred_mask),
             pictures={name: thinned(picture, LONGEST) for name, picture in pictures.items()},
             inside=thinned(prediction.inside, LONGEST) if prediction.inside is not None else None,
         )
@@ -74,4 +74,14 @@ class Finding:
     @property
     def caption(self) -> str:
         """Score and verdict."""
-        return f"{self.score:.2f}: {'anomalous' if self.label else 'normal'}"
+        shown = round(self.score, 2) + 0.0  # no -0.00
+        return f"{shown:.2f}: {'anomalous' if self.label else 'normal'}"
+
+
+def _coarse(mask: Mask) -> Mask:
+    """A mask as large as the thinned pixels; no line in it is lost, however thin."""
+    from skimage.measure import block_reduce
+
+    step = -(-max(mask.shape) // LONGEST)
+    found: Mask = block_reduce(mask, (step, step), np.max).astype(bool)
+    return found
