@@ -2,8 +2,8 @@
 
     python docs/paper_figures_picture.py [--model demo] [--page PAGE.html]
 
-`--page` writes the latent map too; docs/images/latent-map.png is what
-`chromium --headless --hide-scrollbars --window-size=1100,840 --screenshot=PNG PAGE.html` makes of it.
+`--page` writes the latent map too; docs/images/latent-map.png is a part of what a browser shows of it, with an image
+marked.
 """
 
 from __future__ import annotations

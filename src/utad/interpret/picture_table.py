@@ -131,7 +131,7 @@ def _draw(axis: Axes, panel: Panel | None) -> None:
         for spine in axis.spines.values():
             spine.set_visible(False)
         return
-    axis.imshow(panel.pixels, interpolation="nearest")
+    axis.imshow(panel.pixels, interpolation="antialiased")
     for line in outlines(panel.truth) if panel.truth is not None else ():
         axis.plot(line[:, 0], line[:, 1], color="black", linewidth=1.8)
         axis.plot(line[:, 0], line[:, 1], color="white", linewidth=1.0, linestyle=(0, (3, 2)))
