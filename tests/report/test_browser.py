@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import fabricate
 from tests.evaluated import HOSTILE, SCRATCH, report_of, samples
 from tests.explained import explanation
+from tests.figured import HOSTILE as HOSTILE_KIND
+from tests.figured import hand_made_map
 from utad.report.benchmark_page import benchmark_page
 from utad.report.explanation_page import Link, explanation_page
+from utad.report.latent_page import latent_page, thumbnail_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -74,6 +78,15 @@ def benchmark_file(tmp_path_factory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def latent_file(tmp_path_factory) -> Path:
+    thumbnails = [thumbnail_of(fabricate.picture(seed=seed)) for seed in range(24)]
+    file = tmp_path_factory.mktemp("latent") / "karte <1>.html"
+    page = latent_page(hand_made_map(), thumbnails, title="Latent space: <i>teile</i>", seed=3)
+    file.write_text(page, encoding="utf-8")
+    return file
+
+
 @pytest.fixture
 def opened(browser, explanation_file: Path) -> Iterator[object]:
     """The page of an image."""
@@ -85,6 +98,13 @@ def opened(browser, explanation_file: Path) -> Iterator[object]:
 def report(browser, report_file: Path) -> Iterator[object]:
     """The page of an evaluation of 18 images, with one false alarm and one miss."""
     with watched(browser, report_file) as page:
+        yield page
+
+
+@pytest.fixture
+def latent(browser, latent_file: Path) -> Iterator[object]:
+    """The page of a latent map of 24 images, those of the first map on a grid of five columns."""
+    with watched(browser, latent_file) as page:
         yield page
 
 
@@ -126,7 +146,7 @@ def test_names_with_html_in_them_are_text(opened):
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file"])
+@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file", "latent_file"])
 def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, request, kind, width, scheme):
     with watched(browser, request.getfixturevalue(kind)) as page:
         page.set_viewport_size({"width": width, "height": 800})
@@ -138,7 +158,7 @@ def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, r
 
 @pytest.mark.skipif(AXE is None, reason="UTAD_TEST_AXE does not say where axe.min.js lies")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file"])
+@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file", "latent_file"])
 def test_axe_finds_no_serious_fault(browser, request, kind, scheme):
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)
     page = context.new_page()
@@ -147,6 +167,8 @@ def test_axe_finds_no_serious_fault(browser, request, kind, scheme):
     states = [lambda: None]
     if kind == "report_file":
         states.append(page.locator(".card").first.click)  # the dialog is a page of its own
+    if kind == "latent_file":
+        states += [page.locator(".map").first.focus, page.locator("summary").click]
     for reach in states:
         reach()
         found = page.evaluate("axe.run()")["violations"]
@@ -292,3 +314,75 @@ def test_the_rows_of_a_benchmark_can_be_filtered(browser, benchmark_file):
         page.locator("#category").select_option("grass")
         rows = page.locator(".filtered tbody tr:visible")
         assert {tuple(row.split("\t")[:2]) for row in rows.all_inner_texts()} == {("grass", "padim")}
+
+
+def marked(page) -> tuple[str | None, set[str | None]]:
+    """The name that is shown, and the images that are selected in the maps."""
+    selected = page.locator(".point[aria-selected=true]")
+    return (
+        page.locator("#name").text_content(),
+        set(selected.evaluate_all("marks => marks.map(mark => mark.dataset.image)")),
+    )
+
+
+def test_an_image_is_shown_when_its_mark_is_pointed_at(latent):
+    assert latent.locator("#nothing").is_visible()
+    latent.locator("#mu-4").hover()
+    # Scores fall with the number in the page: the fifth is the twentieth of the map.
+    assert marked(latent) == (f"19 {HOSTILE_KIND}.png", {"4"})
+    assert latent.locator(".point[aria-selected=true]").count() == 2  # in both maps
+    assert latent.locator("#kind").text_content() == "loch"
+    shown = latent.locator("#picture").get_attribute("src")
+    assert shown == latent.locator(".all li img").nth(4).get_attribute("src")
+    assert latent.locator("#picture").is_visible()
+    for box in latent.locator(".map").all():
+        assert box.locator(".ring").is_visible()
+
+
+def test_arrow_keys_go_from_mark_to_mark(latent):
+    grid = latent.locator(".map").first
+    grid.focus()
+    assert marked(latent)[1] == {"0"}  # the highest score
+    assert grid.get_attribute("aria-activedescendant") == "mu-0"
+    # The images lie in rows of five, the lowest score at the upper left.
+    for key, image in (("ArrowLeft", "1"), ("ArrowUp", "6"), ("ArrowRight", "5"), ("ArrowDown", "0"), ("End", "23")):
+        latent.keyboard.press(key)
+        assert marked(latent)[1] == {image}
+    latent.keyboard.press("ArrowLeft")  # nothing lies there
+    assert marked(latent)[1] == {"23"}
+    latent.keyboard.press("Home")
+    latent.keyboard.press("Tab")
+    assert latent.evaluate("document.activeElement.dataset.map") == "features"
+    assert marked(latent)[1] == {"0"}
+    latent.keyboard.press("Escape")
+    assert latent.locator("#nothing").is_visible()
+    assert grid.get_attribute("aria-activedescendant") is None
+
+
+def test_kinds_of_images_can_be_left_out_of_the_maps(latent):
+    grid, kind = latent.locator(".map").first, "loch"
+    grid.focus()
+    assert latent.locator("#kind").text_content() == kind
+    latent.locator(".kinds label", has_text=kind).locator("input").focus()
+    latent.keyboard.press("Space")
+    assert latent.locator(".point:visible").count() == 2 * 18
+    assert latent.locator("#nothing").is_visible()
+    latent.locator("summary").click()
+    assert latent.locator(".all li:visible").count() == 18
+    grid.focus()
+    latent.keyboard.press("End")
+    seen = set()
+    for _ in range(12):
+        seen.add(latent.locator("#kind").text_content())
+        latent.keyboard.press("ArrowRight")
+    assert kind not in seen
+    latent.locator(".kinds label", has_text=kind).locator("input").check()
+    assert latent.locator(".point:visible").count() == 48
+
+
+def test_kinds_and_names_with_html_in_them_are_text_in_a_latent_map(latent):
+    assert latent.locator("h1").text_content() == "Latent space: <i>teile</i>"
+    assert latent.locator("h1 i").count() == 0
+    latent.locator("#mu-1").hover()
+    assert latent.locator("#kind").text_content() == HOSTILE_KIND
+    assert latent.locator("#kind b").count() == 0

@@ -110,11 +110,16 @@ class SkipGANomaly(AdversarialBaseline):
 
     def score(self, images: Tensor) -> Scores:
         """Nine parts of the difference of images, one of the difference of latents."""
-        self.check_fitted()
         shown = signed(images)
-        restored = self._restored(shown)
+        restored = signed(self.reconstruct(images))
         maps = smooth((shown - restored).abs().sum(dim=1), 1.0)
         return Scores(skip_ganomaly_score(shown, restored, self.latent_(shown), self.latent_(restored)), maps)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """x_hat, `(N, C, S, S)` in [0, 1]."""
+        self.check_fitted()
+        reconstruction: Tensor = self.network_(signed(images))
+        return reconstruction
 
     def _restored(self, shown: Tensor) -> Tensor:
         return signed(self.network_(shown))

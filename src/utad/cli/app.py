@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from utad import __version__
-from utad.cli import benchmark, calibrate, demo, doctor, evaluate, explain, export, predict, train
+from utad.cli import benchmark, calibrate, demo, doctor, evaluate, explain, export, figures, predict, train
 
 app = typer.Typer(
     name="utad",
@@ -23,6 +23,7 @@ app.command()(train.train)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)
+app.command()(figures.figures)
 app.command()(calibrate.calibrate)
 app.command()(export.export)
 app.command()(benchmark.benchmark)

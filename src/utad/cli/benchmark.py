@@ -38,7 +38,12 @@ def benchmark(
     ] = None,
     preset: Annotated[str, typer.Option(help="Of UTAD; the others see images of its size.")] = "fast",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting of UTAD.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="Override one setting of UTAD, or of another method (ae-l2.steps=200).",
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Processes at a time; 0 runs all in this one.", min=0)] = 1,
     limit: Annotated[

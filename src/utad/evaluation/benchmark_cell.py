@@ -17,11 +17,19 @@ from typing import Any
 from utad.detector import UTAD
 from utad.errors import UTADError
 from utad.evaluation.evaluate import evaluate_method
-from utad.evaluation.methods import build_method, departures_of, learns_from, learnt_parameters, predictor_of
+from utad.evaluation.methods import (
+    Method,
+    build_method,
+    departures_of,
+    learns_from,
+    learnt_parameters,
+    predictor_of,
+)
 from utad.evaluation.provenance import commit
 from utad.evaluation.suites import suite_named
 from utad.files import write_atomically
 from utad.run_folder import MODEL_NAME
+from utad.types import Category
 
 TRAININGS = "training"
 
@@ -59,18 +67,63 @@ class Cell:
     @property
     def file_name(self) -> str:
         """A name that no other cell of a run has."""
-        return _as_file_name(Path(self.dataset).name, self.category, self.method, str(self.seed)) + ".json"
+        return as_file_name(Path(self.dataset).name, self.category, self.method, str(self.seed)) + ".json"
 
     @property
     def training_name(self) -> str | None:
         """The folder of its training, if that is shared."""
         if self.training is None:
             return None
-        return _as_file_name(Path(self.dataset).name, self.category, str(self.seed), self.training)
+        return as_file_name(Path(self.dataset).name, self.category, str(self.seed), self.training)
 
 
-def _as_file_name(*parts: str) -> str:
+def as_file_name(*parts: str) -> str:
+    """Texts as one file name of letters, digits, points and dashes, joined by two underscores."""
     return "__".join("".join(c if c.isalnum() or c in "-." else "_" for c in part) for part in parts)
+
+
+def open_cell(cell: Cell) -> Category:
+    """The images of a cell, as many of them as its limit allows.
+
+    Raises:
+        ConfigError: if the suite needs a root.
+        DatasetError: if the data is missing or inconsistent.
+    """
+    root = Path(cell.root) if cell.root is not None else None
+    category = suite_named(cell.suite).open(cell.dataset, cell.category, root=root, seed=cell.seed)
+    if cell.limit is None:
+        return category
+    return replace(category, train=_spread(category.train, cell.limit), test=_spread(category.test, cell.limit))
+
+
+def method_of(cell: Cell) -> Method:
+    """The method of a cell, not fitted.
+
+    Raises:
+        ConfigError: if a setting is wrong.
+    """
+    size = suite_named(cell.suite).size
+    return build_method(cell.base, seed=cell.seed, size=size, preset=cell.preset, overrides=cell.overrides)
+
+
+def fit_cell(cell: Cell, method: Method, category: Category, trainings: Path | None = None) -> None:
+    """Fits the method of a cell on its category.
+
+    Args:
+        cell: what is to be run.
+        method: of `method_of`.
+        category: of `open_cell`.
+        trainings: where trainings that cells share are kept.
+
+    Raises:
+        UTADError: whatever goes wrong.
+    """
+    if isinstance(method, UTAD) and trainings is not None and cell.training_name is not None:
+        folder = trainings / cell.training_name
+        method.fit(category, output=folder, resume=True, graph=False)
+        (folder / MODEL_NAME).unlink()  # the next cell measures otherwise
+    else:
+        method.fit(category)
 
 
 def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
@@ -87,19 +140,9 @@ def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
     Raises:
         UTADError: whatever goes wrong.
     """
-    root = Path(cell.root) if cell.root is not None else None
-    suite = suite_named(cell.suite)
-    category = suite.open(cell.dataset, cell.category, root=root, seed=cell.seed)
-    if cell.limit is not None:
-        category = replace(category, train=_spread(category.train, cell.limit), test=_spread(category.test, cell.limit))
-    method = build_method(cell.base, seed=cell.seed, size=suite.size, preset=cell.preset, overrides=cell.overrides)
+    category, method = open_cell(cell), method_of(cell)
     start = time.perf_counter()
-    if isinstance(method, UTAD) and trainings is not None and cell.training_name is not None:
-        folder = trainings / cell.training_name
-        method.fit(category, output=folder, resume=True, graph=False)
-        (folder / MODEL_NAME).unlink()  # the next cell measures otherwise
-    else:
-        method.fit(category)
+    fit_cell(cell, method, category, trainings)
     fit_seconds, fit_memory = time.perf_counter() - start, _peak_memory_mb()
     evaluation = evaluate_method(predictor_of(method), category)
     departures = departures_of(method)

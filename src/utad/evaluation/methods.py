@@ -84,10 +84,29 @@ def variants_of(methods: Sequence[str]) -> tuple[Variant, ...]:
 
 
 def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple[Variant, ...]:
-    """Variants of UTAD with further settings, under what they set themselves; the others get the same tiles."""
-    tiles = tuple(setting for setting in settings if setting.strip().startswith(_TILES))
+    """Variants with further settings, under what they set themselves.
+
+    Args:
+        variants: of any methods.
+        settings: `section.key=value` of UTAD, of which all methods get those of tiles; `METHOD.argument=value` of a
+            baseline, such as `ae-l2.steps=200`.
+
+    Raises:
+        ConfigError: if a setting is of a baseline that is not among the variants.
+    """
+    by_base: dict[str, list[str]] = {variant.base: [] for variant in variants}
+    for setting in settings:
+        base, _, rest = setting.partition(".")
+        if base in by_base and base in BASELINES:
+            by_base[base].append(rest)
+        elif base in BASELINES:
+            raise ConfigError(f"got the setting {setting}, and {base} is not among the methods: {', '.join(by_base)}")
+        else:
+            shared = setting.strip().startswith(_TILES)
+            for name in by_base if shared else by_base.keys() & {"utad"}:
+                by_base[name].append(setting)
     return tuple(
-        replace(variant, overrides=(*(settings if variant.base == "utad" else tiles), *variant.overrides))
+        replace(variant, overrides=(*by_base[variant.base], *variant.overrides)) if by_base[variant.base] else variant
         for variant in variants
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from utad.errors import DatasetError, ImageReadError, InputError, noted
 from utad.evaluation.picture_names import picture_names
@@ -18,11 +18,9 @@ from utad.predictor import Predictor
 from utad.progress import Progress
 from utad.report.data_uris import picture_uri
 from utad.report.explanation_page import SMALL, Link, explanation_page, href
+from utad.report.figure_files import FIGURES, figure_writer
 from utad.report.rendering import render, text
 from utad.types import Sample
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PURPOSE, INDEX = "explanations", "index.html"
 SAVABLE: dict[str, str] = {"page": "pages/{}.html", "png": "figures/{}.png", "svg": "figures/{}.svg"}
@@ -145,9 +143,9 @@ class _Pages:
             self._folder.write(files["page"], lambda path: path.write_text(page, encoding="utf-8"))
         if "png" in files or "svg" in files:
             figure = explanation_figure(explanation)
-            for kind in ("png", "svg"):
+            for kind in FIGURES:
                 if kind in files:
-                    self._folder.write(files[kind], _figure_writer(figure, kind))
+                    self._folder.write(files[kind], figure_writer(figure, kind))
         summary.n_images += 1
         summary.n_anomalous += prediction.pred_label
         summary.images.append(
@@ -201,14 +199,3 @@ class _Pages:
             path = None if name is None else up + SAVABLE["page"].format(self._stems[name])
             links.append(Link(href(path), text(name)) if path is not None and name is not None else None)
         return explanation_page(explanation, index=Link(up + INDEX, "All images"), before=links[0], after=links[1])
-
-
-def _figure_writer(figure: Figure, kind: str) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        from matplotlib import rc_context
-
-        # Without the time and a random salt, the same explanation gives the same file.
-        with rc_context({"svg.hashsalt": "utad"}):
-            figure.savefig(path, format=kind, metadata={"Date": None} if kind == "svg" else None)
-
-    return write
