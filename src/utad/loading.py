@@ -114,7 +114,7 @@ class SixteenBitEngine:
         self.max_batch = graph.max_batch
         self.streams = graph.streams
         self._graph = graph
-        self._model = model
+        self._model = model.absolute()  # for a copy in another process
 
     def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
         """One result per image `(H, W, 3)`, all of one size."""

@@ -286,6 +286,22 @@ def test_calibrate_checks_both_rates_before_it_reads_anything(fail_fpr, words):
     assert words in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "goes_with"),
+    [
+        (["--labelled", "x", "--fpr", "0.05"], "--normal"),
+        (["--labelled", "x", "--fail-fpr", "0.001"], "--normal"),
+        (["--normal", "x", "--target", "f1"], "--labelled"),
+        (["--undo", "--target", "recall=1"], "--labelled"),
+        (["--undo", "--fpr", "0.01"], "--normal"),
+    ],
+)
+def test_calibrate_refuses_an_option_that_would_change_nothing(arguments, goes_with):
+    result = utad("calibrate", "m", *arguments)
+    assert result.exit_code == 2
+    assert f"goes with {goes_with} alone" in result.stderr
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 @pytest.mark.parametrize(
     "arguments", [["calibrate", "m", "--normal", "x", "--fpr"], ["predict", "m", "x", "--output", "o", "--threshold"]]

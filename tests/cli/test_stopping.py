@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from tests import fabricate
 from tests.training import tiny
 from utad import UTAD
+from utad.cli import stopping
 from utad.cli.app import app
 from utad.cli.stopping import Stopped
 from utad.errors import noted
@@ -55,14 +56,16 @@ def start(*arguments: object, hold: str = "", **environment: str) -> subprocess.
 
 
 def stopped(process: subprocess.Popen[str], number: int, reached: Callable[[], bool]) -> tuple[int, list[str]]:
-    """Sends a signal once a condition holds; exit code and what was said on stderr."""
+    """Sends a signal, twice, once a condition holds; exit code and what was said on stderr."""
     deadline = time.monotonic() + 240
     try:
         while not reached():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        process.send_signal(number)
+        for _ in range(2):  # as somebody does who sees nothing happen at once
+            process.send_signal(number)
+            time.sleep(0.02)
         _, said = process.communicate(timeout=120)
     finally:
         process.kill()
@@ -210,3 +213,49 @@ def test_the_last_note_is_the_advice_of_the_command():
     with pytest.raises(Stopped):
         command()
     assert stop.advice == "all of it"
+
+
+@pytest.fixture
+def handled() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, signal.SIG_DFL)
+    stopping.stop_on_signals()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_further_signals_change_nothing_until_it_takes_too_long(handled, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(stopping.time, "monotonic", lambda: now)
+    with pytest.raises(Stopped) as first:
+        signal.raise_signal(signal.SIGINT)
+    assert first.value.exit_code == 130
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.raise_signal(number)
+    now += stopping.GRACE
+    with pytest.raises(Stopped) as second:
+        signal.raise_signal(signal.SIGTERM)
+    assert second.value.exit_code == 143
+
+
+def test_a_signal_that_takes_the_place_of_another_has_its_advice():
+    def command():
+        with noted(lambda: "half is kept"):
+            try:
+                raise Stopped(signal.SIGINT)
+            finally:
+                raise Stopped(signal.SIGTERM)
+
+    def writing():
+        try:
+            with noted(lambda: "half is kept"):
+                raise Stopped(signal.SIGINT)
+        finally:
+            raise Stopped(signal.SIGTERM)
+
+    for stopped_twice in (command, writing):
+        with pytest.raises(Stopped) as caught:
+            stopped_twice()
+        assert (caught.value.exit_code, caught.value.advice) == (143, "half is kept")

@@ -182,6 +182,19 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path, caplog):
     assert all(line in caplog.text for line in category.left_out)
 
 
+def test_files_of_which_nothing_is_known_are_counted_and_notes_are_not(tmp_path):
+    fabricate.save(tmp_path / "1.png", fabricate.picture())
+    for name in ("a.img", "b.IMG", "scan", "c.001", "c.002", "d.x", "e.y", "f.z", "line/g.tga"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    for name in ("README", "LICENSE.txt", "labels.csv", "1.xml", "Thumbs.db", ".DS_Store", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"x")
+    assert open_folder(tmp_path).left_out == (
+        "1 .tga, a format that is not read",
+        "8 whose ending is not that of an image (.img 2, .001 1, .002 1, .x 1, .y 1, ...)",
+    )
+
+
 def test_a_category_beside_other_images_is_not_chosen_in_silence(tmp_path):
     fabricate.normal_abnormal(tmp_path / "line 1")
     fabricate.save(tmp_path / "pictures" / "1.png", fabricate.picture())

@@ -54,6 +54,22 @@ def test_a_mask_beside_its_image_by_look(tmp_path):
     assert len(open_folder(tmp_path, layout="flat").train) == 6
 
 
+@pytest.mark.parametrize(("masks", "ending"), [("layer 2", ".png"), ("layer 2", "_seg.png"), (".", "_GT.bmp")])
+def test_masks_in_a_folder_whose_name_says_nothing(tmp_path, masks, ending):
+    for index in range(3):
+        fabricate.save(tmp_path / "layer 1" / f"{index}.jpg", fabricate.picture(seed=index))
+        fabricate.save(tmp_path / masks / f"{index}{ending}", fabricate.square_mask())
+    with pytest.raises(DatasetError, match=f"0{ending}.* which look like their masks"):
+        open_folder(tmp_path)
+
+
+def test_parts_of_two_colours_all_around_are_no_masks(tmp_path):
+    for camera in ("left", "right"):
+        for index in range(3):
+            fabricate.save(tmp_path / camera / f"{index}.png", fabricate.square_mask())
+    assert len(open_folder(tmp_path).train) == 6
+
+
 def test_two_photographs_of_one_name_are_no_mask(tmp_path):
     fabricate.save(tmp_path / "1.jpg", fabricate.picture(seed=1))
     fabricate.save(tmp_path / "1.png", fabricate.picture(seed=2))

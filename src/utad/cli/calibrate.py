@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
     from utad.types import Sample
 
 
-_FAIL_FPR = 0.001
+_FPR, _FAIL_FPR, _TARGET = 0.01, 0.001, "f1"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the threshold is to be set to: a target on labelled images, or two rates of normal ones."""
+
+    target: str
+    fpr: float
+    fail_fpr: float
 
 
 def calibrate(
@@ -24,10 +34,17 @@ def calibrate(
         str | None, typer.Option(help="Data with normal and anomalous test images.", show_default=False)
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Bring back what the last calibration replaced.")] = False,
-    target: Annotated[str, typer.Option(help="With --labelled: f1, or recall=0.95.")] = "f1",
+    target: Annotated[
+        str | None,
+        typer.Option(help=f"With --labelled: f1, or recall=0.95; {_TARGET} if not given.", show_default=False),
+    ] = None,
     fpr: Annotated[
-        float, typer.Option(help="With --normal: share of normal images above the threshold, below 0.5.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            help=f"With --normal: share of normal images above the threshold, below 0.5; {_FPR} if not given.",
+            show_default=False,
+        ),
+    ] = None,
     fail_fpr: Annotated[
         float | None,
         typer.Option(
@@ -49,13 +66,9 @@ def calibrate(
     from utad.errors import ConfigError
     from utad.export.exported import ExportedDetector
     from utad.loading import is_export, load_detector
-    from utad.thresholds import check_order, check_rate, parse_target
     from utad.training_images import unseen
 
-    check_rate(fpr)
-    if fail_fpr is not None:
-        check_order(fpr, check_rate(fail_fpr, "fail_fpr"))
-    parse_target(target)
+    wanted = _wanted(normal, labelled, target=target, fpr=fpr, fail_fpr=fail_fpr)
     stands_alone = is_export(model)
     if normal is not None and stands_alone:
         raise ConfigError(
@@ -72,7 +85,7 @@ def calibrate(
     given = _samples(normal, labelled, category=category, root=root, layout=layout, seed=seed, masks=masks)
     samples = unseen(given, model)
     if isinstance(detector, ExportedDetector) and stands_alone:
-        outcome = detector.calibrate_labelled(samples, target=target, force=force)
+        outcome = detector.calibrate_labelled(samples, target=wanted.target, force=force)
         saved = detector.save_threshold(model)
     else:
         from utad.detector import UTAD
@@ -81,10 +94,11 @@ def calibrate(
         saved = find_model(model)
         trained = UTAD.load(saved)
         if normal is not None:
-            band = min(_FAIL_FPR, fpr) if fail_fpr is None else fail_fpr
-            outcome = trained.calibrate(samples, fpr=fpr, fail_fpr=band, force=force, scored_by=detector)
+            outcome = trained.calibrate(
+                samples, fpr=wanted.fpr, fail_fpr=wanted.fail_fpr, force=force, scored_by=detector
+            )
         else:
-            outcome = detector.calibrate_labelled(samples, target=target, force=force)
+            outcome = detector.calibrate_labelled(samples, target=wanted.target, force=force)
             # The graph beside a model keeps no history of its own.
             trained.calibrations = (*trained.calibrations, detector.calibrations[-1])
             trained.threshold = outcome.threshold
@@ -92,6 +106,32 @@ def calibrate(
     if as_json:
         print_json(outcome.as_dict())
     say(_said(outcome, saved), as_json=as_json)
+
+
+def _wanted(
+    normal: Path | None, labelled: str | None, *, target: str | None, fpr: float | None, fail_fpr: float | None
+) -> _Wanted:
+    """What was asked for, and the defaults of the rest.
+
+    Raises:
+        typer.BadParameter: for an option that would change nothing, since the threshold is to be set in another way.
+        ConfigError: if a value is out of range.
+    """
+    from utad.thresholds import check_order, check_rate, parse_target
+
+    for name, value, goes_with, there in (
+        ("--target", target, "--labelled", labelled is not None),
+        ("--fpr", fpr, "--normal", normal is not None),
+        ("--fail-fpr", fail_fpr, "--normal", normal is not None),
+    ):
+        if value is not None and not there:
+            raise typer.BadParameter(f"got {value}, which goes with {goes_with} alone: leave it out", param_hint=name)
+    rate = check_rate(_FPR if fpr is None else fpr)
+    if fail_fpr is not None:
+        check_order(rate, check_rate(fail_fpr, "fail_fpr"))
+    found = _Wanted(_TARGET if target is None else target, rate, min(_FAIL_FPR, rate) if fail_fpr is None else fail_fpr)
+    parse_target(found.target)
+    return found
 
 
 def _samples(

@@ -19,9 +19,23 @@ _log = logging.getLogger(__name__)
 UNREAD_SUFFIXES: tuple[str, ...] = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".jpf", ".gif", ".svg", ".psd", ".exr", ".hdr"),
     *(".npy", ".npz", ".dcm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".pdf", ".mp4", ".avi", ".mov"),
+    *(".hif", ".tga", ".pnm", ".pam", ".ico", ".pcx", ".eps", ".xcf", ".fits", ".orf", ".rw2", ".raf", ".mkv", ".webm"),
     *(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"),
 )
 """Endings, in lower case, of files that may well hold pictures, and are not read."""
+
+_NO_PICTURES = (
+    *(".txt", ".md", ".rst", ".log", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini"),
+    *(".cfg", ".html", ".htm", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods", ".py", ".ipynb", ".sh", ".bat", ".m"),
+    *(".db", ".lnk", ".url", ".md5", ".sha256", ".bib"),
+)
+"""Endings, in lower case, of what lies beside images and is none: notes, tables, annotations, a system's own files."""
+
+_NO_PICTURES_BY_NAME = (
+    *("license", "licence", "readme", "copying", "notice", "authors"),
+    *("changelog", "makefile", "version"),
+)
+_KINDS_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -31,14 +45,21 @@ class Listing:
     Attributes:
         images: the image files, in natural order.
         left_out: how many files that may be images are not among them, by the reason.
+        others: how many files there are of which nothing is known, by their ending.
     """
 
     images: tuple[Path, ...]
     left_out: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
 
     def lines(self) -> tuple[str, ...]:
         """What was left out, one line for each reason."""
-        return tuple(f"{count} {reason}" for reason, count in sorted(self.left_out.items()))
+        known = tuple(f"{count} {reason}" for reason, count in sorted(self.left_out.items()))
+        if not self.others:
+            return known
+        kinds = [f"{ending} {count}" for ending, count in self.others.most_common(_KINDS_NAMED)]
+        more = ", ..." if len(self.others) > len(kinds) else ""
+        return (*known, f"{self.others.total()} whose ending is not that of an image ({', '.join(kinds)}{more})")
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:
@@ -60,9 +81,10 @@ def survey(folder: Path) -> Listing:
         DatasetError: a folder cannot be listed.
     """
     found: list[Path] = []
-    left_out: Counter[str] = Counter()
-    _collect(folder, found, left_out, seen=set())
-    return Listing(tuple(sorted(found, key=lambda path: natural_key(relative_name(path, folder)))), left_out)
+    left_out, others = Counter[str](), Counter[str]()
+    _collect(folder, found, left_out, others, seen=set())
+    in_order = sorted(found, key=lambda path: natural_key(relative_name(path, folder)))
+    return Listing(tuple(in_order), left_out, others)
 
 
 def subfolders(folder: Path) -> tuple[Path, ...]:
@@ -112,7 +134,13 @@ def inside(root: Path, relative: str, *, source: Path) -> Path:
 
 
 def _collect(
-    folder: Path, found: list[Path], left_out: Counter[str], *, seen: set[tuple[int, int]], apart: str | None = None
+    folder: Path,
+    found: list[Path],
+    left_out: Counter[str],
+    others: Counter[str],
+    *,
+    seen: set[tuple[int, int]],
+    apart: str | None = None,
 ) -> None:
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
@@ -124,17 +152,23 @@ def _collect(
         reason = apart or _apart_reason(entry.name)
         if entry.is_dir():
             if apart is None or not entry.is_symlink():
-                _collect(path, found, left_out, seen=seen, apart=reason)
+                _collect(path, found, left_out, others, seen=seen, apart=reason)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
             if reason is not None:
                 left_out[reason] += 1
             else:
                 # Dead links too: reading them says what is wrong, leaving them out would say nothing.
                 found.append(path)
-        elif path.suffix.lower() in UNREAD_SUFFIXES and reason is None:
+        elif reason is None and path.suffix.lower() in UNREAD_SUFFIXES:
             left_out[f"{path.suffix.lower()}, a format that is not read"] += 1
+        elif reason is None and not _is_no_picture(path):
+            others[path.suffix.lower() or "none"] += 1
         else:
             _log.debug("%s is not an image file: ignored", path)
+
+
+def _is_no_picture(path: Path) -> bool:
+    return path.suffix.lower() in _NO_PICTURES or is_one_of(path.stem, _NO_PICTURES_BY_NAME)
 
 
 def _is_apart(name: str) -> bool:

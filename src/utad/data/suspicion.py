@@ -40,7 +40,7 @@ def check_normal(images: Sequence[Path], folder: Path, *, own_name: bool = False
     found = [f"{count} images in {name}" for name, count in telling.items()]
     if own_name and is_one_of(folder.resolve().name, (*ANOMALOUS_NAMES, *MASK_NAMES)):
         found.append(f"{len(images)} images in a folder of that name")
-    masks = [*_masks_by_name(images), *_masks_by_look(images)]
+    masks = list(dict.fromkeys([*_masks_by_name(images), *_masks_by_look(images)]))
     if masks:
         found.append(f"{_some(masks, folder)} beside images of that name, which look like their masks")
     if found:
@@ -63,16 +63,26 @@ def _masks_by_name(images: Sequence[Path]) -> list[Path]:
 
 
 def _masks_by_look(images: Sequence[Path]) -> list[Path]:
-    """Files of the same name and folder as an image of another ending, where those looked at have two colours."""
-    by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    """Files named as another image, in that folder or in one beside it, where those looked at have two colours.
+
+    Images of two colours all around are what the part looks like, and no masks.
+    """
+    by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in images:
-        by_stem[path.parent, path.stem].append(path)
-    by_suffix: dict[str, list[Path]] = defaultdict(list)
+        by_stem[_bare(path.stem)].append(path)
+    by_place: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for twins in by_stem.values():
         if len(twins) > 1:
             for path in twins:
-                by_suffix[path.suffix.lower()].append(path)
-    return [path for paths in by_suffix.values() if look_like_masks(paths) for path in paths]
+                by_place[path.parent, path.suffix.lower()].append(path)
+    masks = [paths for paths in by_place.values() if look_like_masks(paths)]
+    return [path for paths in masks for path in paths] if len(masks) < len(by_place) else []
+
+
+def _bare(stem: str) -> str:
+    """A stem, letter case aside, without what masks have behind the name of their image."""
+    folded = stem.casefold()
+    return next((folded.removesuffix(ending) for ending in MASK_ENDINGS if folded.endswith(ending)), folded)
 
 
 def look_like_masks(paths: Sequence[Path]) -> bool:

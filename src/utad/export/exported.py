@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,11 @@ class ExportEngine:
         self._region = region
         self._maps = component_outputs(len(self._components))
         self._process = os.getpid()
+        self._opened: tuple[Path, Manifest, int | None] | None = None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """A copy, in a process that was spawned say, opens the folder for itself: compiled graphs cannot travel."""
+        return super().__reduce_ex__(protocol) if self._opened is None else (_open, self._opened)
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, *, threads: int | None = None) -> ExportEngine:
@@ -127,12 +132,16 @@ class ExportEngine:
         """
         contents, region = read_graph(folder, manifest), RegionOfInterest.of(manifest.region)
         with runtime_errors(manifest.format):
+            graph: Graph
             if manifest.format == "onnx":
                 (onnx,) = contents.values()
-                return cls(OnnxGraph(onnx, size=manifest.size, threads=threads), manifest.components, region)
-            xml, weights = contents.values()
-            graph = OpenVinoGraph(xml, weights, manifest.precision, size=manifest.size, threads=threads)
-            return cls(graph, manifest.components, region)
+                graph = OnnxGraph(onnx, size=manifest.size, threads=threads)
+            else:
+                xml, weights = contents.values()
+                graph = OpenVinoGraph(xml, weights, manifest.precision, size=manifest.size, threads=threads)
+            engine = cls(graph, manifest.components, region)
+        engine._opened = folder.absolute(), manifest, threads
+        return engine
 
     def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
         """One result per image `(H, W, 3)`, all of one size.
@@ -179,3 +188,7 @@ class ExportEngine:
             return lambda: computed()[output][0].copy()
 
         return LazyArrays({name: maker(output) for name, output in zip(names, outputs, strict=True)})
+
+
+def _open(folder: Path, manifest: Manifest, threads: int | None) -> ExportEngine:
+    return ExportEngine.open(folder, manifest, threads=threads)
