@@ -28,7 +28,7 @@ from utad.data.reading import load_image, load_mask
 from utad.data.subsets import held_out_block
 from utad.evaluation.metrics import PixelAccumulator, image_metrics
 from utad.models.feature_impression import FeatureImpression
-from utad.scoring.calibration import Witness, calibrate
+from utad.scoring.calibration import NormalScores, Witness, calibrate
 from utad.scoring.components import ScoreComponent
 from utad.scoring.measurement import CalibratedMeasurement
 from utad.scoring.network import DetectorNetwork, build_network
@@ -89,7 +89,7 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
         component.fit = _kept(component, name, scores)  # type: ignore[method-assign]
     witnesses: list[Witness] = []
 
-    def calibrating(*arguments: Any, witness: Witness, progress: bool) -> Tensor:
+    def calibrating(*arguments: Any, witness: Witness, progress: bool) -> NormalScores:
         witnesses.append(witness)
         return calibrate(*arguments, witness=witness, progress=progress)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
@@ -17,11 +17,10 @@ from utad.data.subsets import held_out_block
 from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
-from utad.interpret.unusual_images import unusual_images
 from utad.model_file import read_model, write_model
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
-from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config
+from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config, write_report
 from utad.scoring.network import DetectorNetwork, build_network, load_network
 from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
@@ -86,6 +85,7 @@ class UTAD(Predictor):
         skip_bad: bool = False,
         progress: bool = False,
         graph: bool = True,
+        report: Callable[[FitReport], str] | None = None,
     ) -> Self:
         """Trains on normal images.
 
@@ -97,6 +97,7 @@ class UTAD(Predictor):
             skip_bad: leave damaged images out instead of stopping.
             progress: show progress bars; without them the log (`utad`, INFO) gets a line a stage and one every 30 s.
             graph: write the exported graph beside the model too, as `save` does.
+            report: makes the page `report.html` in `output`, such as `utad.report.training_page.training_page`.
 
         Raises:
             ConfigError: if the region of interest of the config does not fit the images.
@@ -110,10 +111,14 @@ class UTAD(Predictor):
         if output is None:
             self.report_ = self._fit(data, start, skip_bad=skip_bad, progress=progress)
             return self
-        with run_folder(Path(output), resume=resume, replace=replace, apart_from=files_of(data)) as folder:
+        with run_folder(
+            Path(output), resume=resume, replace=replace, report=report is not None, apart_from=files_of(data)
+        ) as folder:
             self.report_ = self._fit(
                 data, start, folder=folder, resume=resume, skip_bad=skip_bad, progress=progress, graph=graph
             )
+            if report is not None:
+                write_report(folder, report(self.report_))
         return self
 
     def _fit(
@@ -128,11 +133,12 @@ class UTAD(Predictor):
         graph: bool = False,
     ) -> FitReport:
         # Lightning takes seconds to import, and only training needs it.
+        from utad.fit_reporting import report_of
         from utad.fitting import fit_network, normal_images_of
 
-        loaded, self.trained_on, self.colour_order, self.region = load_training_data(
-            data, self.config, skip_bad=skip_bad, progress=progress
-        )
+        training = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
+        loaded, self.trained_on = training.loaded, training.fingerprints
+        self.colour_order, self.region = training.colour_order, training.region
         directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
@@ -148,15 +154,9 @@ class UTAD(Predictor):
         if directory is not None:
             write_config(directory, self.config)
             self.save(directory, graph=graph)
-        return FitReport(
-            n_images=len(loaded.images),
-            n_held_out=int((~trained_on).sum()),
-            n_skipped=len(loaded.skipped),
-            seconds=time.perf_counter() - start,
-            stage_seconds=fitted.seconds,
-            unusual=unusual_images(loaded.names, self.image_normalisation.apply(fitted.scores).numpy()),
-            model=directory / MODEL_NAME if directory is not None else None,
-        )
+        model = directory / MODEL_NAME if directory is not None else None
+        seconds = time.perf_counter() - start
+        return report_of(training, fitted, self.config, self, self.image_normalisation, seconds=seconds, model=model)
 
     def calibrate(
         self,

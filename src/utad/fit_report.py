@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from utad.training_record import TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class FitReport:
         stage_seconds: of each network's training.
         unusual: the training images with the highest scores, the highest first: at least five, and all outliers.
         model: the file written, if an output folder was given.
+        record: curves, pictures and scores, for the report of the training.
     """
 
     n_images: int
@@ -43,9 +46,9 @@ class FitReport:
     stage_seconds: dict[str, float]
     unusual: tuple[UnusualImage, ...]
     model: Path | None
+    record: TrainingRecord
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, without the path."""
-        values = asdict(self)
-        del values["model"]
-        return values
+        """Plain values, without the path and the record."""
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("model", "record")}
+        return values | {"unusual": [asdict(image) for image in self.unusual]}

@@ -15,10 +15,11 @@ from utad.data.subsets import held_out_block
 from utad.data.tensors import to_uint8
 from utad.interpret.normal_images import NormalImages, keep_images
 from utad.models.feature_impression import FeatureImpression
-from utad.scoring.calibration import Witness, calibrate
+from utad.scoring.calibration import NormalScores, Witness, calibrate
 from utad.scoring.feature_examples import feature_examples
 from utad.scoring.network import DetectorNetwork
 from utad.training.fit import train_feature_impression, train_two_stage
+from utad.training_record import StageRecord
 
 _CODED = 8
 """Images whose codes are computed together."""
@@ -32,11 +33,13 @@ class Fitted(NamedTuple):
 
     Attributes:
         seconds: of training, by network.
-        scores: raw, of each normal image by what was fitted without it, `(N,)` float64; NaN where it has none.
+        normal: what the normal images score by what was fitted without them.
+        stages: how the training of each network went.
     """
 
     seconds: dict[str, float]
-    scores: Tensor
+    normal: NormalScores
+    stages: tuple[StageRecord, ...]
 
 
 def fit_network(
@@ -74,12 +77,12 @@ def fit_network(
         resume=resume,
         progress=progress,
     )
-    seconds, witness = dict(report.seconds), None
+    seconds, stages, witness = dict(report.seconds), list(report.records), None
     if network.feature_impression is not None:
 
         def train(impression: FeatureImpression, chosen: Tensor, name: str) -> None:
             normal, anomalous = feature_examples(network, images[chosen], config, progress=progress)
-            seconds[name] = train_feature_impression(
+            trained = train_feature_impression(
                 impression,
                 images[chosen],
                 config,
@@ -90,14 +93,17 @@ def fit_network(
                 directory=directory,
                 resume=resume,
                 progress=progress,
-            ).seconds[name]
+            )
+            seconds[name] = trained.seconds[name]
+            stages.extend(trained.records)
 
         held_out = held_out_block(len(images), config.calibration.held_out)
         far = ~held_out_block(len(images), config.calibration.held_out + 2 * MARGIN)
         witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
         train(witness.impression, far, "feature_net_witness")
         train(network.feature_impression, torch.ones_like(far), "feature_net")
-    return Fitted(seconds, calibrate(network, images, trained_on, config, witness=witness, progress=progress))
+    normal = calibrate(network, images, trained_on, config, witness=witness, progress=progress)
+    return Fitted(seconds, normal, tuple(stages))
 
 
 @torch.inference_mode()

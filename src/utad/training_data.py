@@ -14,7 +14,7 @@ from utad.data.loading import LoadedImages, load_images
 from utad.data.rasterising import region_of_interest
 from utad.data.region_of_interest import RegionOfInterest
 from utad.errors import TrainingError
-from utad.inputs import Input, normal_samples
+from utad.inputs import Input, training_category
 from utad.thresholds import warn_if_few
 from utad.training_images import fingerprints
 from utad.types import Category
@@ -32,12 +32,16 @@ class TrainingData(NamedTuple):
         fingerprints: of the files that they were read from.
         colour_order: where they are more red than blue; None where that tells nothing.
         region: what counts of an image; None for all of it.
+        copies: indices of images that are copies, each with that of the image that it is a copy of.
+        category: that the images are of; without a name where they were handed over.
     """
 
     loaded: LoadedImages
     fingerprints: tuple[str, ...]
     colour_order: ColourOrder | None
     region: RegionOfInterest | None
+    copies: tuple[tuple[int, int], ...]
+    category: Category
 
 
 def load_training_data(
@@ -56,7 +60,8 @@ def load_training_data(
         DatasetError: naming every damaged image, or if there are none.
         TrainingError: if there are too few, or they are copies of each other.
     """
-    samples, settings = normal_samples(data), config.image
+    category = training_category(data)
+    samples, settings = list(category.train), config.image
     region = region_of_interest(settings, samples)
     if region is not None:
         _log.info("%.1f %% of each image counts (image.roi, image.ignore)", 100 * region.mask.mean())
@@ -72,11 +77,11 @@ def load_training_data(
     if len(loaded.images) < _LEAST:
         raise TrainingError(f"training needs at least {_LEAST} normal images, got {len(loaded.images)}")
     warn_if_few(len(loaded.images), config.calibration.image_fpr)
-    check_copies(loaded.images, loaded.names)
+    copies = check_copies(loaded.images, loaded.names)
     names = set(loaded.names)
     of_files = tuple(fingerprints(sample for sample in samples if sample.name in names))
     colours = None
     if loaded.channels == 3:
         pictures = loaded.images.permute(0, 2, 3, 1).numpy()  # (N, S, S, 3)
         colours = fit_colour_order(pictures if region is None else map(region.blackened, pictures))
-    return TrainingData(loaded, of_files, colours, region)
+    return TrainingData(loaded, of_files, colours, region, copies, category)

@@ -12,8 +12,11 @@ import pytest
 
 from tests.evaluated import HOSTILE, SCRATCH, report_of, samples
 from tests.explained import explanation
+from tests.trained import HOSTILE as HOSTILE_IMAGE
+from tests.trained import report as training_report
 from utad.report.benchmark_page import benchmark_page
 from utad.report.explanation_page import Link, explanation_page
+from utad.report.training_page import training_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -21,6 +24,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 AXE = os.environ.get("UTAD_TEST_AXE")
 """Where axe.min.js of axe-core lies, if it is there."""
+
+PAGES = ["explanation_file", "report_file", "benchmark_file", "training_file"]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
@@ -71,6 +76,13 @@ def benchmark_file(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("benchmark") / "report.html"
     results = Path(__file__).parents[2] / "benchmarks" / "results" / "textures.json"
     file.write_text(benchmark_page(json.loads(results.read_text(encoding="utf-8"))), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def training_file(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("training") / "report.html"
+    file.write_text(training_page(training_report()), encoding="utf-8")
     return file
 
 
@@ -126,7 +138,7 @@ def test_names_with_html_in_them_are_text(opened):
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file"])
+@pytest.mark.parametrize("kind", PAGES)
 def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, request, kind, width, scheme):
     with watched(browser, request.getfixturevalue(kind)) as page:
         page.set_viewport_size({"width": width, "height": 800})
@@ -138,7 +150,7 @@ def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, r
 
 @pytest.mark.skipif(AXE is None, reason="UTAD_TEST_AXE does not say where axe.min.js lies")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file"])
+@pytest.mark.parametrize("kind", PAGES)
 def test_axe_finds_no_serious_fault(browser, request, kind, scheme):
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)
     page = context.new_page()
@@ -292,3 +304,16 @@ def test_the_rows_of_a_benchmark_can_be_filtered(browser, benchmark_file):
         page.locator("#category").select_option("grass")
         rows = page.locator(".filtered tbody tr:visible")
         assert {tuple(row.split("\t")[:2]) for row in rows.all_inner_texts()} == {("grass", "padim")}
+
+
+def test_a_training_report_has_names_as_text_and_links_to_its_parts(browser, training_file):
+    with watched(browser, training_file) as page:
+        assert page.locator(".suspects .name").first.text_content() == HOSTILE_IMAGE
+        assert page.locator(".suspects b:has-text('alert')").count() == 0
+        for target in page.locator(".findings a").evaluate_all("links => links.map(link => link.hash)"):
+            assert page.locator(target).count() == 1
+        page.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert page.locator("pre").is_visible()
+        widths = page.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
+        assert min(widths) > 0

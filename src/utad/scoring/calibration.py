@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,9 @@ from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.normalisation import gap, sampled_pixels, without_gap
 from utad.seeding import generator_for
+
+MAPS = 24
+"""Images whose maps are kept, those with the highest scores."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,20 @@ class Witness:
     held_out: Tensor
 
 
+class NormalScores(NamedTuple):
+    """What the normal images score by what was fitted without them.
+
+    Attributes:
+        scores: raw, `(N,)` float64; NaN for images that were not measured.
+        highest: the images with the highest scores, these first, `(K,)` int64, K at most `MAPS`.
+        maps: their anomaly maps, normalised, `(K, S, S)` float32.
+    """
+
+    scores: Tensor
+    highest: Tensor
+    maps: Tensor
+
+
 @torch.no_grad()
 def calibrate(
     network: DetectorNetwork,
@@ -45,7 +63,7 @@ def calibrate(
     witness: Witness | None = None,
     batch_size: int = 4,
     progress: bool = False,
-) -> Tensor:
+) -> NormalScores:
     """Fits measurement and normalisation, in place.
 
     Networks restore the images that they were trained on better than others. Of a feature impression there is a second
@@ -64,7 +82,7 @@ def calibrate(
         progress: shows a progress bar, instead of lines in the log.
 
     Returns:
-        The raw score of each image, by what was fitted without it, `(N,)` float64; NaN for those not chosen.
+        What the images score; those that were not chosen are not measured.
     """
     scores = torch.full((len(images),), torch.nan, dtype=torch.float64)
     chosen = evenly(len(images), config.calibration.max_images)
@@ -73,8 +91,8 @@ def calibrate(
     total = len(images) * (1 if witness is None else 2) + anomalies
     with Progress("calibration", total, unit="image", bar=progress) as shown:
         found = _calibrate(network, images, trained_on, chosen, config, witness, batch_size, shown)
-    scores[chosen] = found.double().cpu()
-    return scores
+    scores[chosen] = found.scores
+    return found._replace(scores=scores, highest=chosen[found.highest])
 
 
 def _calibrate(
@@ -86,7 +104,7 @@ def _calibrate(
     witness: Witness | None,
     batch_size: int,
     shown: Progress,
-) -> Tensor:
+) -> NormalScores:
     settings, measurement = config.calibration, network.measurement
     features = _features_of(network, shown)
     parts = [measurement.collect(features(batch), network.size) for batch in torch.split(images, batch_size)]
@@ -96,6 +114,7 @@ def _calibrate(
         anomalous = _anomalous_vectors(network, images, config, batch_size, shown)
     measured = measurement.fit(collected, network.size, anomalous)
     scores, maps = measured.score, network.at_pixels(measured.anomaly_map)
+    gap_of_maps = 0.0
     if witness is None:
         scores = without_gap(scores, trained_on.to(scores.device))
     else:
@@ -107,14 +126,17 @@ def _calibrate(
         )
         known, unknown = (group[chosen].to(scores.device) for group in (witness.trained_on, witness.held_out))
         scores = scores + gap(of_score[known], of_score[unknown])
-        maps = maps + gap(sampled_pixels(of_map[known]), sampled_pixels(of_map[unknown]))
+        gap_of_maps = gap(sampled_pixels(of_map[known]), sampled_pixels(of_map[unknown]))
+        maps = maps + gap_of_maps
     network.normalisation.fit(
         scores,
         maps,
         image_rate=settings.image_fpr,
         pixel_rate=settings.pixel_fpr,
     )
-    return scores
+    highest = scores.argsort(descending=True, stable=True)[:MAPS]
+    shown_maps = network.normalisation.of_pixel().apply(measured.anomaly_map[highest] + gap_of_maps)
+    return NormalScores(scores.double().cpu(), highest.cpu(), shown_maps.float().cpu())
 
 
 def _features_of(
