@@ -16,7 +16,7 @@ def main(model: Path, output: Path, images: list[Path]) -> None:
     """Both score every image; the export has to agree with the model."""
     detector = UTAD.load(model)
     manifest = export_detector(detector, output, graph_format="openvino")
-    print(f"{output}: {manifest.format} {manifest.precision}, largest difference of scores {manifest.parity['score']:.1e}")
+    print(f"{output}: {manifest.format}, largest difference of scores {manifest.parity['score']:.1e}")
     exported = load_detector(output)
     for image, one, other in zip(images, detector.predict(images), exported.predict(images), strict=True):
         print(f"{image.name}: {one.pred_score:.4f} by PyTorch, {other.pred_score:.4f} by the graph, {other.band}")

@@ -61,13 +61,13 @@ def record(**changes: Any) -> TrainingRecord:
             stage("expert_net", {"loss": curve(5.0, 2.0), "detail_std": curve(1e-3, 1e-2)}, "reconstruction"),
             stage("feature_net", {"loss": curve(1.0, 0.1), "restoration": curve(1.0, 0.1)}),
         ),
-        example_names=("1.png", "<u>4</u>.png"),
+        example_names=(f"{200 * 'y'}.png", "<u>4</u>.png"),
         scores=np.concatenate([np.linspace(-0.5, 0.45, 119), [4.0]]),
         rates=(0.01, 0.001),
         threshold=0.5,
         fail_threshold=0.8,
         unusual=(shown(HOSTILE, 1, heat=True), *(shown(f"{index}.png", index, heat=True) for index in range(2, 6))),
-        copies=((shown("7 copy.png", 7), shown("7.png", 7)),),
+        copies=((shown("7 copy.png", 7), shown(f"{200 * 'x'}.png", 7)),),
         n_copies=1,
     )
     return replace(made, **changes)

@@ -40,7 +40,7 @@ _MEANINGS = {
     "expert_net.image": "Difference of reconstruction and image.",
     "expert_net.impression": "Difference of naive impression and impression.",
     "expert_net.detail": "Difference of the detail codes of reconstruction and image.",
-    "feature_net.restoration": "Squared difference of restored and normal features, in standard deviations.",
+    "feature_net.restoration": "Squared difference of restored and normal features, which are standardised.",
 }
 
 
