@@ -266,10 +266,8 @@ def test_bad_parts_among_the_training_images_are_reported(caplog, tmp_path):
     # Their maps say where they are unusual.
     for picture in report.record.unusual[:3]:
         assert picture.name in {"part 11", "part 50", "part 90"}
-        row, column = np.unravel_index(picture.heat.argmax(), picture.heat.shape)
         left = 20 + int(picture.name.split()[1]) // 4
-        assert 20 - 4 <= row < 34 + 4
-        assert left - 4 <= column < left + 14 + 4
+        assert picture.heat[20:34, left : left + 14].mean() > np.quantile(picture.heat, 0.8)
 
 
 def test_too_few_images(tmp_path):

@@ -98,7 +98,7 @@ def test_few_images_handed_over_make_a_page_too():
     text = Elements(training_page(report(n_images=4, of_record=made))).text
     assert "4 images are few." in text
     assert "Nothing that was handed over." in text
-    assert "A rate of 1 % cannot be seen in 4 images" in text
+    assert "A rate of 1\u00a0% cannot be seen in 4 images" in text
     assert "from 99 images on" in text
     assert "from 999 images on" in text
 
