@@ -36,10 +36,7 @@ def unseen(samples: Sequence[Sample], model: Path) -> list[Sample]:
         samples: to be evaluated or calibrated on.
         model: a model file, the folder of a run, or an exported folder.
     """
-    known = _trained_on(model)
-    if not known:
-        return list(samples)
-    kept = [sample for sample in samples if _fingerprint(sample) not in known]
+    kept = [sample for sample, known in zip(samples, known_images(samples, model), strict=True) if not known]
     if len(kept) < len(samples):
         _log.warning(
             "%d of %d images trained this model, and are left out: on them it looks better than it is",
@@ -47,6 +44,12 @@ def unseen(samples: Sequence[Sample], model: Path) -> list[Sample]:
             len(samples),
         )
     return kept
+
+
+def known_images(samples: Sequence[Sample], model: Path) -> list[bool]:
+    """For each sample, whether it is a file that a model was trained on; as for `unseen`."""
+    known = _trained_on(model)
+    return [bool(known) and _fingerprint(sample) in known for sample in samples]
 
 
 def _fingerprint(sample: Sample) -> str | None:

@@ -1,4 +1,4 @@
-"""`utad doctor`: what this machine has, and what a preset builds."""
+"""`utad doctor`: what this machine has and what a preset builds, or what a trained model can see."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from utad.cli.options import Json, print_json
+from utad.cli.options import Json, Layout, Runtime, print_json, start_logging
+from utad.cli.smallest_defect import inspect_model, lines_of_model, numbers
 
 PACKAGES = (
     "utad",
@@ -32,15 +34,52 @@ PAPER_PARAMETERS_MILLION = 16.77
 
 
 def doctor(
-    preset: Annotated[str, typer.Option(help="Preset whose networks are counted.")] = "fast",
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="A trained model to look at, as for predict.", show_default=False),
+    ] = None,
+    normal: Annotated[
+        Path | None,
+        typer.Option(
+            help="Normal images that RUN was not trained on: defects are planted in them.", show_default=False
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Sizes of planted defects in pixels of the input, such as 4,8,16.", show_default=False),
+    ] = None,
+    contrasts: Annotated[
+        str | None,
+        typer.Option(help="Their contrasts in percent of black to white; 10,25,50 if not given.", show_default=False),
+    ] = None,
+    images: Annotated[int, typer.Option(help="Most normal images to plant them in.", min=1)] = 20,
+    layout: Layout = None,
+    runtime: Runtime = "auto",
+    preset: Annotated[str, typer.Option(help="Without RUN: preset whose networks are counted.")] = "fast",
     as_json: Json = False,
 ) -> None:
-    """Check the installation, and print the parameters of a preset's networks by part."""
-    found = inspect(preset)
+    """Check the installation, or say what the model in RUN is and, with --normal, how small a defect it finds."""
+    if model is None:
+        if normal is not None:
+            raise typer.BadParameter("--normal needs RUN, the model to look at", param_hint="RUN")
+        found = inspect(preset)
+        lines = _lines(found)
+    else:
+        start_logging()
+        found = inspect_model(
+            model,
+            normal,
+            layout=layout,
+            runtime=runtime,
+            sizes=numbers(sizes, "--sizes"),
+            contrasts=numbers(contrasts, "--contrasts", percent=True),
+            n_images=images,
+        )
+        lines = lines_of_model(found)
     if as_json:
         print_json(found)
         return
-    print("\n".join(_lines(found)))
+    print("\n".join(lines))
 
 
 def inspect(preset: str) -> dict[str, Any]:
