@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = [*SHORT, "feature_training.examples=100", *parser.parse_args(argv).settings]
     spent = {part: [0.0, 0.0] for part in ("snapshots", "records", "page")}
     setattr(Snapshots, "on_train_batch_end", timed(Snapshots.on_train_batch_end, spent["snapshots"]))  # noqa: B010
-    vars(fit)["stage_record"] = timed(fit.stage_record, spent["records"])
+    vars(fit)["stage_record"] = timed(vars(fit)["stage_record"], spent["records"])
     report = UTAD(overrides=settings).fit(open_category("brick", seed=0)).report_
     assert report is not None
     page = timed(training_page, spent["page"])(report)
