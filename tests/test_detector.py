@@ -5,6 +5,7 @@ import math
 import os
 import pickle
 import random
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
@@ -30,6 +31,7 @@ from utad.errors import (
     OutputError,
     TrainingError,
 )
+from utad.report.training_page import training_page
 
 PIXELS = fabricate.picture(50, 70, seed=77)
 
@@ -246,17 +248,26 @@ def test_damaged_files_are_all_named_or_skipped_and_counted(tmp_path):
     assert (detector.report_.n_images, detector.report_.n_skipped) == (8, 2)
 
 
-def test_bad_parts_among_the_training_images_are_reported(caplog):
+def test_bad_parts_among_the_training_images_are_reported(caplog, tmp_path):
     normal = [fabricate.picture(64, 64, seed=0).astype(int) for _ in range(103)]
     rng = np.random.default_rng(5)
     images = [np.clip(one + rng.normal(0, 6, one.shape), 0, 255).astype(np.uint8) for one in normal]
     for index in (11, 50, 90):
         images[index][20:34, 20 + index // 4 : 34 + index // 4] = (250, 10, 250)
     samples = tuple(Sample(f"part {index}", image) for index, image in enumerate(images))
-    report = UTAD(overrides=TINY).fit(Category("parts", samples)).report_
+    detector = UTAD(overrides=TINY)
+    detector.fit(Category("parts", samples), output=tmp_path / "run", graph=False, report=training_page)
+    report = detector.report_
     assert {"part 11", "part 50", "part 90"} <= {one.name for one in report.unusual[:5]}
     assert {one.name for one in report.unusual if one.outlier} == {"part 11", "part 50", "part 90"}
     assert any("part 50" in message and "threshold makes room" in message for message in caplog.messages)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert {"part 11", "part 50", "part 90"} <= set(re.findall(r'class="name">([^<]*)</span>', page)[:5])
+    # Their maps say where they are unusual.
+    for picture in report.record.unusual[:3]:
+        assert picture.name in {"part 11", "part 50", "part 90"}
+        left = 20 + int(picture.name.split()[1]) // 4
+        assert picture.heat[20:34, left : left + 14].mean() > np.quantile(picture.heat, 0.8)
 
 
 def test_too_few_images(tmp_path):

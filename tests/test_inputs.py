@@ -7,7 +7,7 @@ import pytest
 from tests import fabricate
 from utad.data.reading import read_image
 from utad.errors import DatasetError, ImageReadError
-from utad.inputs import all_normal_samples, collect_images, normal_samples
+from utad.inputs import all_normal_samples, collect_images, training_category
 
 
 def names(paths) -> list[str]:
@@ -44,7 +44,7 @@ def test_every_normal_image_is_found_whichever_side_of_a_split_it_is_on(tmp_path
 def test_inconsistent_masks_stop_no_training(tmp_path):
     fabricate.normal_abnormal(tmp_path)
     (tmp_path / "masks" / "1.png").write_bytes(b"")
-    assert len(normal_samples(tmp_path)) == 8
+    assert len(training_category(tmp_path).train) == 8
 
 
 def test_masks_among_the_images_to_score_are_mentioned(tmp_path, caplog):

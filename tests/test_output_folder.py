@@ -49,6 +49,25 @@ def test_what_somebody_else_wrote_stays(earlier):
     assert content(earlier) == {"maps/mine.txt": "mine"}
 
 
+def test_what_goes_with_the_results_of_another_command_can_be_left_alone(earlier):
+    with output_folder(earlier, "tables") as folder:
+        folder.refuse_of_other_purposes(["maps/new.txt"])
+        with pytest.raises(OutputError, match=r"holds maps/1\.txt, which goes with the maps in it"):
+            folder.refuse_of_other_purposes(["maps/1.txt"])
+        folder.remove("maps/1.txt")
+    assert content(earlier) == {"maps/1.txt": "ours", "maps/deep/2.txt": "ours"}
+    with output_folder(earlier, "maps") as folder:
+        folder.remove("maps/1.txt")
+        folder.remove("maps/1.txt")
+    (earlier / "maps" / "deep" / "2.txt").write_text("edited", encoding="utf-8")
+    with output_folder(earlier, "maps") as folder:
+        folder.remove("maps/deep/2.txt")
+    assert content(earlier) == {"maps/deep/2.txt": "edited"}
+    (earlier / "maps" / "deep" / "2.txt").unlink()
+    with output_folder(earlier, "tables") as folder:
+        folder.refuse_of_other_purposes(["maps/deep/2.txt"])
+
+
 def test_what_somebody_changed_stays_and_nothing_is_removed(earlier):
     (earlier / "maps" / "1.txt").write_text("edited", encoding="utf-8")
     with output_folder(earlier, "maps") as folder:

@@ -28,9 +28,8 @@ from utad.data.reading import load_image, load_mask
 from utad.data.subsets import held_out_block
 from utad.evaluation.metrics import PixelAccumulator, image_metrics
 from utad.models.feature_impression import FeatureImpression
-from utad.scoring.calibration import Witness, calibrate
+from utad.scoring.calibration import NormalScores, Witness, calibrate
 from utad.scoring.components import ScoreComponent
-from utad.scoring.image_scores import ImageScores
 from utad.scoring.measurement import CalibratedMeasurement
 from utad.scoring.network import DetectorNetwork, build_network
 from utad.scoring.normalisation import fit_normalisation, gap
@@ -90,7 +89,7 @@ def fitted(category: Category, config: Config) -> tuple[DetectorNetwork, dict[st
         component.fit = _kept(component, name, scores)  # type: ignore[method-assign]
     witnesses: list[Witness] = []
 
-    def calibrating(*arguments: Any, witness: Witness, **options: Any) -> ImageScores:
+    def calibrating(*arguments: Any, witness: Witness, **options: Any) -> NormalScores:
         witnesses.append(witness)
         return calibrate(*arguments, witness=witness, **options)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -15,12 +15,11 @@ from utad.config import Config, load_config, parse_config, with_present_names
 from utad.errors import ConfigError, NotFittedError
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
-from utad.interpret.unusual_images import unusual_images
 from utad.model_file import read_model, write_model
 from utad.model_manifest import manifest_of, restore
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
-from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config
+from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config, write_report
 from utad.scoring.network import DetectorNetwork, build_network, load_network
 from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
@@ -85,6 +84,7 @@ class UTAD(Predictor):
         skip_bad: bool = False,
         progress: bool = False,
         graph: bool = True,
+        report: Callable[[FitReport], str] | None = None,
     ) -> Self:
         """Trains on normal images.
 
@@ -96,6 +96,7 @@ class UTAD(Predictor):
             skip_bad: leave damaged images out instead of stopping.
             progress: show progress bars; without them the log (`utad`, INFO) gets a line a stage and one every 30 s.
             graph: write the exported graph beside the model too, as `save` does.
+            report: makes the page `report.html` in `output`, such as `utad.report.training_page.training_page`.
 
         Raises:
             ConfigError: if the region of interest of the config does not fit the images.
@@ -109,10 +110,14 @@ class UTAD(Predictor):
         if output is None:
             self.report_ = self._fit(data, start, skip_bad=skip_bad, progress=progress)
             return self
-        with run_folder(Path(output), resume=resume, replace=replace, apart_from=files_of(data)) as folder:
+        with run_folder(
+            Path(output), resume=resume, replace=replace, report=report is not None, apart_from=files_of(data)
+        ) as folder:
             self.report_ = self._fit(
                 data, start, folder=folder, resume=resume, skip_bad=skip_bad, progress=progress, graph=graph
             )
+            if report is not None:
+                write_report(folder, report(self.report_))
         return self
 
     def _fit(
@@ -127,11 +132,12 @@ class UTAD(Predictor):
         graph: bool = False,
     ) -> FitReport:
         # Lightning takes seconds to import, and only training needs it.
+        from utad.fit_reporting import report_of
         from utad.fitting import fit_network, held_out_of, normal_images_of
 
-        found = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
-        loaded, tiles, self.region, self.alignment = found.loaded, found.tiles, found.region, found.alignment
-        self.trained_on, self.colour_order = found.fingerprints, found.colour_order
+        training = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
+        loaded, tiles, self.trained_on = training.loaded, training.tiles, training.fingerprints
+        self.colour_order, self.region, self.alignment = training.colour_order, training.region, training.alignment
         directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
@@ -147,7 +153,7 @@ class UTAD(Predictor):
             resume=resume,
             progress=progress,
         )
-        self.tiling = replace(tiles.tiling, growth=fitted.growth) if tiles is not None else None
+        self.tiling = replace(tiles.tiling, growth=fitted.normal.growth) if tiles is not None else None
         self._use(network.eval())
         self.normal_images = normal_images_of(network, loaded, self.config)
         self.calibrations = ()
@@ -155,16 +161,9 @@ class UTAD(Predictor):
         if directory is not None:
             write_config(directory, self.config)
             self.save(directory, graph=graph)
-        return FitReport(
-            n_images=len(found.names),
-            n_held_out=int((~trained_on if tiles is None else tiles.by_image(~trained_on)).sum()),
-            n_skipped=len(loaded.skipped),
-            seconds=time.perf_counter() - start,
-            stage_seconds=fitted.seconds,
-            unusual=unusual_images(found.names, self.image_normalisation.apply(fitted.scores).numpy()),
-            model=directory / MODEL_NAME if directory is not None else None,
-            n_tiles=len(loaded.images) if tiles is not None else None,
-        )
+        model = directory / MODEL_NAME if directory is not None else None
+        seconds = time.perf_counter() - start
+        return report_of(training, fitted, self.config, self, self.image_normalisation, seconds=seconds, model=model)
 
     def calibrate(
         self,

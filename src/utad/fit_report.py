@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from utad.training_record import TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class FitReport:
         stage_seconds: of each network's training.
         unusual: the training images with the highest scores, the highest first: at least five, and all outliers.
         model: the file written, if an output folder was given.
+        record: curves, pictures and scores, for the report of the training.
         n_tiles: that the networks learnt from; None where images are not cut into tiles.
     """
 
@@ -44,12 +47,11 @@ class FitReport:
     stage_seconds: dict[str, float]
     unusual: tuple[UnusualImage, ...]
     model: Path | None
+    record: TrainingRecord
     n_tiles: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, without the path, and without what there is none of."""
-        values = asdict(self)
-        del values["model"]
-        if self.n_tiles is None:
-            del values["n_tiles"]
-        return values
+        """Plain values, without the path and the record, and without what there is none of."""
+        left_out = {"model", "record"} | ({"n_tiles"} if self.n_tiles is None else set())
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}
+        return values | {"unusual": [asdict(image) for image in self.unusual]}

@@ -18,11 +18,12 @@ from utad.data.tiled_images import TiledImages
 from utad.interpret.normal_images import NormalImages, keep_images
 from utad.models.feature_impression import FeatureImpression
 from utad.progress import spoken
-from utad.scoring.calibration import Witness, calibrate
+from utad.scoring.calibration import NormalScores, Witness, calibrate
 from utad.scoring.feature_examples import feature_examples
 from utad.scoring.image_scores import chosen_images
 from utad.scoring.network import DetectorNetwork
 from utad.training.fit import train_feature_impression, train_two_stage
+from utad.training_record import StageRecord
 from utad.training_time import expected_seconds
 
 _log = logging.getLogger(__name__)
@@ -39,13 +40,13 @@ class Fitted(NamedTuple):
 
     Attributes:
         seconds: of training, by network.
-        scores: raw, of each normal image by what was fitted without it, `(N,)` float64; NaN where it has none.
-        growth: of the highest of the tiles of an image, as in `Tiling`; 0 without tiles.
+        normal: what the normal images score by what was fitted without them.
+        stages: how the training of each network went.
     """
 
     seconds: dict[str, float]
-    scores: Tensor
-    growth: float = 0.0
+    normal: NormalScores
+    stages: tuple[StageRecord, ...]
 
 
 def fit_network(
@@ -88,12 +89,12 @@ def fit_network(
         resume=resume,
         progress=progress,
     )
-    seconds, witness = dict(report.seconds), None
+    seconds, stages, witness = dict(report.seconds), list(report.records), None
     if network.feature_impression is not None:
 
         def train(impression: FeatureImpression, chosen: Tensor, name: str) -> None:
             normal, anomalous = feature_examples(network, images[chosen], config, progress=progress)
-            seconds[name] = train_feature_impression(
+            trained = train_feature_impression(
                 impression,
                 images[chosen],
                 config,
@@ -104,15 +105,17 @@ def fit_network(
                 directory=directory,
                 resume=resume,
                 progress=progress,
-            ).seconds[name]
+            )
+            seconds[name] = trained.seconds[name]
+            stages.extend(trained.records)
 
         held_out = held_out_of(len(images), config.calibration.held_out, tiles)
         far = ~held_out_of(len(images), config.calibration.held_out + 2 * MARGIN, tiles)
         witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
         train(witness.impression, far, "feature_net_witness")
         train(network.feature_impression, torch.ones_like(far), "feature_net")
-    found = calibrate(network, images, trained_on, config, witness=witness, tiles=tiles, progress=progress)
-    return Fitted(seconds, found.scores, found.growth)
+    normal = calibrate(network, images, trained_on, config, witness=witness, tiles=tiles, progress=progress)
+    return Fitted(seconds, normal, tuple(stages))
 
 
 def _say_how_long(network: DetectorNetwork, tiles: TiledImages, config: Config) -> None:

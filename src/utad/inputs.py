@@ -193,15 +193,15 @@ def files_of(data: str | Path | Category | Iterable[Input]) -> list[Path]:
     return []
 
 
-def normal_samples(data: object) -> list[Sample]:
-    """The normal images to train on: of a category, of a data set or folder by name, or as they are given."""
+def training_category(data: object) -> Category:
+    """What to train on: a category, a data set or folder by name, or normal images as they are given, nameless."""
     if isinstance(data, Category):
-        return list(data.train)
+        return data
     if isinstance(data, str | Path):
         from utad.data.catalog import open_category
 
-        return list(open_category(data, masks=False).train)
-    return list(iterate_samples(data))
+        return open_category(data, masks=False)
+    return Category("", list(iterate_samples(data)))
 
 
 def _is_tensor(item: object) -> TypeGuard[torch.Tensor]:

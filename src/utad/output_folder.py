@@ -104,6 +104,34 @@ class OutputFolder:
                 "changed since: nothing is overwritten. Choose another folder, or move them away"
             )
 
+    def refuse_of_other_purposes(self, names: Iterable[str]) -> None:
+        """Refuses to write where a file of another command stands that has results of its own in this folder.
+
+        Raises:
+            OutputError: naming the files.
+        """
+        taken = [
+            name
+            for name in names
+            if name in self._files and self._files[name][0] != self.purpose and os.path.lexists(self._path(name))
+        ]
+        if taken:
+            raise OutputError(
+                f"{self.directory} holds {', '.join(taken)}, which goes with the {self._files[taken[0]][0]} in it: "
+                "choose another folder, or leave the report out (--no-report)"
+            )
+
+    def remove(self, name: str) -> None:
+        """Removes a file of this purpose, unless somebody has changed it since.
+
+        Raises:
+            OutputError: if that is not possible.
+        """
+        path = self._path(name)
+        if self._files.get(name, ("",))[0] == self.purpose and self._is_ours(name, path):
+            with output_errors(path):
+                path.unlink()
+
     def clear(self) -> None:
         """Removes the files of this purpose that an earlier command wrote, and the folders left empty.
 

@@ -1,4 +1,4 @@
-"""The folder of a run: `model.safetensors`, its graph in `openvino/`, `config.yaml`, `metrics.csv`, `checkpoints/`."""
+"""The folder of a run: model, the graph in `openvino/`, `config.yaml`, `metrics.csv`, `checkpoints/`, `report.html`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from utad.output_folder import OutputFolder, output_folder
 
 MODEL_NAME = "model.safetensors"
 CONFIG_NAME = "config.yaml"
+REPORT_NAME = "report.html"
 GRAPH_FORMAT: Literal["openvino"] = "openvino"
 """The format of the graph beside a model, and the name of its folder."""
 
@@ -31,7 +32,12 @@ _FILES = (
 
 @contextmanager
 def run_folder(
-    directory: Path, *, resume: bool = False, replace: bool = False, apart_from: Iterable[Path] = ()
+    directory: Path,
+    *,
+    resume: bool = False,
+    replace: bool = False,
+    report: bool = False,
+    apart_from: Iterable[Path] = (),
 ) -> Iterator[OutputFolder]:
     """Takes a folder for a run, for this process alone; nothing is written to it before `begin_run`.
 
@@ -39,6 +45,7 @@ def run_folder(
         directory: made if need be; removed again if nothing came into it.
         resume: go on with what is there.
         replace: an earlier run may be there, and is deleted when this one begins.
+        report: a report is to be written to it.
         apart_from: inputs that it must neither hold nor lie in.
 
     Raises:
@@ -55,6 +62,9 @@ def run_folder(
                 "it (--resume)"
             )
         folder.refuse_others(_OF_A_RUN)
+        if report:
+            folder.refuse_others([REPORT_NAME])
+            folder.refuse_of_other_purposes([REPORT_NAME])
         with noted(lambda: _kept(directory)):
             yield folder
 
@@ -71,9 +81,25 @@ def begin_run(folder: OutputFolder, config: Config, *, resume: bool) -> None:
             with output_errors(path):
                 path.unlink()
             folder.remove_empty(path.parent)
+        folder.remove(REPORT_NAME)
     folder.own(_OF_A_RUN)
     if not (directory / CONFIG_NAME).exists():
         write_config(directory, config)
+
+
+def write_report(folder: OutputFolder, page: str) -> None:
+    """Writes the report of a finished run.
+
+    Raises:
+        OutputError: if that is not possible; it says that the model is there.
+    """
+    try:
+        folder.write(REPORT_NAME, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
+    except OutputError as error:
+        raise OutputError(
+            f"{error}. The model is finished, {folder.directory / MODEL_NAME}, and the same command with --resume "
+            "writes the report"
+        ) from error
 
 
 def find_model(path: Path) -> Path:

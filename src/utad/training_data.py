@@ -18,7 +18,7 @@ from utad.data.rasterising import region_of_interest
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tiled_images import TiledImages, load_tiles
 from utad.errors import TrainingError
-from utad.inputs import Input, normal_samples
+from utad.inputs import Input, training_category
 from utad.thresholds import warn_if_few
 from utad.training_images import fingerprints
 from utad.types import Category, Sample
@@ -36,6 +36,8 @@ class TrainingData(NamedTuple):
         fingerprints: of the files that they were read from.
         colour_order: where they are more red than blue; None where that tells nothing.
         region: what counts of an image; None for all of it.
+        copies: indices of images that are copies, each with that of the image that it is a copy of.
+        category: that the images are of; without a name where they were handed over.
         tiles: which `loaded` are the tiles of; None where they are images themselves.
         alignment: that the images were brought to; None where they stayed as they lay.
     """
@@ -44,6 +46,8 @@ class TrainingData(NamedTuple):
     fingerprints: tuple[str, ...]
     colour_order: ColourOrder | None
     region: RegionOfInterest | None
+    copies: tuple[tuple[int, int], ...]
+    category: Category
     tiles: TiledImages | None = None
     alignment: Alignment | None = None
 
@@ -51,6 +55,16 @@ class TrainingData(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """Of the images, be they cut into tiles or not."""
         return self.loaded.names if self.tiles is None else self.tiles.names
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of each of them as it was read."""
+        return self.loaded.shapes if self.tiles is None else self.tiles.sizes
+
+    @property
+    def pictures(self) -> Tensor:
+        """What they look like, `(N, C, s, s)` float32 in [0, 1]; small where they are cut into tiles."""
+        return self.loaded.images if self.tiles is None else self.tiles.overviews
 
 
 def load_training_data(
@@ -69,12 +83,15 @@ def load_training_data(
         DatasetError: naming every damaged image, or if there are none.
         TrainingError: if there are too few, or they are copies of each other.
     """
-    samples, settings = normal_samples(data), config.image
+    category = training_category(data)
+    samples, settings = list(category.train), config.image
     alignment = alignment_of(settings, samples, progress=progress)
     if settings.tile is not None:
         tiles = load_tiles(samples, settings, alignment=alignment, skip_bad=skip_bad, progress=progress)
-        of_files, colours = _checked(tiles.overviews, tiles.names, samples, config, None)
-        return TrainingData(tiles.tiles, of_files, colours, None, tiles, alignment)
+        checked = _checked(tiles.overviews, tiles.names, samples, config, None)
+        return TrainingData(
+            tiles.tiles, checked.of_files, checked.colours, None, checked.copies, category, tiles, alignment
+        )
     region = region_of_interest(settings, samples)
     if region is not None:
         _log.info("%.1f %% of each image counts (image.roi, image.ignore)", 100 * region.mask.mean())
@@ -88,22 +105,30 @@ def load_training_data(
         skip_bad=skip_bad,
         progress=progress,
     )
-    of_files, colours = _checked(loaded.images, loaded.names, samples, config, region)
-    return TrainingData(loaded, of_files, colours, region, alignment=alignment)
+    checked = _checked(loaded.images, loaded.names, samples, config, region)
+    return TrainingData(
+        loaded, checked.of_files, checked.colours, region, checked.copies, category, alignment=alignment
+    )
+
+
+class _Checked(NamedTuple):
+    of_files: tuple[str, ...]
+    colours: ColourOrder | None
+    copies: tuple[tuple[int, int], ...]
 
 
 def _checked(
     images: Tensor, names: Sequence[str], samples: Sequence[Sample], config: Config, region: RegionOfInterest | None
-) -> tuple[tuple[str, ...], ColourOrder | None]:
-    """The fingerprints and the colours of whole images `(N, C, S, S)` that are fit to learn from."""
+) -> _Checked:
+    """Fingerprints, colours and copies of whole images `(N, C, S, S)` that are fit to learn from."""
     if len(images) < _LEAST:
         raise TrainingError(f"training needs at least {_LEAST} normal images, got {len(images)}")
     warn_if_few(len(images), config.calibration.image_fpr)
-    check_copies(images, names)
+    copies = check_copies(images, names)
     read = set(names)
     of_files = tuple(fingerprints(sample for sample in samples if sample.name in read))
     colours = None
     if images.shape[1] == 3:
         pictures = images.permute(0, 2, 3, 1).numpy()  # (N, S, S, 3)
         colours = fit_colour_order(pictures if region is None else map(region.blackened, pictures))
-    return of_files, colours
+    return _Checked(of_files, colours, copies)

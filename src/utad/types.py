@@ -218,6 +218,12 @@ class Prediction(EngineResult):
             "regions": [region.as_dict() for region in self.regions],
         } | ({} if self.aligned is None else {"aligned": self.aligned})
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: score, band, map, restored images and regions."""
+        from utad.report.notebook import prediction_html
+
+        return prediction_html(self)
+
     def _restored(self, name: str) -> NDArray[np.uint8]:
         if not self.pictures:
             raise InputError("this method restores no images: only UTAD and its exports have an impression")

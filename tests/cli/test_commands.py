@@ -46,7 +46,9 @@ def test_train_leaves_a_run_that_can_be_repeated_from_its_config(parts, tmp_path
         "metrics.csv",
         "model.safetensors",
         "openvino",
+        "report.html",
     ]
+    assert report["report"] == str(tmp_path / "r" / "report.html")
     # What a person wrote beats the default of every option.
     assert load_config(file=tmp_path / "r" / "config.yaml") == load_config(overrides=[*TINY, "seed=3"])
     assert report["layout"] == "labelled"
@@ -245,7 +247,9 @@ def test_demo_leaves_everything_a_person_wants_to_see(tmp_path):
     assert "| brick | utad |" in result.stdout
     assert "utad train" in result.stdout
     names = {path.name for path in tmp_path.iterdir()}
-    assert {"model.safetensors", "metrics.json", "predictions.csv", "report.html", "grid.png"} <= names
+    assert {"model.safetensors", "metrics.json", "predictions.csv", "report.html", "training.html", "grid.png"} <= names
+    assert "Losses by stage" in (tmp_path / "training.html").read_text(encoding="utf-8")
+    assert "Losses by stage" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     with Image.open(tmp_path / "grid.png") as grid:
         assert min(grid.size) > 800
         assert np.asarray(grid.convert("L")).std() > 20

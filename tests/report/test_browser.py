@@ -15,9 +15,12 @@ from tests.evaluated import HOSTILE, SCRATCH, report_of, samples
 from tests.explained import explanation
 from tests.figured import HOSTILE as HOSTILE_KIND
 from tests.figured import hand_made_map
+from tests.trained import HOSTILE as HOSTILE_IMAGE
+from tests.trained import report as training_report
 from utad.report.benchmark_page import benchmark_page
 from utad.report.explanation_page import Link, explanation_page
 from utad.report.latent_page import latent_page, thumbnail_of
+from utad.report.training_page import training_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -25,6 +28,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 AXE = os.environ.get("UTAD_TEST_AXE")
 """Where axe.min.js of axe-core lies, if it is there."""
+
+PAGES = ["explanation_file", "report_file", "benchmark_file", "latent_file", "training_file"]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
@@ -87,6 +92,13 @@ def latent_file(tmp_path_factory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def training_file(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("training") / "report.html"
+    file.write_text(training_page(training_report()), encoding="utf-8")
+    return file
+
+
 @pytest.fixture
 def opened(browser, explanation_file: Path) -> Iterator[object]:
     """The page of an image."""
@@ -146,7 +158,7 @@ def test_names_with_html_in_them_are_text(opened):
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file", "latent_file"])
+@pytest.mark.parametrize("kind", PAGES)
 def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, request, kind, width, scheme):
     with watched(browser, request.getfixturevalue(kind)) as page:
         page.set_viewport_size({"width": width, "height": 800})
@@ -158,7 +170,7 @@ def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, r
 
 @pytest.mark.skipif(AXE is None, reason="UTAD_TEST_AXE does not say where axe.min.js lies")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file", "latent_file"])
+@pytest.mark.parametrize("kind", PAGES)
 def test_axe_finds_no_serious_fault(browser, request, kind, scheme):
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)
     page = context.new_page()
@@ -386,3 +398,16 @@ def test_kinds_and_names_with_html_in_them_are_text_in_a_latent_map(latent):
     latent.locator("#mu-1").hover()
     assert latent.locator("#kind").text_content() == HOSTILE_KIND
     assert latent.locator("#kind b").count() == 0
+
+
+def test_a_training_report_has_names_as_text_and_links_to_its_parts(browser, training_file):
+    with watched(browser, training_file) as page:
+        assert page.locator(".suspects .name").first.text_content() == HOSTILE_IMAGE
+        assert page.locator(".suspects b:has-text('alert')").count() == 0
+        for target in page.locator(".findings a").evaluate_all("links => links.map(link => link.hash)"):
+            assert page.locator(target).count() == 1
+        page.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert page.locator("pre").is_visible()
+        widths = page.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
+        assert min(widths) > 0

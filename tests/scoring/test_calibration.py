@@ -11,7 +11,7 @@ from utad.config import Config, load_config
 from utad.data.subsets import evenly, spread_over
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Images
-from utad.scoring.calibration import Witness, calibrate
+from utad.scoring.calibration import MAPS, Witness, calibrate
 from utad.scoring.gaussian import GaussianDistance
 from utad.scoring.measurement import Measured, Measurement
 from utad.scoring.network import DetectorNetwork, build_network
@@ -159,6 +159,24 @@ def test_at_most_so_many_images_are_taken_evenly():
     trained_on[~chosen] = False
     calibrate(network, normals, trained_on, config)
     assert network.normalisation.of_image() == fit_normalisation(normals[chosen].mean(dim=(1, 2, 3)), 0.01)
+
+
+def test_the_highest_scores_come_with_their_maps():
+    network, config = by_brightness("calibration.max_images=30")
+    normals = images(40) * 0.5
+    normals[8] += 0.4
+    normals[8, :, 10:20, 30:40] = 1.0
+    found = calibrate(network, normals, torch.ones(40, dtype=torch.bool), config)
+    measured = torch.isfinite(found.scores)
+    assert int(measured.sum()) == 30
+    order = found.scores.nan_to_num(-1e9).argsort(descending=True, stable=True)
+    assert found.highest.tolist() == order[:MAPS].tolist()
+    assert found.maps.shape == (MAPS, 64, 64)
+    assert found.highest[0] == 8
+    # Raw maps are the images themselves; the limit of pixels is 0.5.
+    expected = network.normalisation.of_pixel().apply(normals[found.highest][:, 0])
+    torch.testing.assert_close(found.maps, expected)
+    assert found.maps[0, 10:20, 30:40].min() > 0.5
 
 
 def test_of_too_few_images_all_take_turns():

@@ -11,7 +11,8 @@ from utad.cli.options import Json, on_terminal, print_json, say, start_logging
 
 TEXTURE = "brick"
 _NEXT = """
-{output}/grid.png shows what the model believes and where it finds defects; {output}/report.html has every image.
+{output}/grid.png shows what the model believes and where it finds defects; {output}/report.html has every image;
+{output}/training.html says how the training went.
 Next, with your own images, normal ones alone:
   utad train   path/to/normal/images --output my-run
   utad predict my-run path/to/new/images --output my-predictions --save maps,masks,overlays
@@ -33,12 +34,15 @@ def demo(
     from utad.evaluation.demo import run_demo
     from utad.evaluation.evaluate import labelled
     from utad.report.evaluation_report import HtmlReport
+    from utad.report.training_page import training_page
 
     config = load_config(overrides=settings or ())
     category = open_category(TEXTURE, seed=config.seed)
     say(f"training on {len(category.train)} crops of a {TEXTURE} wall, a few minutes on two cores ...", as_json=as_json)
     page = HtmlReport(labelled(category), title=category.name, subject="The demo: synthetic defects in a photograph.")
-    outcome = run_demo(UTAD(config=config), category, output, companion=page, progress=on_terminal())
+    outcome = run_demo(
+        UTAD(config=config), category, output, companion=page, training_page=training_page, progress=on_terminal()
+    )
     if as_json:
         print_json(outcome.evaluation.as_dict())
     say(f"\n{outcome.table}\n{_NEXT.format(output=output)}", as_json=as_json)

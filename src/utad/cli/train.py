@@ -63,14 +63,19 @@ def train(
         bool,
         typer.Option("--graph/--no-graph", help="Write the graph that scores faster beside the model."),
     ] = True,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html, a page of how the training went.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
-    """Train on the normal images of DATA and write the detector to --output."""
+    """Train on the normal images of DATA and write the detector to --output, with a report of the training."""
     start_logging()
     from utad.config import load_config
     from utad.data.catalog import folders_of, open_category
     from utad.detector import UTAD
     from utad.overlap import refuse_overlap
+    from utad.report.training_page import training_page
+    from utad.run_folder import REPORT_NAME
 
     refuse_overlap(output, folders_of(data, root=root))
     given = {"backbone.name": backbone, "backbone.weights": backbone_weights}
@@ -80,16 +85,22 @@ def train(
         data, category=category, root=root, seed=resolved.seed, download=download, layout=layout, masks=False
     )
     detector = UTAD(config=resolved)
-    detector.fit(images, output=output, resume=resume, skip_bad=skip_bad, progress=on_terminal(), graph=graph)
-    report = detector.report_
-    assert report is not None
+    page = training_page if report else None
+    detector.fit(
+        images, output=output, resume=resume, skip_bad=skip_bad, progress=on_terminal(), graph=graph, report=page
+    )
+    done = detector.report_
+    assert done is not None
+    written = str(output / REPORT_NAME) if report else None
     if as_json:
-        print_json({"model": str(report.model), **report.as_dict(), **read_from(images)})
+        print_json({"model": str(done.model), "report": written, **done.as_dict(), **read_from(images)})
     say(
-        f"trained on {report.n_images} images in {report.seconds:.0f} s"
-        + (f", {counted(report.n_skipped, 'damaged image')} left out" if report.n_skipped else "")
-        + f"\nmost unusual of them: {', '.join(image.name for image in report.unusual[:_NAMED])}"
-        + f"\nmodel: {report.model}\nnext: utad predict {quote(str(output))} IMAGES --output predictions",
+        f"trained on {done.n_images} images in {done.seconds:.0f} s"
+        + (f", {counted(done.n_skipped, 'damaged image')} left out" if done.n_skipped else "")
+        + f"\nmost unusual of them: {', '.join(image.name for image in done.unusual[:_NAMED])}"
+        + f"\nmodel: {done.model}"
+        + (f"\nreport: {written}" if written else "")
+        + f"\nnext: utad predict {quote(str(output))} IMAGES --output predictions",
         as_json=as_json,
     )
 

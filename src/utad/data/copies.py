@@ -27,22 +27,25 @@ _ROUNDING = 1e-4
 """Of the products behind a distance; one value that differs by one level of 8 bits makes 4e-3."""
 
 
-def check_copies(images: Tensor, names: Sequence[str]) -> None:
+def check_copies(images: Tensor, names: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """Warns of copies among the training images, and stops where there is next to nothing else.
 
     Args:
         images: `(N, C, S, S)` in [0, 1].
         names: N names of them.
 
+    Returns:
+        The index of each copy, with that of the image that it is a copy of.
+
     Raises:
         TrainingError: if fewer than 4 images, or than a tenth of them, differ from all others.
     """
     first = first_alike(images)
-    copies = [(names[index], names[other]) for index, other in enumerate(first.tolist()) if other != index]
+    copies = tuple((index, other) for index, other in enumerate(first.tolist()) if other != index)
     if not copies:
-        return
+        return ()
     different = len(names) - len(copies)
-    shown = ", ".join(f"{copy} of {original}" for copy, original in copies[:_SHOWN])
+    shown = ", ".join(f"{names[copy]} of {names[original]}" for copy, original in copies[:_SHOWN])
     more = f" and {len(copies) - _SHOWN} more" if len(copies) > _SHOWN else ""
     if different < max(_LEAST_DIFFERENT, _LEAST_SHARE * len(names)):
         raise TrainingError(
@@ -52,6 +55,7 @@ def check_copies(images: Tensor, names: Sequence[str]) -> None:
     _log.warning(
         "%d of %d training images are copies of others, and teach nothing: %s%s", len(copies), len(names), shown, more
     )
+    return copies
 
 
 def first_alike(images: Tensor) -> Tensor:

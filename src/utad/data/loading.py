@@ -30,12 +30,14 @@ class LoadedImages:
         names: the N names of the samples, in the order of `images`.
         skipped: what was wrong with each file that was left out.
         channels: C, 1 or 3.
+        shapes: height and width of each of the N images as it was read.
     """
 
     images: Tensor = field(repr=False)
     names: tuple[str, ...]
     skipped: tuple[ImageReadError, ...]
     channels: int
+    shapes: tuple[tuple[int, int], ...] = ()
 
 
 def load_images(
@@ -71,27 +73,29 @@ def load_images(
     if not samples:
         raise DatasetError("got no images to load, expected at least one")
 
-    def read(sample: Sample) -> Tensor | ImageReadError:
+    def read(sample: Sample) -> tuple[Tensor, tuple[int, int]] | ImageReadError:
         try:
             image = aligned(sample, load_image(sample, max_pixels=max_pixels), alignment)
         except ImageReadError as error:
             return error
         image = region.filled(image) if region is not None else image
-        return to_tensor(image, size, channels or (1 if is_grey(image) else 3))
+        return to_tensor(image, size, channels or (1 if is_grey(image) else 3)), (image.shape[0], image.shape[1])
 
     tensors: list[Tensor] = []
     names: list[str] = []
+    shapes: list[tuple[int, int]] = []
     bad: list[ImageReadError] = []
     outcomes = in_order(read, samples, workers=workers)
     for sample, result in tracked(outcomes, len(samples), "reading", bar=progress):
         if isinstance(result, ImageReadError):
             bad.append(result)
         else:
-            tensors.append(result)
+            tensors.append(result[0])
+            shapes.append(result[1])
             names.append(sample.name)
     refuse_damaged(bad, total=len(samples), skip_bad=skip_bad)
     images = joined(tensors)
-    return LoadedImages(images, tuple(names), tuple(bad), channels=images.shape[1])
+    return LoadedImages(images, tuple(names), tuple(bad), channels=images.shape[1], shapes=tuple(shapes))
 
 
 def refuse_damaged(bad: Sequence[ImageReadError], *, total: int, skip_bad: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from utad.data.reading import load_image, load_mask
@@ -9,18 +10,28 @@ from utad.detector import UTAD
 from utad.errors import noted
 from utad.evaluation.evaluate import METRICS, Companion, EvaluationReport, evaluate_to_folder
 from utad.evaluation.prediction_folder import TABLES
+from utad.fit_report import FitReport
 from utad.inputs import paths_of
 from utad.interpret.figures import GridRow, prediction_grid
 from utad.output_folder import output_folder
 from utad.types import Category, Sample
 
 PURPOSE, GRID = "demo", "grid.png"
+TRAINING = "training.html"
+"""The report of the training; `report.html` is that of the evaluation."""
+
 GRID_NORMAL = 2
 """Normal images in the grid; one of each kind of defect joins them."""
 
 
 def run_demo(
-    detector: UTAD, category: Category, output: Path, *, companion: Companion | None = None, progress: bool = False
+    detector: UTAD,
+    category: Category,
+    output: Path,
+    *,
+    companion: Companion | None = None,
+    training_page: Callable[[FitReport], str] | None = None,
+    progress: bool = False,
 ) -> EvaluationReport:
     """Trains and evaluates on a category and leaves everything in a folder.
 
@@ -29,6 +40,7 @@ def run_demo(
         category: with test images of both kinds.
         output: gets what `UTAD.fit` and `evaluate_to_folder` write, and `grid.png`.
         companion: of the evaluation, as for `evaluate_to_folder`.
+        training_page: makes `training.html` of what the training came to; None for none.
         progress: show bars on the terminal.
 
     Raises:
@@ -36,15 +48,20 @@ def run_demo(
     """
     with output_folder(output, PURPOSE, apart_from=paths_of([*category.train, *category.test])) as folder:
         # Minutes of training would be lost if this came out in the end.
-        folder.refuse_others([GRID, *TABLES, *METRICS, *(companion.files if companion is not None else ())])
+        further = companion.files if companion is not None else ()
+        folder.refuse_others([GRID, TRAINING, *TABLES, *METRICS, *further])
     with noted(lambda: f"the demo in {output} is not complete; run the same command again, it begins anew"):
-        return _run(detector, category, output, companion=companion, progress=progress)
+        detector.fit(category, output=output, replace=True, progress=progress)
+        if training_page is not None and detector.report_ is not None:
+            page = training_page(detector.report_)
+            with output_folder(output, PURPOSE) as folder:
+                folder.write(TRAINING, lambda path: path.write_text(page, encoding="utf-8"))
+        return _evaluate(detector, category, output, companion=companion, progress=progress)
 
 
-def _run(
+def _evaluate(
     detector: UTAD, category: Category, output: Path, *, companion: Companion | None, progress: bool
 ) -> EvaluationReport:
-    detector.fit(category, output=output, replace=True, progress=progress)
     report = evaluate_to_folder(
         detector,
         category,

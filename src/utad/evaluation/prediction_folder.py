@@ -146,9 +146,10 @@ class PredictionFolder:
         """Refuses further files now that could not be written in the end.
 
         Raises:
-            OutputError: if what is there is not ours.
+            OutputError: if what is there is not ours, or goes with the results of another command.
         """
         self._folder.refuse_others(names)
+        self._folder.refuse_of_other_purposes(names)
 
     def add(self, sample: Sample, prediction: Prediction) -> None:
         """Keeps one image's row and pictures.

@@ -57,8 +57,14 @@ class Explanation:
             return None
         return sum(score >= self.prediction.pred_score for score in self.normal_scores) / len(self.normal_scores)
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: image, map, restored images, shares and regions."""
+        from utad.report.notebook import explanation_html
+
+        return explanation_html(self)
+
     def _repr_png_(self) -> bytes:
-        """The figure, which notebooks show."""
+        """The figure, for what shows no HTML."""
         from utad.interpret.explanation_figure import explanation_figure
 
         buffer = io.BytesIO()

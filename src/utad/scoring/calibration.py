@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,10 +17,13 @@ from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features
 from utad.progress import Progress
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
-from utad.scoring.image_scores import ImageScores, chosen_images, score_tiles, tail_growth
+from utad.scoring.image_scores import chosen_images, score_tiles, tail_growth
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.normalisation import gap, sampled_pixels
 from utad.seeding import generator_for
+
+MAPS = 24
+"""Images whose maps are kept, those with the highest scores."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,23 @@ class Witness:
     held_out: Tensor
 
 
+class NormalScores(NamedTuple):
+    """What the normal images score by what was fitted without them.
+
+    Attributes:
+        scores: raw, `(N,)` float64; NaN for images that were not measured. Of an image of tiles it is the highest of
+            these, less `Tiling.excess`.
+        highest: the images with the highest scores, these first, `(K,)` int64, K at most `MAPS`.
+        maps: their anomaly maps, normalised, `(K, S, S)` float32; `(0,)` for images that are cut into tiles.
+        growth: of the highest of the tiles of an image, as in `Tiling`; 0 without tiles.
+    """
+
+    scores: Tensor
+    highest: Tensor
+    maps: Tensor
+    growth: float
+
+
 @torch.no_grad()
 def calibrate(
     network: DetectorNetwork,
@@ -48,7 +69,7 @@ def calibrate(
     tiles: TiledImages | None = None,
     batch_size: int = 4,
     progress: bool = False,
-) -> ImageScores:
+) -> NormalScores:
     """Fits measurement and normalisation, in place.
 
     Networks restore the images that they were trained on better than others. Of a feature impression there is a second
@@ -70,8 +91,7 @@ def calibrate(
         progress: shows a progress bar, instead of lines in the log.
 
     Returns:
-        The raw score of each image, by what was fitted without it, with NaN for those not chosen; and of tiles how the
-        highest of them grows with their number.
+        What the images score; those that were not chosen are not measured.
     """
     chosen = evenly(len(images), config.calibration.max_images)
     anomalies = config.calibration.synthetic_anomalies if network.measurement.weighted else 0
@@ -92,7 +112,7 @@ def _calibrate(
     tiles: TiledImages | None,
     batch_size: int,
     shown: Progress,
-) -> ImageScores:
+) -> NormalScores:
     settings, measurement = config.calibration, network.measurement
     features, seen = _features_of(network, shown), images[chosen]
     parts = [measurement.collect(features(batch), network.size) for batch in torch.split(seen, batch_size)]
@@ -104,7 +124,10 @@ def _calibrate(
     of_chosen = fold_of[tiles.image_of[chosen]] if tiles is not None and fold_of is not None else None
     measured = measurement.fit(collected, network.size, anomalous, of_chosen)
     scores, maps = measured.score, network.at_pixels(measured.anomaly_map)
-    del parts, collected, anomalous, measured  # what whole images are scored with needs the room
+    # What whole images are scored with needs the room, and tiles are shown nowhere.
+    kept = measured.anomaly_map if tiles is None else torch.empty(0)
+    del parts, collected, anomalous, measured
+    by_maps = 0.0
     if witness is None:
         trained = trained_on[chosen].to(scores.device)
         gained, raised = gap(scores[trained], scores[~trained]), trained_on
@@ -117,8 +140,8 @@ def _calibrate(
         of_tiles = score_tiles(network, tiles, fold_of, features, batch_size=batch_size)
         growth, chosen, raised = tail_growth(of_tiles), chosen_images(tiles), tiles.by_image(raised)
         tiling = replace(tiles.tiling, growth=growth)
-        highest = zip(chosen.tolist(), map(torch.max, of_tiles), strict=True)
-        scores = torch.stack([score - tiling.excess(tiles.sizes[index]) for index, score in highest])
+        peaks = zip(chosen.tolist(), map(torch.max, of_tiles), strict=True)
+        scores = torch.stack([score - tiling.excess(tiles.sizes[index]) for index, score in peaks])
     measurement.forget_folds()
     scores = torch.where(raised[chosen].to(scores.device), scores + gained, scores)
     network.normalisation.fit(
@@ -129,7 +152,9 @@ def _calibrate(
     )
     found = torch.full((len(raised),), torch.nan, dtype=torch.float64)
     found[chosen] = scores.double().cpu()
-    return ImageScores(found, growth)
+    highest = scores.argsort(descending=True, stable=True)[:MAPS]
+    shown_maps = network.normalisation.of_pixel().apply(kept[highest] + by_maps) if len(kept) else kept
+    return NormalScores(found, chosen[highest.cpu()], shown_maps.float().cpu(), growth)
 
 
 def _gaps(

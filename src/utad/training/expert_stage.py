@@ -19,6 +19,8 @@ from utad.training.stage import Stage
 class ExpertStage(Stage):
     """Trains Expert-Net; IE-Net only makes the impressions."""
 
+    shows = "reconstruction"
+
     def __init__(
         self,
         ie_net: IENet,
@@ -42,6 +44,11 @@ class ExpertStage(Stage):
         super().train(mode)
         self.ie_net.eval()
         return self
+
+    def restored(self, images: Tensor) -> Tensor:
+        """The reconstructions of images `(N, C, S, S)`."""
+        reconstruction: Tensor = self.expert_net(images, self.ie_net(images).impression).reconstruction
+        return reconstruction
 
     def training_step(self, images: Tensor, batch_index: int) -> Tensor:
         """The loss of one batch `(N, C, S, S)`."""

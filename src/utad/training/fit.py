@@ -5,20 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import signal
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from utad.config import Config
@@ -33,9 +29,13 @@ from utad.training.checkpoints import AtomicCheckpointIO, StageCheckpoint, check
 from utad.training.expert_stage import ExpertStage
 from utad.training.feature_stage import FeatureStage
 from utad.training.ie_stage import IEStage
+from utad.training.lightning import quiet_lightning, stoppable
 from utad.training.precision import training_precision
 from utad.training.progress import MetricsFile, StageProgress
+from utad.training.snapshots import Snapshots, snapshots_of
 from utad.training.stage import Stage
+from utad.training.stage_record import stage_record
+from utad.training_record import StageRecord
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,10 +47,12 @@ class TrainingReport:
     Attributes:
         seconds: by stage; of this process only, when resumed.
         final_terms: the named terms of the last step, by stage.
+        records: how each stage went, what was done before resuming included; of those that had any steps.
     """
 
-    seconds: dict[str, float]
-    final_terms: dict[str, dict[str, float]]
+    seconds: dict[str, float] = field(default_factory=dict)
+    final_terms: dict[str, dict[str, float]] = field(default_factory=dict)
+    records: list[StageRecord] = field(default_factory=list)
 
 
 def train_two_stage(
@@ -91,7 +93,7 @@ def _train(model: TwoStage, images: Tensor, region: WorkingRegion | None, run: _
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(config.seed, "critics"))
         critics = build_critics(config.ie_net)
-    report = TrainingReport({}, {})
+    report = TrainingReport()
     ie_stage = IEStage(
         model.ie_net,
         critics,
@@ -157,7 +159,7 @@ def train_feature_impression(
         seed=config.seed,
         positions=positions,
     )
-    report = TrainingReport({}, {})
+    report = TrainingReport()
     with ExitStack() as stack:
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="utad-")))
         run = _Run(config, _identity(images, feature_settings(config)), folder, resume=resume, progress=progress)
@@ -181,6 +183,7 @@ class _Run:
             return
         path = self.directory / "checkpoints" / f"{stage.name}.ckpt"
         start, checkpoint = time.perf_counter(), None
+        snapshots = self._snapshots(stage)
         if self.resume and path.is_file():
             state = read_checkpoint(path)
             check_identity(state, self.identity, path)
@@ -190,16 +193,29 @@ class _Run:
                 stage.load_state_dict(state["state_dict"])
                 _check_weights(stage)
                 report.final_terms[stage.name], report.seconds[stage.name] = {}, 0.0
+                report.records.append(self._record(stage, snapshots_of(state) if snapshots is not None else None))
                 return
-        with _quiet_lightning(), _stoppable():
-            trainer = self._trainer(stage, path)
+        with quiet_lightning(), stoppable():
+            trainer = self._trainer(stage, path, snapshots)
             trainer.fit(stage, ckpt_path=checkpoint, weights_only=True)
         _check_weights(stage)
         report.seconds[stage.name] = time.perf_counter() - start
         # Not the stage's own record: with several processes it stays in those.
         report.final_terms[stage.name] = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        taken = snapshots.taken if snapshots is not None else None
+        if snapshots is not None and self.config.devices > 1:
+            taken = snapshots_of(read_checkpoint(path))  # those taken stay in the process that took them
+        report.records.append(self._record(stage, taken))
 
-    def _trainer(self, stage: Stage, checkpoint: Path) -> pl.Trainer:
+    def _snapshots(self, stage: Stage) -> Snapshots | None:
+        if not stage.shows or self.config.explain.privacy:
+            return None
+        return Snapshots(stage.examples(), stage.total_steps)
+
+    def _record(self, stage: Stage, taken: dict[int, Tensor] | None) -> StageRecord:
+        return stage_record(stage, self.directory / "metrics.csv", taken)
+
+    def _trainer(self, stage: Stage, checkpoint: Path, snapshots: Snapshots | None) -> pl.Trainer:
         loggers = []
         if find_spec("tensorboard"):
             from pytorch_lightning.loggers import TensorBoardLogger
@@ -218,6 +234,7 @@ class _Run:
             callbacks=[
                 # The rows first: those of a checkpoint that was not written are dropped on resuming.
                 MetricsFile(self.directory / "metrics.csv"),
+                *([snapshots] if snapshots is not None else []),
                 StageCheckpoint(checkpoint, self.identity),
                 StageProgress(bar=self.progress),
             ],
@@ -262,37 +279,3 @@ def _check_weights(stage: Stage) -> None:
         raise TrainingError(
             f"stage {stage.name} ended with weights that are not finite (first {faulty[0]}): lower its learning rate"
         )
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ctrl-C stays a KeyboardInterrupt, and SIGTERM ends the process with 143.
-
-    Lightning turns the one into an exit with 1 and ignores further ones for ever, and the other into an exit with 0.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SIGTERMException:
-        raise SystemExit(128 + signal.SIGTERM) from None
-    except SystemExit as error:
-        if not isinstance(error.__context__, KeyboardInterrupt):
-            raise
-        signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from None
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keeps Lightning's advertisements and its advice on worker processes out of the user's log."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
-            # The schedule is stepped once at construction, before Lightning wraps the optimiser.
-            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -18,6 +18,8 @@ from utad.training.stage import Stage
 class IEStage(Stage):
     """Trains E_M, D_M, the latent head and both critics together."""
 
+    shows = "impression"
+
     def __init__(
         self,
         ie_net: IENet,
@@ -35,6 +37,11 @@ class IEStage(Stage):
         self.global_critic, self.local_critic = critics
         self.anomalous = settings.anomalous
         self.weights = settings.weights.model_dump()
+
+    def restored(self, images: Tensor) -> Tensor:
+        """The impressions of images `(N, C, S, S)`."""
+        impression: Tensor = self.ie_net(images).impression
+        return impression
 
     def training_step(self, images: Tensor, batch_index: int) -> Tensor:
         """The loss of one batch `(N, C, S, S)`."""

@@ -11,11 +11,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from utad.config import AugmentConfig, ExpertTrainingConfig, FeatureTrainingConfig, IETrainingConfig, OptimizerConfig
+from utad.data.subsets import evenly
 from utad.data.synthetic_anomalies import SyntheticAnomalies, add_anomalies
 from utad.data.working_region import WorkingRegion
 from utad.errors import NonFiniteLossError
 from utad.seeding import generator_for
 from utad.training.batches import StepBatches
+
+EXAMPLES = 4
+"""Images that show how a training goes."""
 
 
 class Stage(pl.LightningModule):
@@ -29,7 +33,12 @@ class Stage(pl.LightningModule):
         total_steps: optimiser steps of the stage.
         seed: of the run.
         region: what counts of the images; None for all of them, and for features.
+
+    Attributes:
+        shows: what `restored` gives, `impression` or `reconstruction`; empty for a stage that restores no image.
     """
+
+    shows = ""
 
     def __init__(
         self,
@@ -54,6 +63,18 @@ class Stage(pl.LightningModule):
     def on_train_start(self) -> None:
         """Puts the layers into training mode: Lightning leaves them as they were handed over."""
         self.train()
+
+    def example_rows(self) -> Tensor:
+        """Which of the images show how the training goes, evenly from all, `(E,)` int64."""
+        return evenly(len(self._images), EXAMPLES)
+
+    def examples(self) -> Tensor:
+        """These images, `(E, C, S, S)`."""
+        return self._images[self.example_rows()]
+
+    def restored(self, images: Tensor) -> Tensor:
+        """What the stage shows of images `(N, C, S, S)`, of the same shape; for a stage that `shows` anything."""
+        raise NotImplementedError(self.name)
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """The batches up to the next checkpoint; Lightning asks anew at each epoch."""
