@@ -14,7 +14,6 @@ from utad.data.loading import LoadedImages
 from utad.data.subsets import held_out_block
 from utad.data.tensors import to_uint8
 from utad.interpret.normal_images import NormalImages, keep_images
-from utad.models.feature_impression import FeatureImpression
 from utad.scoring.calibration import NormalScores, Witness, calibrate
 from utad.scoring.feature_examples import feature_examples
 from utad.scoring.network import DetectorNetwork
@@ -77,10 +76,13 @@ def fit_network(
         resume=resume,
         progress=progress,
     )
-    seconds, stages, witness = dict(report.seconds), list(report.records), None
+    witness = None
     if network.feature_impression is not None:
-
-        def train(impression: FeatureImpression, chosen: Tensor, name: str) -> None:
+        held_out = held_out_block(len(images), config.calibration.held_out)
+        far = ~held_out_block(len(images), config.calibration.held_out + 2 * MARGIN)
+        witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
+        first = (witness.impression, far, "feature_net_witness")
+        for impression, chosen, name in (first, (network.feature_impression, torch.ones_like(far), "feature_net")):
             normal, anomalous = feature_examples(network, images[chosen], config, progress=progress)
             trained = train_feature_impression(
                 impression,
@@ -94,16 +96,10 @@ def fit_network(
                 resume=resume,
                 progress=progress,
             )
-            seconds[name] = trained.seconds[name]
-            stages.extend(trained.records)
-
-        held_out = held_out_block(len(images), config.calibration.held_out)
-        far = ~held_out_block(len(images), config.calibration.held_out + 2 * MARGIN)
-        witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
-        train(witness.impression, far, "feature_net_witness")
-        train(network.feature_impression, torch.ones_like(far), "feature_net")
-    normal = calibrate(network, images, trained_on, config, witness=witness, progress=progress)
-    return Fitted(seconds, normal, tuple(stages))
+            report.seconds.update(trained.seconds)
+            report.records.extend(trained.records)
+    scores = calibrate(network, images, trained_on, config, witness=witness, progress=progress)
+    return Fitted(report.seconds, scores, tuple(report.records))
 
 
 @torch.inference_mode()
