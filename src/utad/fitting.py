@@ -16,7 +16,6 @@ from utad.data.subsets import held_out_block
 from utad.data.tensors import to_uint8
 from utad.data.tiled_images import TiledImages
 from utad.interpret.normal_images import NormalImages, keep_images
-from utad.models.feature_impression import FeatureImpression
 from utad.progress import spoken
 from utad.scoring.calibration import NormalScores, Witness, calibrate
 from utad.scoring.feature_examples import feature_examples
@@ -89,10 +88,13 @@ def fit_network(
         resume=resume,
         progress=progress,
     )
-    seconds, stages, witness = dict(report.seconds), list(report.records), None
+    witness = None
     if network.feature_impression is not None:
-
-        def train(impression: FeatureImpression, chosen: Tensor, name: str) -> None:
+        held_out = held_out_of(len(images), config.calibration.held_out, tiles)
+        far = ~held_out_of(len(images), config.calibration.held_out + 2 * MARGIN, tiles)
+        witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
+        first = (witness.impression, far, "feature_net_witness")
+        for impression, chosen, name in (first, (network.feature_impression, torch.ones_like(far), "feature_net")):
             normal, anomalous = feature_examples(network, images[chosen], config, progress=progress)
             trained = train_feature_impression(
                 impression,
@@ -106,16 +108,10 @@ def fit_network(
                 resume=resume,
                 progress=progress,
             )
-            seconds[name] = trained.seconds[name]
-            stages.extend(trained.records)
-
-        held_out = held_out_of(len(images), config.calibration.held_out, tiles)
-        far = ~held_out_of(len(images), config.calibration.held_out + 2 * MARGIN, tiles)
-        witness = Witness(deepcopy(network.feature_impression), trained_on=far, held_out=held_out)
-        train(witness.impression, far, "feature_net_witness")
-        train(network.feature_impression, torch.ones_like(far), "feature_net")
+            report.seconds.update(trained.seconds)
+            report.records.extend(trained.records)
     normal = calibrate(network, images, trained_on, config, witness=witness, tiles=tiles, progress=progress)
-    return Fitted(seconds, normal, tuple(stages))
+    return Fitted(report.seconds, normal, tuple(report.records))
 
 
 def _say_how_long(network: DetectorNetwork, tiles: TiledImages, config: Config) -> None:

@@ -124,6 +124,10 @@ def test_what_stands_in_the_place_of_the_report_is_kept(good, run, tmp_path):
     result = train(good, mine, "--skip-bad")
     assert "holds report.html, which utad did not write" in str(result.exception)
     assert not (mine / "model.safetensors").exists()
+    result = train(good, mine, "--skip-bad", "--no-report")
+    assert result.exit_code == 0, result.output
+    assert "report: " not in result.stdout
+    assert page_of(mine) == "mine"
     # And the report of a run by the evaluation of it.
     before = page_of(run)
     labelled = fabricate.normal_abnormal(tmp_path / "labelled", n_normal=3, n_abnormal=2)
