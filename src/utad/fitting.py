@@ -110,8 +110,8 @@ def fit_network(
             )
             report.seconds.update(trained.seconds)
             report.records.extend(trained.records)
-    normal = calibrate(network, images, trained_on, config, witness=witness, tiles=tiles, progress=progress)
-    return Fitted(report.seconds, normal, tuple(report.records))
+    scores = calibrate(network, images, trained_on, config, witness=witness, tiles=tiles, progress=progress)
+    return Fitted(report.seconds, scores, tuple(report.records))
 
 
 def _say_how_long(network: DetectorNetwork, tiles: TiledImages, config: Config) -> None:
