@@ -14,7 +14,7 @@ from tests import fabricate
 from tests.evaluated import HOSTILE, SCRATCH, report_of, samples
 from tests.explained import explanation
 from tests.figured import HOSTILE as HOSTILE_KIND
-from tests.figured import hand_made_map
+from tests.figured import hand_made_map, written_figures
 from utad.report.benchmark_page import benchmark_page
 from utad.report.explanation_page import Link, explanation_page
 from utad.report.latent_page import latent_page, thumbnail_of
@@ -87,6 +87,13 @@ def latent_file(tmp_path_factory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def figures_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("figures")
+    written_figures(folder, 5, failed="lsa: <b>no luck</b>")
+    return folder / "index.html"
+
+
 @pytest.fixture
 def opened(browser, explanation_file: Path) -> Iterator[object]:
     """The page of an image."""
@@ -146,7 +153,7 @@ def test_names_with_html_in_them_are_text(opened):
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file", "latent_file"])
+@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file", "latent_file", "figures_file"])
 def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, request, kind, width, scheme):
     with watched(browser, request.getfixturevalue(kind)) as page:
         page.set_viewport_size({"width": width, "height": 800})
@@ -158,7 +165,7 @@ def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, r
 
 @pytest.mark.skipif(AXE is None, reason="UTAD_TEST_AXE does not say where axe.min.js lies")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file", "latent_file"])
+@pytest.mark.parametrize("kind", ["explanation_file", "report_file", "benchmark_file", "latent_file", "figures_file"])
 def test_axe_finds_no_serious_fault(browser, request, kind, scheme):
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)
     page = context.new_page()
