@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from tests import fabricate
+from utad.evaluation.chosen_images import Choice
+from utad.evaluation.figure_findings import Reference
+from utad.evaluation.figure_runner import CategoryFindings
 from utad.interpret.latent_map import CodedImage, LatentMap, latent_map
 from utad.interpret.paper_figures import DRAWN, OURS, WITHOUT_DETAIL
 from utad.interpret.shown_image import Finding, Subject
+from utad.output_folder import output_folder
+from utad.report.figure_writing import FigureSummary, FigureWriting
+from utad.types import Category
 
 HEIGHT, WIDTH = 40, 48
 
@@ -72,3 +79,16 @@ def hand_made_map(n: int = 24) -> LatentMap:
     side = int(np.ceil(np.sqrt(n)))
     grid = np.array([(index % side, index // side) for index in range(n)]) / (side - 1)
     return replace(made, positions={**made.positions, "mu": grid})
+
+
+def written_figures(folder: Path, *numbers: int, failed: str = "") -> FigureSummary:
+    """The figures of a category with a hostile name, written to a folder."""
+    reference = Reference(Choice((), "By hand <b>."), findings()[OURS], ())
+    category = Category(HOSTILE, ())
+    with output_folder(folder, "figures") as output:
+        writing = FigureWriting(output, "By hand: <i>teile</i>.")
+        found = CategoryFindings(category, tuple(subjects()), reference, findings())
+        writing.add(found, {number: (OURS, "padim", "lsa") for number in numbers}, seed=0)
+        if failed:
+            writing.fail(failed)
+        return writing.finish()

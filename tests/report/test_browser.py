@@ -14,7 +14,7 @@ from tests import fabricate
 from tests.evaluated import HOSTILE, SCRATCH, report_of, samples
 from tests.explained import explanation
 from tests.figured import HOSTILE as HOSTILE_KIND
-from tests.figured import hand_made_map
+from tests.figured import hand_made_map, written_figures
 from tests.trained import HOSTILE as HOSTILE_IMAGE
 from tests.trained import report as training_report
 from utad.report.benchmark_page import benchmark_page
@@ -29,7 +29,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 AXE = os.environ.get("UTAD_TEST_AXE")
 """Where axe.min.js of axe-core lies, if it is there."""
 
-PAGES = ["explanation_file", "report_file", "benchmark_file", "latent_file", "training_file"]
+PAGES = ["explanation_file", "report_file", "benchmark_file", "latent_file", "training_file", "figures_file"]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
@@ -97,6 +97,13 @@ def training_file(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("training") / "report.html"
     file.write_text(training_page(training_report()), encoding="utf-8")
     return file
+
+
+@pytest.fixture(scope="module")
+def figures_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("figures")
+    written_figures(folder, 5, failed="lsa: <b>no luck</b>")
+    return folder / "index.html"
 
 
 @pytest.fixture

@@ -155,9 +155,9 @@ def test_a_method_that_fails_leaves_a_gap_and_is_named(suite, root, monkeypatch)
 
 
 def test_a_model_gives_the_figures_of_one_training_and_says_what_is_left_out(detector: UTAD, parts, tmp_path):
-    summary = figures_of_model(detector, labelled(parts), tmp_path / "out", images=3)
+    summary = figures_of_model(detector, labelled(parts), tmp_path / "out", images=2)
     assert [figure["number"] for figure in summary.figures] == [7, 8]
-    assert len(summary.figures[0]["images"]) == 4
+    assert len(summary.figures[0]["images"]) == 3
     (left_out,) = summary.left_out
     assert left_out.startswith("figures 5, 6, 9 and 10 compare several trainings")
     assert left_out in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
@@ -172,7 +172,7 @@ def test_a_model_gives_no_figure_of_several_trainings(detector: UTAD, parts, tmp
 def test_too_few_images_for_a_latent_map_leave_the_other_figures(detector: UTAD, parts, tmp_path):
     few = labelled(parts)
     few = replace(few, test=[*few.test[:2], *few.test[-2:]])
-    summary = figures_of_model(detector, few, tmp_path / "out")
+    summary = figures_of_model(detector, few, tmp_path / "out", images=1)
     assert [figure["number"] for figure in summary.figures] == [7]
     (line,) = summary.failed
     assert "got 4 images for a latent map, expected at least 5" in line

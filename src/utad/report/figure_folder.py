@@ -108,7 +108,10 @@ def figures_of_model(
     """
     check_numbers(numbers, OF_ONE_MODEL)
     inputs = [*apart_from, *paths_of([*category.train, *category.test])]
-    with output_folder(output, PURPOSE, apart_from=inputs) as folder:
+    with (
+        noted(lambda: f"the figures in {output} are not complete; run the same command again, it begins anew"),
+        output_folder(output, PURPOSE, apart_from=inputs) as folder,
+    ):
         writing = FigureWriting(folder, subject)
         shown = {number: (OURS,) for number in sorted(set(numbers))}
         writing.refuse_others(shown, [category.name])
