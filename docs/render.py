@@ -261,12 +261,14 @@ def alignment(document: dict[str, Any]) -> str:
 def tiles(document: dict[str, Any]) -> str:
     """Methods on whole images and on tiles, of `benchmarks/experiments/tiles.py`."""
     rows = []
-    for category, run in document["runs"]["default"].items():
-        for method, found in run.get("methods", {}).items():
-            shares = (f"{found[key]:.1%}" for key in ("false_alarms", "recall", "recall_at_1_percent"))
-            times = f"{found['fit_s'] / 60:.1f} min", f"{found['ms_per_image']:.0f} ms"
-            quality = (f"{found[key]:.3f}" for key in ("image_auroc", "aupro"))
-            rows.append([category, method, *quality, *shares, *times, f"{found['peak_memory_mb'] / 1000:.1f} GB"])
+    for label, runs in document["runs"].items():
+        for category, run in runs.items():
+            for method, found in run.get("methods", {}).items():
+                quality = (f"{found[key]:.3f}" for key in ("image_auroc", "aupro"))
+                shares = (f"{found[key]:.1%}" for key in ("false_alarms", "recall", "recall_at_1_percent"))
+                times = f"{found['fit_s'] / 60:.1f} min", f"{found['ms_per_image']:.0f} ms"
+                memory = f"{found['peak_memory_mb'] / 1000:.1f} GB"
+                rows.append([category, method, label, *quality, *shares, *times, memory])
     heads = (
         "image AUROC:",
         "AUPRO:",
@@ -277,7 +279,7 @@ def tiles(document: dict[str, Any]) -> str:
         "one image:",
         "memory:",
     )
-    return "\n".join(table(["category, seed", "method", *heads], rows))
+    return "\n".join(table(["category, seed", "method", "settings", *heads], rows))
 
 
 def camera(document: dict[str, Any]) -> str:
