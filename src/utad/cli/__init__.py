@@ -17,7 +17,7 @@ others need, where further processes compute (docs/experiments/speed.md)."""
 def main() -> None:
     """Entry point of the command `utad`."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is imported
-    from utad.cli.stopping import Stopped, ignore_signals, stop_on_signals
+    from utad.cli.stopping import ignore_signals, stop_behind, stop_on_signals
     from utad.errors import UTADError
 
     stop_on_signals()
@@ -25,12 +25,15 @@ def main() -> None:
         from utad.cli.app import app
 
         app(standalone_mode=True)
-    except UTADError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
-    except Stopped as stop:
-        ignore_signals()
-        print(f"stopped: {stop.advice}", file=sys.stderr)
-        sys.exit(stop.exit_code)
     except BrokenPipeError:
+        sys.exit(1)
+    except BaseException as error:
+        stop = stop_behind(error)
+        if stop is not None:
+            ignore_signals()
+            print(f"stopped: {stop.advice}", file=sys.stderr)
+            sys.exit(stop.exit_code)
+        if not isinstance(error, UTADError):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
