@@ -34,7 +34,7 @@ def figures(
     images: Annotated[int, typer.Option(help="Images with defects to show of a category.", min=1)] = 4,
     category: Annotated[
         str | None,
-        typer.Option(help="Of the data; of a suite several, comma-separated, or all.", show_default=False),
+        typer.Option(help="Of the data; of a suite several, comma-separated, all if not given.", show_default=False),
     ] = None,
     data: Annotated[
         str | None,
