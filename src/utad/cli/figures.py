@@ -16,50 +16,56 @@ if TYPE_CHECKING:
     from utad.report.figure_writing import FigureSummary
 
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SUITE|RUN",
+        help="A suite (utad benchmark --help lists them), or a model file or the folder of a run; write ./NAME for a "
+        "folder that has the name of a suite.",
+        show_default=False,
+    ),
+]
+Only = Annotated[
+    str | None, typer.Option(help="Numbers of the paper's figures, comma-separated: 5 to 10.", show_default=False)
+]
+Category = Annotated[
+    str | None,
+    typer.Option(help="Of the data; of a suite several, comma-separated, all if not given.", show_default=False),
+]
+Labelled = Annotated[
+    str | None,
+    typer.Option("--data", help="For a RUN: labelled images, a folder or a known data set.", show_default=False),
+]
+Methods = Annotated[
+    str | None, typer.Option(help="For a SUITE: the methods of figure 5, comma-separated.", show_default=False)
+]
+Preset = Annotated[str | None, typer.Option(help="For a SUITE: of UTAD; fast if not given.", show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="For a SUITE: override one setting of UTAD, or of another method (ae-ssim.steps=200).",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(help="For a SUITE: most images per category, for a trial.", min=2, show_default=False)
+]
+
+
 def figures(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SUITE|RUN",
-            help="A suite (utad benchmark --help lists them), or a model file or the folder of a run; write ./NAME for "
-            "a folder that has the name of a suite.",
-            show_default=False,
-        ),
-    ],
+    source: Source,
     output: Output,
-    only: Annotated[
-        str | None,
-        typer.Option(help="Numbers of the paper's figures, comma-separated: 5 to 10.", show_default=False),
-    ] = None,
+    only: Only = None,
     images: Annotated[int, typer.Option(help="Images with defects to show of a category.", min=1)] = 4,
-    category: Annotated[
-        str | None,
-        typer.Option(help="Of the data; of a suite several, comma-separated, or all.", show_default=False),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="For a RUN: labelled images, a folder or a known data set.", show_default=False),
-    ] = None,
+    category: Category = None,
+    data: Labelled = None,
     layout: Layout = None,
     root: Root = None,
-    methods: Annotated[
-        str | None, typer.Option(help="For a SUITE: the methods of figure 5, comma-separated.", show_default=False)
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="For a SUITE: of UTAD; fast if not given.", show_default=False)
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="SECTION.KEY=VALUE",
-            help="For a SUITE: override one setting of UTAD, or of another method (ae-ssim.steps=200).",
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(help="For a SUITE: most images per category, for a trial.", min=2, show_default=False),
-    ] = None,
+    methods: Methods = None,
+    preset: Preset = None,
+    settings: Settings = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(help="Of t-SNE; of a suite also of splits and methods.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
@@ -102,6 +108,11 @@ def figures(
             images=images,
             seed=seed,
         )
+    _tell(summary, output, as_json=as_json)
+
+
+def _tell(summary: FigureSummary, output: Path, *, as_json: bool) -> None:
+    """Says what was drawn of which images; exits with 1 if something could not be drawn."""
     if as_json:
         print_json(summary.as_dict())
     rules = list(dict.fromkeys(figure["rule"] for figure in summary.figures if figure["rule"]))
