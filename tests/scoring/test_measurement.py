@@ -107,7 +107,7 @@ def test_calibration_does_not_depend_on_the_order_within_what_each_fold_holds():
     vectors = measurement.collect(features(40), 16)
     # Runs of two keep their folds when they swap places inside themselves.
     order = torch.arange(40).reshape(20, 2).flip(1).reshape(-1)
-    one = measurement.fit(vectors, 16, None)
+    one = measurement.fit(dict(vectors), 16, None)
     other = reordered.fit({name: value[order] for name, value in vectors.items()}, 16, None)
     torch.testing.assert_close(one.score[order], other.score, rtol=1e-3, atol=1e-4)
 

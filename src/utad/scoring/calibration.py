@@ -116,7 +116,8 @@ def _calibrate(
     settings, measurement = config.calibration, network.measurement
     features, seen = _features_of(network, shown), images[chosen]
     parts = [measurement.collect(features(batch), network.size) for batch in torch.split(seen, batch_size)]
-    collected = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    # Each is given up where it is joined, and again where it is fitted: together they are most of the memory.
+    collected = {name: torch.cat([part.pop(name) for part in parts]) for name in list(parts[0])}
     anomalous = None
     if measurement.weighted and settings.synthetic_anomalies > 0:
         anomalous = _anomalous_vectors(network, seen, config, batch_size, shown)
@@ -124,9 +125,9 @@ def _calibrate(
     of_chosen = fold_of[tiles.image_of[chosen]] if tiles is not None and fold_of is not None else None
     measured = measurement.fit(collected, network.size, anomalous, of_chosen)
     scores, maps = measured.score, network.at_pixels(measured.anomaly_map)
-    # What whole images are scored with needs the room, and tiles are shown nowhere.
+    # What whole images are scored with needs the room, and maps of tiles are shown nowhere.
     kept = measured.anomaly_map if tiles is None else torch.empty(0)
-    del parts, collected, anomalous, measured
+    del anomalous, measured
     by_maps = 0.0
     if witness is None:
         trained = trained_on[chosen].to(scores.device)

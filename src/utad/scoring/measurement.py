@@ -80,7 +80,7 @@ class Measurement(nn.Module, ABC):
     @abstractmethod
     def fit(
         self,
-        collected: Mapping[str, Tensor],
+        collected: dict[str, Tensor],
         size: int,
         anomalous: Mapping[str, AnomalousVectors] | None,
         fold_of: Tensor | None = None,
@@ -88,7 +88,7 @@ class Measurement(nn.Module, ABC):
         """Fits to normal images.
 
         Args:
-            collected: what `collect` gives, of all normal images.
+            collected: what `collect` gives, of all normal images; it may be emptied on the way, which saves memory.
             size: S, the side of the images.
             anomalous: by the same names, the vectors at synthetic anomalies; None where there are none.
             fold_of: the fold of each image of the cross-fitting, `(N,)` int64, which are kept for `without_fold`; None
@@ -135,7 +135,7 @@ class PaperMeasurement(Measurement):
 
     def fit(
         self,
-        collected: Mapping[str, Tensor],
+        collected: dict[str, Tensor],
         size: int,
         anomalous: Mapping[str, AnomalousVectors] | None,
         fold_of: Tensor | None = None,
@@ -205,7 +205,7 @@ class CalibratedMeasurement(Measurement):
 
     def fit(
         self,
-        collected: Mapping[str, Tensor],
+        collected: dict[str, Tensor],
         size: int,
         anomalous: Mapping[str, AnomalousVectors] | None,
         fold_of: Tensor | None = None,
@@ -214,7 +214,7 @@ class CalibratedMeasurement(Measurement):
         maps: dict[str, Tensor] = {}
         scores: dict[str, Tensor] = {}
         for name, component in self._components().items():
-            vectors = collected[name]
+            vectors = collected.pop(name)
             folds = (fold_indices(len(vectors), self.folds) if fold_of is None else fold_of).to(vectors.device)
             positions = self.region.positions(vectors.shape[-1]).to(vectors.device) if self.region else None
             at_anomalies = anomalous[name] if anomalous is not None else None
