@@ -12,13 +12,14 @@ import torch
 
 from utad.aligned_engine import of_whole_images
 from utad.config import Config, load_config, parse_config, with_present_names
-from utad.errors import ConfigError, NotFittedError
+from utad.errors import ConfigError, NotFittedError, checked
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
 from utad.model_file import read_model, write_model
 from utad.model_manifest import manifest_of, restore
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
+from utad.progress import tracked
 from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config, write_report
 from utad.scoring.network import DetectorNetwork, build_network, load_network
 from utad.scoring.normalisation import Normalisation
@@ -173,6 +174,7 @@ class UTAD(Predictor):
         fail_fpr: float = 0.001,
         force: bool = False,
         scored_by: Predictor | None = None,
+        progress: bool = False,
     ) -> Recalibration:
         """Sets normalisation and threshold anew from normal images, such as those of another camera.
 
@@ -184,6 +186,7 @@ class UTAD(Predictor):
             fail_fpr: share of normal images in the band `fail`, at most `fpr`; more counts as `fpr`.
             force: fewer images will do. From images whose scores do not differ only the location is taken.
             scored_by: a faster form of this detector that scores the images.
+            progress: show a bar, instead of lines in the log.
 
         Raises:
             ConfigError: if `fpr` is out of range.
@@ -193,19 +196,15 @@ class UTAD(Predictor):
         check_rate(fail_fpr, "fail_fpr")
         normalisation, samples = self._fitted().normalisation, list(iterate_samples(normal))
         check_enough(len(samples), force=force)
-        predictions = (scored_by if scored_by is not None else self).predict(samples)
-        raw = torch.tensor([prediction.raw_score for prediction in predictions], dtype=torch.float64)
+        scored = tracked((scored_by or self).predict_samples(samples), len(samples), "scoring", bar=progress)
+        raw = torch.tensor([checked(outcome).raw_score for _, outcome in scored], dtype=torch.float64)
         before = normalisation.of_image()
         past = PastCalibration(
             self.threshold, self.fail_threshold, (before.location, before.limit), tuple(normalisation.normal.tolist())
         )
         normalisation.fit_images(raw, fpr, least_spread_of=before)
-        above = Flagged(
-            "normal",
-            len(raw),
-            before=int((before.apply(raw) > self.threshold).sum()),
-            after=int((normalisation.of_image().apply(raw) > 0.5).sum()),
-        )
+        scales = ((before, self.threshold), (normalisation.of_image(), 0.5))
+        above = Flagged("normal", len(raw), *(int((scale.apply(raw) > limit).sum()) for scale, limit in scales))
         self.calibrations = (*self.calibrations, past)
         self._reset_thresholds(min(fail_fpr, fpr))
         return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw), (above,))

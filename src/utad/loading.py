@@ -67,7 +67,7 @@ def load_detector(
     return detector
 
 
-def explaining_detector(path: Path) -> UTAD | ExportedDetector:
+def explaining_detector(path: Path) -> UTAD:
     """A detector that tells the shares of components, which PyTorch alone does.
 
     Args:
@@ -75,11 +75,13 @@ def explaining_detector(path: Path) -> UTAD | ExportedDetector:
 
     Raises:
         InputError: for an exported folder.
-        ModelFileError: as `load_detector`.
+        ModelFileError: if it is missing, damaged, not a model, or of a newer version.
     """
     if is_export(path):
         raise InputError(NO_SHARES)
-    return load_detector(path, runtime="torch")
+    from utad.detector import UTAD
+
+    return UTAD.load(find_model(path))
 
 
 def identity(path: Path, detector: Predictor) -> str:

@@ -213,17 +213,15 @@ class Predictor:
                 yield sample, outcome
                 continue
             image = load_image(sample, max_pixels=self._max_pixels)
-            yield (
-                sample,
-                explained(
-                    sample.name,
-                    image,
-                    outcome,
-                    normal_scores=self.normal_scores,
-                    normal_images=self.normal_images,
-                    neighbours=neighbours,
-                ),
+            explanation = explained(
+                sample.name,
+                image,
+                outcome,
+                normal_scores=self.normal_scores,
+                normal_images=self.normal_images,
+                neighbours=neighbours,
             )
+            yield sample, explanation
 
     def set_rates(self, *, fpr: float | None = None, fail_fpr: float | None = None) -> None:
         """Sets one threshold or both to the rates of normal images that are to lie above them.
@@ -241,7 +239,7 @@ class Predictor:
         self.fail_threshold = thresholds.fail if thresholds.fail is not None else self.fail_threshold
 
     def calibrate_labelled(
-        self, samples: Sequence[Sample], *, target: str = "f1", force: bool = False
+        self, samples: Sequence[Sample], *, target: str = "f1", force: bool = False, progress: bool = False
     ) -> Recalibration:
         """Sets the threshold from labelled images, to the best F1 or to a recall; `undo_calibration` takes it back.
 
@@ -249,11 +247,12 @@ class Predictor:
             samples: normal and anomalous images; those without a label are left out.
             target: `f1` or `recall=0.95`.
             force: fewer than 10 images will do.
+            progress: show a bar, instead of lines in the log.
 
         Raises:
             DataError: unless both kinds are there, and enough of them.
         """
-        outcome = recalibrate_labelled(self.predict_samples, samples, target, force=force)
+        outcome = recalibrate_labelled(self.predict_samples, samples, target, force=force, progress=progress)
         self.calibrations = (*self.calibrations, PastCalibration(self.threshold, self.fail_threshold))
         self.threshold = outcome.threshold
         return outcome

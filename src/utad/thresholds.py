@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from utad.data.ground_truth import is_anomalous
 from utad.errors import ConfigError, DataError, checked
+from utad.progress import tracked
 from utad.scoring.limits import upper_limit
 from utad.types import Outcome, Sample
 
 Scoring = Callable[[Sequence[Sample]], Iterable[Outcome]]
 """`predict_samples` of a detector."""
-
 
 _log = logging.getLogger(__name__)
 
@@ -232,7 +232,7 @@ def parse_target(target: str) -> float | None:
 
 
 def recalibrate_labelled(
-    predict_samples: Scoring, samples: Sequence[Sample], target: str, *, force: bool = False
+    predict_samples: Scoring, samples: Sequence[Sample], target: str, *, force: bool = False, progress: bool = False
 ) -> Recalibration:
     """The threshold that suits labelled images.
 
@@ -242,6 +242,7 @@ def recalibrate_labelled(
             model's region of interest, by its mask, counts as normal.
         target: `f1` or `recall=R`.
         force: fewer than `LEAST_IMAGES` will do.
+        progress: show a bar, instead of lines in the log.
 
     Raises:
         DataError: unless both kinds are there, and enough of them.
@@ -249,9 +250,10 @@ def recalibrate_labelled(
     """
     labelled = [sample for sample in samples if sample.anomalous is not None]
     if not labelled:
-        raise DataError("none of the images has a label: name the folders normal/ and abnormal/")
+        raise DataError("none of the images has a label: name a folder that holds normal/ and abnormal/")
     check_enough(len(labelled), force=force)
-    predictions = [checked(outcome) for _, outcome in predict_samples(labelled)]
+    scored = tracked(predict_samples(labelled), len(labelled), "scoring", bar=progress)
+    predictions = [checked(outcome) for _, outcome in scored]
     pairs = zip(labelled, predictions, strict=True)
     labels = np.array([is_anomalous(sample, prediction.inside) for sample, prediction in pairs])
     scores = np.array([prediction.pred_score for prediction in predictions], dtype=np.float64)

@@ -131,7 +131,7 @@ def test_calibrate_saves_the_threshold_in_place(run, parts, tmp_path):
     assert json.loads(line)["threshold"] == threshold
 
 
-def test_calibrate_undo_brings_the_model_back(run, parts, tmp_path):
+def test_calibrate_undo_brings_the_model_back(run, parts, tmp_path, caplog):
     model = tmp_path / "m.safetensors"
     model.write_bytes((run / "model.safetensors").read_bytes())
     for seed in range(20, 32):
@@ -139,6 +139,8 @@ def test_calibrate_undo_brings_the_model_back(run, parts, tmp_path):
     result = utad("calibrate", model, "--normal", tmp_path / "normal", "--fpr", "0.2")
     assert result.exit_code == 0, result.output
     assert "of these 12 normal images it calls" in result.stdout
+    assert f"utad calibrate {model} --undo" in result.stdout
+    assert "scoring: 12 images" in caplog.messages
     before, changed = read_model(run), read_model(model)
     assert changed.manifest["calibrations"] != before.manifest["calibrations"] == []
     result = utad("calibrate", model, "--undo")

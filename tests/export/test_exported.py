@@ -104,7 +104,7 @@ def test_the_threshold_is_kept(exported, tmp_path):
     assert read_manifest(tmp_path).components == ["near", "far"]
 
 
-def test_a_child_that_was_forked_off_says_why_it_cannot_score(exported, monkeypatch):
+def test_a_graph_that_cannot_be_opened_anew_says_so_in_a_child_that_was_forked_off(exported, monkeypatch):
     exported.predict(filled(51))
     monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(ModelFileError, match="do not survive a fork"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from utad.cli.options import Category, Json, Layout, Model, Root, Runtime, print_json, say, start_logging
+from utad.cli.options import Category, Json, Layout, Model, Root, Runtime, on_terminal, print_json, say, start_logging
 
 if TYPE_CHECKING:
     from utad.thresholds import Recalibration
@@ -85,7 +86,7 @@ def calibrate(
     given = _samples(normal, labelled, category=category, root=root, layout=layout, seed=seed, masks=masks)
     samples = unseen(given, model)
     if isinstance(detector, ExportedDetector) and stands_alone:
-        outcome = detector.calibrate_labelled(samples, target=wanted.target, force=force)
+        outcome = detector.calibrate_labelled(samples, target=wanted.target, force=force, progress=on_terminal())
         saved = detector.save_threshold(model)
     else:
         from utad.detector import UTAD
@@ -95,17 +96,22 @@ def calibrate(
         trained = UTAD.load(saved)
         if normal is not None:
             outcome = trained.calibrate(
-                samples, fpr=wanted.fpr, fail_fpr=wanted.fail_fpr, force=force, scored_by=detector
+                samples,
+                fpr=wanted.fpr,
+                fail_fpr=wanted.fail_fpr,
+                force=force,
+                scored_by=detector,
+                progress=on_terminal(),
             )
         else:
-            outcome = detector.calibrate_labelled(samples, target=wanted.target, force=force)
+            outcome = detector.calibrate_labelled(samples, target=wanted.target, force=force, progress=on_terminal())
             # The graph beside a model keeps no history of its own.
             trained.calibrations = (*trained.calibrations, detector.calibrations[-1])
             trained.threshold = outcome.threshold
         trained.save(saved)
     if as_json:
         print_json(outcome.as_dict())
-    say(_said(outcome, saved), as_json=as_json)
+    say(_said(outcome, saved, model), as_json=as_json)
 
 
 def _wanted(
@@ -180,10 +186,10 @@ def _undo(model: Path, *, as_json: bool) -> None:
     )
 
 
-def _said(outcome: Recalibration, saved: Path) -> str:
+def _said(outcome: Recalibration, saved: Path, model: Path) -> str:
     lines = [f"threshold {outcome.threshold:.4f} ({outcome.basis}); saved in {saved}"]
     lines += [
         f"of these {part.n_images} {part.kind} images it calls {part.after} anomalous, before it was {part.before}"
         for part in outcome.flagged
     ]
-    return "\n".join([*lines, "utad calibrate MODEL --undo brings the threshold of before back"])
+    return "\n".join([*lines, f"utad calibrate {quote(str(model))} --undo brings the threshold of before back"])

@@ -118,8 +118,8 @@ def labelled(category: Category) -> list[Sample]:
     samples = [sample for sample in category.test if sample.anomalous is not None]
     if not samples:
         raise DataError(
-            f"{category.name} has no labelled test images: sort them into normal/ and abnormal/, or use the layout of "
-            "MVTec AD"
+            f"{category.name} has no labelled test images: name a folder that holds normal/ or abnormal/ or both, or "
+            "one in the layout of MVTec AD"
         )
     return samples
 

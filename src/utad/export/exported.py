@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -116,6 +117,8 @@ class ExportEngine:
         self._region = region
         self._maps = component_outputs(len(self._components))
         self._process = os.getpid()
+        self._renewing = Lock()
+        self._inherited: list[Graph] = []
         self._opened: tuple[Path, Manifest, int | None] | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
@@ -130,16 +133,8 @@ class ExportEngine:
             MissingDependencyError: if the runtime is not installed.
             ModelFileError: if a graph file is damaged, or the runtime does not accept the graph.
         """
-        contents, region = read_graph(folder, manifest), RegionOfInterest.of(manifest.region)
-        with runtime_errors(manifest.format):
-            graph: Graph
-            if manifest.format == "onnx":
-                (onnx,) = contents.values()
-                graph = OnnxGraph(onnx, size=manifest.size, threads=threads)
-            else:
-                xml, weights = contents.values()
-                graph = OpenVinoGraph(xml, weights, manifest.precision, size=manifest.size, threads=threads)
-            engine = cls(graph, manifest.components, region)
+        graph = _open_graph(folder, manifest, threads)
+        engine = cls(graph, manifest.components, RegionOfInterest.of(manifest.region))
         engine._opened = folder.absolute(), manifest, threads
         return engine
 
@@ -149,13 +144,8 @@ class ExportEngine:
         Raises:
             InputError: if an image has 16 bits.
             ModelFileError: if the runtime does not accept the graph, which it compiles when it is needed; or in a
-                process that was forked off the one that opened it.
+                process that was forked off the one that opened it, where that folder is another one by now.
         """
-        if os.getpid() != self._process:
-            raise ModelFileError(
-                "the threads of an exported graph do not survive a fork: load the detector in the child process, or "
-                "start it with the method spawn"
-            )
         if any(image.dtype != np.uint8 for image in images):
             raise InputError(
                 "an export takes images of 8 bits, and got one of 16: rounding it could lose all that the model was "
@@ -163,8 +153,22 @@ class ExportEngine:
             )
         # Copies: a camera's driver may fill the caller's array anew before a picture is looked at.
         batch = np.stack([image.astype(np.uint8) for image in images])
-        arrays = self._graph.run(batch, SCORES, concurrent=concurrent)
+        arrays = self._usable().run(batch, SCORES, concurrent=concurrent)
         return [self._result(arrays, index, batch[index].copy()) for index in range(len(images))]
+
+    def _usable(self) -> Graph:
+        """The graph; opened anew in a process that was forked off, where the threads of the runtime are not."""
+        with self._renewing:
+            if os.getpid() != self._process:
+                if self._opened is None:
+                    raise ModelFileError(
+                        "the threads of a graph do not survive a fork: load the detector in the child process, or "
+                        "start it with the method spawn"
+                    )
+                # Kept for ever: to end it would be to wait for those threads.
+                self._inherited.append(self._graph)
+                self._graph, self._process = _open_graph(*self._opened), os.getpid()
+        return self._graph
 
     def _result(self, arrays: Arrays, index: int, image: NDArray[np.uint8]) -> EngineResult:
         return EngineResult(
@@ -182,7 +186,7 @@ class ExportEngine:
 
         @cache
         def computed() -> Arrays:
-            return self._graph.run(image[None], outputs)
+            return self._usable().run(image[None], outputs)
 
         def maker(output: str) -> Callable[[], NDArray[Any]]:
             return lambda: computed()[output][0].copy()
@@ -192,3 +196,13 @@ class ExportEngine:
 
 def _open(folder: Path, manifest: Manifest, threads: int | None) -> ExportEngine:
     return ExportEngine.open(folder, manifest, threads=threads)
+
+
+def _open_graph(folder: Path, manifest: Manifest, threads: int | None) -> Graph:
+    contents = read_graph(folder, manifest)
+    with runtime_errors(manifest.format):
+        if manifest.format == "onnx":
+            (onnx,) = contents.values()
+            return OnnxGraph(onnx, size=manifest.size, threads=threads)
+        xml, weights = contents.values()
+        return OpenVinoGraph(xml, weights, manifest.precision, size=manifest.size, threads=threads)
