@@ -208,20 +208,13 @@ class Predictor:
         self, samples: Iterable[Sample], *, neighbours: int = NEIGHBOURS
     ) -> Iterator[tuple[Sample, Explanation | ImageReadError]]:
         """Explains a stream of images, as `predict_samples` scores one."""
+        about = partial(explained, normal_scores=self.normal_scores, normal_images=self.normal_images)
         for sample, outcome in self.predict_samples(samples):
             if isinstance(outcome, ImageReadError):
                 yield sample, outcome
                 continue
             image = load_image(sample, max_pixels=self._max_pixels)
-            explanation = explained(
-                sample.name,
-                image,
-                outcome,
-                normal_scores=self.normal_scores,
-                normal_images=self.normal_images,
-                neighbours=neighbours,
-            )
-            yield sample, explanation
+            yield sample, about(sample.name, image, outcome, neighbours=neighbours)
 
     def set_rates(self, *, fpr: float | None = None, fail_fpr: float | None = None) -> None:
         """Sets one threshold or both to the rates of normal images that are to lie above them.
