@@ -73,7 +73,7 @@ def open_folder(
     train, test = _split(images, seed) if split else (images.train, (*images.unsplit, *images.test))
     listing = survey(place.folder)
     if not (images.train or images.unsplit or images.test):
-        raise DatasetError(_nothing(place, listing.lines()))
+        raise DatasetError(_nothing(place, len(listing.images), (*images.left_out, *listing.lines())))
     if split and not train:
         raise DatasetError(
             f"{place.folder}, read as {place.layout.name} ({place.layout.shape}), holds no normal images to train on: "
@@ -183,6 +183,7 @@ def _normals(images: LayoutImages) -> tuple[Sample, ...]:
     return (*images.train, *images.unsplit)
 
 
-def _nothing(place: _Place, left_out: Sequence[str]) -> str:
+def _nothing(place: _Place, n_images: int, left_out: Sequence[str]) -> str:
     what = f"; there are {', '.join(left_out)}" if left_out else ""
-    return f"{place.folder}: got no image files, expected images ({place.layout.shape}){what}"
+    got = f"none of the {n_images} images is taken" if n_images else "got no image files"
+    return f"{place.folder}: {got}, expected images ({place.layout.shape}){what}"

@@ -22,6 +22,14 @@ def test_anomalous_training_images_of_kolektor_sdd2_are_left_out_and_counted(tmp
     assert category.left_out[0] == "2 anomalous images of train, since training takes normal ones alone"
 
 
+def test_where_all_images_are_left_out_the_error_says_why(tmp_path):
+    for index in range(3):
+        fabricate.save(tmp_path / "train" / f"{index}.png", fabricate.defective(seed=index))
+        fabricate.save(tmp_path / "train" / f"{index}_GT.png", fabricate.square_mask())
+    with pytest.raises(DatasetError, match=r"none of the 6 images is taken.*3 anomalous images of train"):
+        open_folder(tmp_path)
+
+
 def test_an_image_of_which_the_mask_tells_nothing_is_not_trained_on(tmp_path):
     root = fabricate.kolektor_sdd(tmp_path / "k", parts=2)
     (root / "kos01" / "Part0_label.bmp").unlink()
