@@ -13,7 +13,7 @@ from utad.data.alignment import Alignment
 from utad.data.motion import Registration
 from utad.data.tiling import Tiling
 from utad.predictor import Engine
-from utad.tiled_engine import TiledEngine
+from utad.tiled_engine import TiledEngine, with_score_raised
 from utad.types import EngineResult, Image, LazyArrays
 
 LEAST_UNREGISTERED = 1.0
@@ -57,36 +57,28 @@ class AlignedEngine:
         return replace(
             result,
             anomaly_map=registration.brought_back(result.anomaly_map),
-            pictures=_each(result.pictures, registration.picture_brought_back),
+            pictures=_each(result.pictures, registration.back().aligned),
             component_maps=_each(result.component_maps, registration.brought_back),
             aligned=True,
         )
 
     def _unregistered(self, result: EngineResult) -> EngineResult:
         rise = max(0.0, LEAST_UNREGISTERED - result.pred_score)
-        return replace(
-            result,
-            pred_score=result.pred_score + rise,
-            raw_score=result.raw_score + rise / self._slope,
-            shares={name: share + rise / len(result.shares) for name, share in result.shares.items()},
-            aligned=False,
-        )
+        return replace(with_score_raised(result, rise, slope=self._slope), aligned=False)
 
 
-def of_whole_images(
-    engine: Engine, tiling: Tiling | None, alignment: Alignment | None, *, slope: float | None
-) -> Engine:
+def of_whole_images(engine: Engine, tiling: Tiling | None, alignment: Alignment | None, *, slope: float) -> Engine:
     """An engine that takes images as a camera gives them.
 
     Args:
         engine: that takes what the networks were trained on.
         tiling: how images are cut into tiles; None where they are not.
         alignment: what they are registered to first; None where they stay as they lie.
-        slope: by how much the normalised score grows with the raw one; needed for either.
+        slope: by how much the normalised score grows with the raw one.
     """
-    if tiling is not None and slope is not None:
+    if tiling is not None:
         engine = TiledEngine(engine, tiling, slope=slope)
-    if alignment is not None and slope is not None:
+    if alignment is not None:
         engine = AlignedEngine(engine, alignment, slope=slope)
     return engine
 

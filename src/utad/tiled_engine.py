@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -57,16 +58,13 @@ class TiledEngine:
             if highest is None or result.raw_score > highest.raw_score or math.isnan(result.raw_score):
                 highest = result
         assert highest is not None
-        raw, excess = highest.raw_score, self.tiling.excess(size)
-        return EngineResult(
-            raw_score=raw - excess,
-            pred_score=highest.pred_score - self._slope * excess,
+        whole = replace(
+            highest,
             anomaly_map=anomaly_map.stitched(),
             pictures=_stitched(grid, scored, lambda one: one.pictures, _picture),
             component_maps=_stitched(grid, scored, lambda one: one.component_maps, _map),
-            shares={name: share - self._slope * excess / len(highest.shares) for name, share in highest.shares.items()},
-            code=highest.code,
         )
+        return with_score_raised(whole, -self._slope * self.tiling.excess(size), slope=self._slope)
 
     def _results(self, image: Image, grid: TileGrid) -> Iterator[tuple[Tile, EngineResult]]:
         tiles, size = grid.tiles(), self.engine.max_batch
@@ -81,6 +79,18 @@ class TiledEngine:
             outcomes = ((batch, score(batch, concurrent=False)) for batch in batches)
         for batch, results in outcomes:
             yield from zip(batch, results, strict=True)
+
+
+def with_score_raised(result: EngineResult, by: float, *, slope: float) -> EngineResult:
+    """A result with another score, which raw score and shares follow.
+
+    Args:
+        result: what an engine computed.
+        by: what is added to `pred_score`, below 0 to lower it; every share gets as much of it.
+        slope: by how much `pred_score` grows with `raw_score`.
+    """
+    shares = {name: share + by / len(result.shares) for name, share in result.shares.items()}
+    return replace(result, pred_score=result.pred_score + by, raw_score=result.raw_score + by / slope, shares=shares)
 
 
 class _Scored(NamedTuple):

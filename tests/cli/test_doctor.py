@@ -34,6 +34,10 @@ def test_doctor_measures_the_smallest_defect(run, parts):
 def test_doctor_refuses_what_goes_with_no_model(run):
     assert utad("doctor", "--normal", "x").exit_code == 2
     assert utad("doctor", run, "--normal", "nowhere").exit_code == 1
-    refused = utad("doctor", run, "--sizes", "4,x")
+    idle = utad("doctor", run, "--sizes", "4")
+    assert idle.exit_code == 2
+    assert "goes with --normal alone" in idle.output
+    assert utad("doctor", "--images", "4").exit_code == 2
+    refused = utad("doctor", run, "--normal", "x", "--sizes", "4,x")
     assert refused.exit_code == 2
     assert "got x, expected numbers such as 8,16,32" in refused.output

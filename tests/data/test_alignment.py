@@ -135,7 +135,7 @@ def test_maps_come_back_to_where_the_image_has_it():
     assert back.dtype == np.float32
     assert np.abs(back - marked[..., 0] / 255).max() < 0.25
     assert Registration(np.eye(2, 3), 1.0, succeeded=True).brought_back(straight) is straight
-    assert registration.picture_brought_back(image).shape == image.shape
+    assert registration.back().aligned(image).shape == image.shape
 
 
 def test_beyond_the_edges_a_map_has_its_lowest_value_and_an_image_that_of_its_edge():

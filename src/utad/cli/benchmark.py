@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from utad.cli.options import Json, Output, Root, print_json, say, start_logging
+from utad.cli.options import Json, Output, Root, names_in, print_json, say, start_logging
 
 if TYPE_CHECKING:
     from utad.evaluation.benchmark_runner import Progress
@@ -64,9 +64,9 @@ def benchmark(
     plan = Benchmark(
         suite_named(on or study.suite if study is not None else suite),
         with_settings(variants, settings or ()),
-        [_seed(text) for text in _names(seeds)],
+        [_seed(text) for text in names_in(seeds)],
         root=root,
-        categories=_names(categories) if categories is not None else None,
+        categories=names_in(categories) if categories is not None else None,
         preset=preset,
         limit=limit,
         share_training=study is not None,
@@ -86,17 +86,13 @@ def _variants_of_suite(suite: str, methods: str | None, on: str | None) -> tuple
 
     if on is not None:
         raise typer.BadParameter(f"{suite} is no study, it runs on itself: leave it out", param_hint="--on")
-    return variants_of(METHODS if methods == "all" else _names(methods or "utad,padim,patchcore"))
+    return variants_of(METHODS if methods == "all" else names_in(methods or "utad,padim,patchcore"))
 
 
 def _variants_of_study(study: Study, methods: str | None, preset: str) -> tuple[Variant, ...]:
     if methods is not None:
         raise typer.BadParameter(f"{study.name} has its own: leave it out", param_hint="--methods")
     return study.variants(preset)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _seed(text: str) -> int:

@@ -52,19 +52,28 @@ def doctor(
         str | None,
         typer.Option(help="Their contrasts in percent of black to white; 10,25,50 if not given.", show_default=False),
     ] = None,
-    images: Annotated[int, typer.Option(help="Most normal images to plant them in.", min=1)] = 20,
+    images: Annotated[
+        int | None,
+        typer.Option(help="Most normal images to plant them in; 20 if not given.", min=1, show_default=False),
+    ] = None,
     layout: Layout = None,
     runtime: Runtime = "auto",
     preset: Annotated[str, typer.Option(help="Without RUN: preset whose networks are counted.")] = "fast",
     as_json: Json = False,
 ) -> None:
     """Check the installation, or say what the model in RUN is and, with --normal, how small a defect it finds."""
+    if model is None and normal is not None:
+        raise typer.BadParameter("--normal needs RUN, the model to look at", param_hint="RUN")
+    planting = {"--sizes": sizes, "--contrasts": contrasts, "--images": images, "--layout": layout}
+    idle = [name for name, value in planting.items() if value is not None]
+    if normal is None and idle:
+        raise typer.BadParameter("goes with --normal alone: leave it out", param_hint=", ".join(idle))
     if model is None:
-        if normal is not None:
-            raise typer.BadParameter("--normal needs RUN, the model to look at", param_hint="RUN")
         found = inspect(preset)
         lines = _lines(found)
     else:
+        from utad.evaluation.smallest_defect import IMAGES
+
         start_logging()
         found = inspect_model(
             model,
@@ -73,7 +82,7 @@ def doctor(
             runtime=runtime,
             sizes=numbers(sizes, "--sizes"),
             contrasts=numbers(contrasts, "--contrasts", percent=True),
-            n_images=images,
+            n_images=images or IMAGES,
         )
         lines = lines_of_model(found)
     if as_json:

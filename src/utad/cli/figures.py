@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from utad.cli.options import Json, Layout, Output, Root, counted, print_json, say, start_logging
+from utad.cli.options import Json, Layout, Output, Root, counted, names_in, print_json, say, start_logging
 
 if TYPE_CHECKING:
     from utad.evaluation.benchmark_runner import Progress
@@ -85,8 +85,8 @@ def figures(
             source,
             output,
             numbers=numbers,
-            methods=_names(methods) if methods is not None else None,
-            categories=_names(category) if category is not None else None,
+            methods=names_in(methods) if methods is not None else None,
+            categories=names_in(category) if category is not None else None,
             root=root,
             seed=seed,
             preset=preset or "fast",
@@ -182,7 +182,7 @@ def _of_model(
 def _numbers(only: str | None) -> tuple[int, ...] | None:
     if only is None:
         return None
-    names = _names(only)
+    names = names_in(only)
     wrong = [name for name in names if not name.isdigit()]
     if wrong or not names:
         raise typer.BadParameter(f"{only!r} is not a list of numbers such as 5,7", param_hint="--only")
@@ -194,10 +194,6 @@ def _refuse(given: dict[str, Any], reason: str) -> None:
     names = [name for name, value in given.items() if value is not None and value != []]
     if names:
         raise typer.BadParameter(f"{reason}: leave it out", param_hint=", ".join(names))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _announce(runner: FigureRunner) -> None:

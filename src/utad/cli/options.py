@@ -68,13 +68,18 @@ def counted(count: int, what: str = "image") -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """The names of a comma-separated option, in its order."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def kinds_of(save: str, savable: Sequence[str]) -> tuple[str, ...]:
     """What a comma-separated --save names, each once, in its order.
 
     Raises:
         typer.BadParameter: if it names anything that is not savable.
     """
-    kinds = tuple(dict.fromkeys(part.strip() for part in save.split(",") if part.strip()))
+    kinds = tuple(dict.fromkeys(names_in(save)))
     unknown = sorted(set(kinds).difference(savable))
     if unknown:
         raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(savable)}", param_hint="--save")

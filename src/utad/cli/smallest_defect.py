@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from utad.cli.options import on_terminal
+from utad.cli.options import names_in, on_terminal
 
 if TYPE_CHECKING:
     from utad.loading import Runtime
@@ -55,6 +55,7 @@ def inspect_model(
         sizes=sizes,
         contrasts=contrasts or CONTRASTS,
         n_images=n_images,
+        max_pixels=detector.config.image.max_pixels,
         progress=on_terminal(),
     )
     return found | {"smallest_defect": measured.as_dict() | {"trained_on": not unknown}}
@@ -115,14 +116,12 @@ def numbers(text: str | None, name: str, *, percent: bool = False) -> list[float
         typer.BadParameter: if one is none, or not above 0.
     """
     found = []
-    for part in (text or "").split(","):
-        if not part.strip():
-            continue
+    for part in names_in(text or ""):
         try:
             number = float(part) / (100 if percent else 1)
         except ValueError:
             number = 0.0
         if not 0 < number < (1.0000001 if percent else 1e6):
-            raise typer.BadParameter(f"got {part.strip()}, expected numbers such as 8,16,32", param_hint=name)
+            raise typer.BadParameter(f"got {part}, expected numbers such as 8,16,32", param_hint=name)
         found.append(number)
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 import PIL.Image
@@ -62,12 +61,8 @@ class Registration:
         size = (values.shape[0], values.shape[1])
         return np.asarray(_transformed(PIL.Image.fromarray(values), matrix, size, fill=float(values.min())))
 
-    def picture_brought_back(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The same of a picture `(H, W, 3)`, with the values of its edges where the reference shows nothing."""
-        return cast("NDArray[np.uint8]", self.back().aligned(picture))
-
     def back(self) -> Registration:
-        """The way back: how the reference lies, compared with the image."""
+        """The way back: how the reference lies, compared with the image; what it aligns lies as the image does."""
         return Registration(inverse(self.matrix), self.agreement, self.succeeded)
 
 

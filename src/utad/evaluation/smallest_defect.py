@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from utad.data.planted_defects import ELONGATION, SHAPES, Shape, plant_defect
-from utad.data.reading import load_image
+from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.subsets import evenly
 from utad.errors import ConfigError, DataError, InputError, checked
@@ -109,6 +109,7 @@ def measure_smallest_defect(
     contrasts: Sequence[float] = CONTRASTS,
     n_images: int = IMAGES,
     seed: int = 0,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: bool = False,
 ) -> SmallestDefect:
     """Puts defects into normal images, and counts which are found at the detector's threshold.
@@ -121,6 +122,7 @@ def measure_smallest_defect(
         contrasts: in (0, 1], parts of the full range.
         n_images: of them that are used, evenly from all; each has every defect once.
         seed: of places and directions.
+        max_pixels: of an image; larger ones are refused.
         progress: show a bar on the terminal.
 
     Raises:
@@ -134,7 +136,7 @@ def measure_smallest_defect(
     if not normal:
         raise DataError("got no normal images to plant defects in")
     chosen = [normal[index] for index in evenly(len(normal), n_images).tolist()]
-    size = load_image(chosen[0]).shape[:2]
+    size = load_image(chosen[0], max_pixels=max_pixels).shape[:2]
     seen = min(size) if detector.tiling is None else min(*size, detector.tiling.side)
     plan = [
         (shape, side, contrast)
@@ -145,7 +147,7 @@ def measure_smallest_defect(
     n_found = dict.fromkeys(plan, 0)
     n_flagged = 0
     waiting: deque[tuple[_Kind, Mask] | None] = deque()
-    samples = _planted(chosen, plan, seed, detector.region, waiting)
+    samples = _planted(chosen, plan, seed, max_pixels, detector.region, waiting)
     with Progress("planting defects", len(chosen) * (len(plan) + 1), unit="image", bar=progress) as shown:
         for _, outcome in detector.predict_samples(samples):
             prediction, defect = checked(outcome), waiting.popleft()
@@ -163,12 +165,13 @@ def _planted(
     samples: Sequence[Sample],
     plan: Sequence[_Kind],
     seed: int,
+    max_pixels: int,
     region: RegionOfInterest | None,
     waiting: deque[tuple[_Kind, Mask] | None],
 ) -> Iterator[Sample]:
     """Every image as it is, then with every defect; what each holds is added to `waiting` when it is taken."""
     for index, sample in enumerate(samples):
-        image = load_image(sample)
+        image = load_image(sample, max_pixels=max_pixels)
         inside = region.inside(image.shape[:2]) if region is not None else None
         waiting.append(None)
         yield Sample(sample.name, image)

@@ -95,6 +95,10 @@ def open_engine(folder: Path, manifest: Manifest, *, threads: int | None = None)
     """
     engine = ExportEngine.open(folder, manifest, threads=threads)
     tiling, alignment = Tiling.of(manifest.tiling), Alignment.of(manifest.alignment)
+    if tiling is None and alignment is None:
+        return engine
+    if manifest.slope is None:
+        raise ModelFileError(f"{folder} cuts or aligns images and names no slope of its scores: run utad export again")
     return of_whole_images(engine, tiling, alignment, slope=manifest.slope)
 
 

@@ -30,8 +30,7 @@ class ImageScores(NamedTuple):
 
     Attributes:
         scores: raw, of each of N normal images by what was fitted without it, `(N,)` float64; NaN for those that were
-            not scored. Of an image of tiles it is the highest of these, less
-            `Tiling.excess`.
+            not scored. Of an image of tiles it is the highest of these, less `Tiling.excess`.
         growth: of the highest of tiles, as in `Tiling`; 0 without tiles.
     """
 
