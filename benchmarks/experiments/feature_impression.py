@@ -22,7 +22,7 @@ from torch import Tensor
 
 from measuring.experiments import add_run, experiment_parser, opened
 from utad import fitting
-from utad.config import Config
+from utad.config import Config, ScoringConfig
 from utad.data.loading import load_images
 from utad.data.reading import load_image, load_mask
 from utad.data.subsets import held_out_block
@@ -37,20 +37,26 @@ from utad.scoring.perceptual import upsample
 from utad.types import Category
 
 _X, _RESTORED = ("input", "input-near", "whole"), ("restored", "restored-near", "restored-whole")
-_DETAIL = "input-detail"
-SETS: Mapping[str, tuple[str, ...]] = {
-    **{name: (name,) for name in (*_X, *_RESTORED, _DETAIL)},
-    "x alone": _X,
-    "restored alone": _RESTORED,
-    "restored, of positions": _RESTORED[:2],
-    "both": (*_X, *_RESTORED),
-    "both, of positions": (*_X[:2], *_RESTORED[:2]),
-    "restored and input-near": (*_RESTORED, "input-near"),
-    "restored and input": (*_RESTORED, "input"),
-    "near of both, restored": ("input-near", *_RESTORED[:2]),
-    "near of both, restored, input-detail": ("input-near", *_RESTORED[:2], _DETAIL),
-    "near of both, input-detail": ("input-near", "restored-near", _DETAIL),
-    "restored, input-near, input-detail": ("restored", "input-near", _DETAIL),
+_DETAIL, _DEEP = "input-detail", "deep"
+EVERY = (*_X, *_RESTORED, _DETAIL, _DEEP)
+SETS: Mapping[str, Mapping[str, float]] = {
+    **{name: {name: 1.0} for name in EVERY},
+    **{
+        key: dict.fromkeys(names, 1.0)
+        for key, names in {
+            "x alone, before": _X,
+            "default, before": (*_RESTORED, "input-near"),
+            "restored, deep": ("restored", _DEEP),
+            "restored, deep, input-near": ("restored", _DEEP, "input-near"),
+            "input, deep": ("input", _DEEP),
+            "near of both, restored": ("input-near", *_RESTORED[:2]),
+            "near of both, restored, input-detail": ("input-near", *_RESTORED[:2], _DETAIL),
+            "near of both, input-detail": ("input-near", "restored-near", _DETAIL),
+            "restored, input-near, input-detail": ("restored", "input-near", _DETAIL),
+        }.items()
+    },
+    "x alone": {"input": 2.0, _DEEP: 1.0, "input-near": 1.0},
+    "default": ScoringConfig().weights,
 }
 UNTRAINED_STAGES = ("ie_training.steps=0", "expert_training.steps=0")
 RATE = 0.01
@@ -129,7 +135,9 @@ def _restored(network: DetectorNetwork, images: Tensor) -> float:
     parts = []
     for batch in torch.split(images, BATCH):
         features = network.features({"image": batch})
-        restored = torch.cat([stage["feature_impression"] for stage in features], dim=1)
+        restored = torch.cat(
+            [stage["feature_impression"] for stage in features if "feature_impression" in stage], dim=1
+        )
         parts.append((network.joined_features(features), restored))
     of_x, restored = (torch.cat(part) for part in zip(*parts, strict=True))
     around = (of_x - of_x.mean(dim=0)).square().sum(dim=(0, 2, 3))
@@ -164,17 +172,22 @@ def by_component(
     return next(joined), next(joined)
 
 
+def weighted(found: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The mean of the scores of some components by weight, `(N,)`."""
+    return torch.stack([weight * found[name] for name, weight in weights.items()]).sum(dim=0) / sum(weights.values())
+
+
 def evaluated(
-    names: Sequence[str],
+    weights: Mapping[str, float],
     category: Category,
     found: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
     normals: Normals,
 ) -> dict[str, float]:
-    """The metrics of the mean of some components."""
+    """The metrics of the mean of some components, by weight; the map is their plain mean."""
     samples = [sample for sample in category.test if sample.anomalous is not None]
     labels = np.array([bool(sample.anomalous) for sample in samples])
     groups = (found[0], normals.scores, normals.seen)
-    scores, own, seen = (torch.stack([group[name] for name in names]).mean(dim=0) for group in groups)
+    scores, own, seen = (weighted(group, weights) for group in groups)
     moved = own + gap(seen[normals.trained_on], seen[normals.held_out])
     called, without = (fit_normalisation(of_normal, RATE).apply(scores).numpy() > 0.5 for of_normal in (moved, own))
     best = scores.numpy() > np.quantile(scores.numpy()[~labels], 1 - RATE)
@@ -187,7 +200,7 @@ def evaluated(
         "recall_oracle": best[labels].mean(),
         "false_alarms_without_witness": without[~labels].mean(),
     }
-    maps = [found[1][name] for name in names if found[1][name].shape[-1] > 1]
+    maps = [found[1][name] for name in weights if found[1][name].shape[-1] > 1]
     if maps and all(sample.mask is not None for sample in samples if sample.anomalous):
         accumulator = PixelAccumulator()
         finest = max(maps_of.shape[-1] for maps_of in maps)
@@ -205,13 +218,13 @@ def evaluated(
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures the categories, and adds them to the results."""
     arguments = experiment_parser(__doc__, "benchmarks/results/feature_impression.json").parse_args(argv)
-    every = ",".join((*_X, *_RESTORED, _DETAIL))
+    every = ",".join(EVERY)
     for given in arguments.categories:
         settings = (f"scoring.components=[{every}]", *UNTRAINED_STAGES)
         category, config = opened(given, arguments, settings=settings)
         network, about, normals = fitted(category, config)
         found = measured(network, category, config)
-        sets = {key: evaluated(names, category, found, normals) for key, names in SETS.items()}
+        sets = {key: evaluated(weights, category, found, normals) for key, weights in SETS.items()}
         print(given, arguments.label, about)
         for key, values in sets.items():
             print(f"  {key:26}", values, flush=True)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.feature_impression import UNTRAINED_STAGES, by_component, fitted, measured
+from experiments.feature_impression import UNTRAINED_STAGES, by_component, fitted, measured, weighted
 from measuring.experiments import add_run, experiment_parser, opened
 from utad.config import Config
 from utad.models.build import build_feature_impression
@@ -46,16 +46,15 @@ def trained_witness(
 
 def compared(category: Category, config: Config) -> dict[str, float]:
     """Gaps, and what thresholds with and without them come to."""
-    names = config.scoring.components
+    weights = config.scoring.weights
     network, _, normals = fitted(category, config)
     scores, own, seen = (
-        torch.stack([found[name] for name in names]).mean(dim=0)
-        for found in (measured(network, category, config)[0], normals.scores, normals.seen)
+        weighted(found, weights) for found in (measured(network, category, config)[0], normals.scores, normals.seen)
     )
     half = normals.trained_on & (normals.trained_on.cumsum(dim=0) % 2 == 0)
     impression = trained_witness(network, normals.images, half, config, "feature_net_half")
     by_half, _ = by_component(network, normals.images, impression)
-    seen_by_half = torch.stack([by_half[name] for name in names]).mean(dim=0)
+    seen_by_half = weighted(by_half, weights)
     labels = np.array([bool(sample.anomalous) for sample in category.test if sample.anomalous is not None])
     test = scores.double().numpy()
     exact = float(np.quantile(test[~labels], 1 - RATE))

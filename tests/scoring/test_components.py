@@ -66,6 +66,15 @@ def test_restored_features_are_at_the_resolution_that_the_grid_has():
     torch.testing.assert_close(whole[:, :5, 0, 0], features[2]["image"].mean(dim=(2, 3)) - restored[2].mean(dim=(2, 3)))
 
 
+def test_deep_is_of_the_last_two_stages_where_the_last_but_one_has_its_positions():
+    features = pyramid(5)
+    vectors = vectors_of("deep", features)
+    assert tuple(vectors.shape) == (2, 6 + 7, 4, 4)
+    torch.testing.assert_close(vectors[:, :6], features[3]["image"])
+    # A backbone of four stages has no deeper one to add.
+    torch.testing.assert_close(vectors_of("deep", features[:4]), features[3]["image"])
+
+
 def test_a_window_is_averaged_as_far_as_it_lies_inside():
     maps = torch.arange(16.0).reshape(1, 1, 4, 4)
     averaged = average_over(maps, 3)

@@ -13,7 +13,7 @@ from utad.errors import NonFiniteScoreError, NotFittedError
 from utad.models.two_stage import ALL_IMAGES
 from utad.scoring.features import CODE_GRID
 from utad.scoring.illumination import normalise_gradient
-from utad.scoring.network import build_network
+from utad.scoring.network import RESTORED_STAGES, build_network
 
 
 def test_a_square_that_does_not_belong_there_is_found_and_located():
@@ -56,7 +56,7 @@ def test_the_backbone_sees_normalised_illumination_where_the_calibrated_measurem
     restored = network.two_stage(images(2), network.measurement.compared)
     seen = normalise_gradient(restored) if normalised else restored
     stages = network.features(restored)
-    assert len(stages) == 4
+    assert len(stages) == 5
     for name in ALL_IMAGES:
         for stage, expected in zip(stages, network.backbone(seen[name]), strict=True):
             torch.testing.assert_close(stage[name], expected, rtol=1e-4, atol=1e-5)
@@ -99,13 +99,15 @@ def test_restored_features_stand_beside_those_of_the_image():
     network = build_network(load_config(overrides=[*TINY, "scoring.components=[restored,naive]"]), 1)
     assert network.measurement.compared == ("image", "impression", "naive_impression")
     stages = network.features(network.two_stage(images(2), network.measurement.compared))
-    channels = [stage["image"].shape[1] for stage in stages]
-    assert [stage["feature_impression"].shape for stage in stages] == [(2, count, 8, 8) for count in channels]
+    *finer, deepest = stages
+    assert "feature_impression" not in deepest
+    channels = [stage["image"].shape[1] for stage in finer]
+    assert [stage["feature_impression"].shape for stage in finer] == [(2, count, 8, 8) for count in channels]
     joined = torch.cat([functional.interpolate(stages[3]["image"], size=8, mode="bilinear")], dim=1)
     own = network.joined_features(stages)
     torch.testing.assert_close(own[:, -channels[3] :], joined)
     torch.testing.assert_close(
-        torch.cat([stage["feature_impression"] for stage in stages], dim=1), network.feature_impression(own)
+        torch.cat([stage["feature_impression"] for stage in finer], dim=1), network.feature_impression(own)
     )
 
 
@@ -164,7 +166,7 @@ def test_codes_of_images_are_those_that_come_with_their_scores():
     network, probe = calibrated(), images(3, seed=6)
     code = network(probe).code
     assert code is not None
-    assert code.shape == (3, CODE_GRID**2 * sum(network.backbone.channels))
+    assert code.shape == (3, CODE_GRID**2 * sum(network.backbone.channels[:RESTORED_STAGES]))
     torch.testing.assert_close(network.codes(probe), code)
 
 

@@ -123,7 +123,7 @@ class BackboneConfig(Section):
 
     name: str = "efficientnet_lite0"
     weights: Path | None = None
-    stages: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2, 3)
+    stages: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
@@ -137,10 +137,11 @@ class ScoringConfig(Section):
 
     `normalise_illumination` brings the images to one mean and contrast before the calibrated measurement, and
     `normalise_gradient` takes a gradient out of them first (a default of the presets: models of before have none). The
-    score is made of the top-k means of a map for each of `top_fractions`, a small one for small defects. The anomaly
-    map is the mean of the maps of `map_components`, or of `components` where none are named; whoever names `components`
-    and no `map_components` gets the latter. For ablations, Eq. 8 can compare other `pairs`, and the images themselves
-    (`space: pixels`) instead of features.
+    score is the mean of `components` by `component_weights`, all alike where there are none, and made of the top-k
+    means of a map for each of `top_fractions`, a small one for small defects. The anomaly map is the mean of the maps
+    of `map_components`, or of `components` where none are named. Whoever names `components` alone gets them weighted
+    alike, and their maps. For ablations, Eq. 8 can compare other `pairs`, and the images themselves (`space: pixels`)
+    instead of features.
     """
 
     method: Literal["paper", "calibrated"] = "calibrated"
@@ -148,9 +149,8 @@ class ScoringConfig(Section):
         *("x - x_hat", "m - m_hat", "x - m"),
     )
     space: Literal["features", "pixels"] = "features"
-    components: Annotated[tuple[str, ...], Field(min_length=1)] = (
-        *("restored", "restored-near", "restored-whole", "input-near"),
-    )
+    components: Annotated[tuple[str, ...], Field(min_length=1)] = ("restored", "deep", "input-near")
+    component_weights: tuple[Annotated[float, Field(gt=0.0, allow_inf_nan=False)], ...] | None = (2.0, 1.0, 1.0)
     map_components: tuple[str, ...] = ("restored", "input-near", "input-detail")
     normalise_illumination: bool = True
     normalise_gradient: bool = False
@@ -160,10 +160,30 @@ class ScoringConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _other_components_have_maps_of_their_own(cls, values: Any) -> Any:
+    def _other_components_have_weights_and_maps_of_their_own(cls, values: Any) -> Any:
         if isinstance(values, dict) and "components" in values:
-            return {"map_components": (), **values}
+            return {"component_weights": None, "map_components": (), **values}
         return values
+
+    @model_validator(mode="after")
+    def _every_component_has_a_weight(self) -> Self:
+        if len(set(self.components)) < len(self.components):
+            raise ValueError(
+                f"scoring.components names one twice, got {', '.join(self.components)}: weight it with "
+                "scoring.component_weights"
+            )
+        if self.component_weights is not None and len(self.component_weights) != len(self.components):
+            raise ValueError(
+                f"scoring.component_weights has {len(self.component_weights)} entries for {len(self.components)} "
+                "scoring.components"
+            )
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The part that each component has in the score, by name; they add up to 1."""
+        weights = self.component_weights or (1.0,) * len(self.components)
+        return {name: weight / sum(weights) for name, weight in zip(self.components, weights, strict=True)}
 
     @model_validator(mode="after")
     def _pixels_are_compared_as_printed(self) -> Self:

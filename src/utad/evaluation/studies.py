@@ -14,7 +14,6 @@ from utad.config import load_config
 from utad.errors import ConfigError
 from utad.evaluation.methods import Variant
 from utad.evaluation.tables import COLUMNS, Row, markdown_line, mean_and_spread, with_departures
-from utad.scoring.components import COMPONENTS
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,9 @@ UNTRAINED = tuple(
 """Settings that leave the networks as they were initialised."""
 
 
-OF_X = ("input", "input-near", "whole")
+OF_X: Mapping[str, str] = MappingProxyType(
+    {"restored": "input", "restored-near": "input-near", "restored-whole": "whole"}
+)
 """What the components of restored features are on the features themselves."""
 
 
@@ -140,22 +141,34 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
     )
 
 
-def _of_components(scored: Sequence[str], mapped: Sequence[str]) -> tuple[str, str]:
-    return f"scoring.components=[{','.join(scored)}]", f"scoring.map_components=[{','.join(mapped)}]"
+def _of_components(scored: Mapping[str, float], mapped: Sequence[str]) -> tuple[str, ...]:
+    """Settings: components of the score with their weights, and those of the map."""
+    weights = ",".join(f"{weight:g}" for weight in scored.values())
+    return (
+        f"scoring.components=[{','.join(scored)}]",
+        f"scoring.component_weights=[{weights}]",
+        f"scoring.map_components=[{','.join(mapped)}]",
+    )
 
 
 def _restorations(preset: str) -> tuple[Variant, ...]:
     calibrated = "scoring.method=calibrated"
     scoring = load_config(preset).scoring
-    restored, mapped = (
-        [name for name in names if COMPONENTS[name].images != ("image",)]
-        for names in (scoring.components, scoring.map_components)
-    )
-    of_x = [name for name in scoring.map_components if name not in mapped]
+    mapped = scoring.map_components
+    of_x = {OF_X.get(name, name): weight for name, weight in scoring.weights.items()}
+    restored = {name: weight for name, weight in scoring.weights.items() if name in OF_X}
     return (
         Variant("default", "utad", (calibrated,)),
-        Variant("features of x alone", "utad", (calibrated, *_of_components(OF_X, of_x))),
-        Variant("restoration alone", "utad", (calibrated, *_of_components(restored, mapped))),
+        Variant(
+            "features of x alone",
+            "utad",
+            (calibrated, *_of_components(of_x, [name for name in mapped if name not in OF_X])),
+        ),
+        Variant(
+            "restoration alone",
+            "utad",
+            (calibrated, *_of_components(restored, [name for name in mapped if name in OF_X])),
+        ),
         Variant("networks never trained", "utad", (calibrated, *UNTRAINED)),
     )
 

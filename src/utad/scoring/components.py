@@ -64,6 +64,7 @@ COMPONENTS: Mapping[str, ComponentSpec] = MappingProxyType(
         "restored": ComponentSpec(_RESTORED_FEATURES, 1, 3, 2),
         "restored-near": ComponentSpec(_RESTORED_FEATURES, 0, 2, 2, windows=(1, 3)),
         "restored-whole": ComponentSpec(_RESTORED_FEATURES, 2, 3, None, windows=(1,)),
+        "deep": ComponentSpec(_X, 3, 4, 3, windows=(1,)),
         "whole": ComponentSpec(_X, 2, 3, None, windows=(1,)),
         "naive-whole": ComponentSpec(PAIRS["m - m_hat"], 2, 3, None, windows=(1,)),
         # The nearest-neighbour distance averages over 3x3 windows itself.

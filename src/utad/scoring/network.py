@@ -27,6 +27,10 @@ from utad.seeding import derived_seed
 FEATURE_GRID = 2
 """The stage at whose resolution features are restored, an index into `backbone.stages`; clipped to those there are."""
 
+RESTORED_STAGES = 4
+"""How many stages are restored, the first of `backbone.stages`: what the deepest says is of whole parts
+(docs/adr/0025)."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -138,8 +142,9 @@ class DetectorNetwork(nn.Module):
         if impression is None:
             return features
         restored = impression(self.joined_features(features))
-        parts = torch.split(restored, [int(stage["image"].shape[1]) for stage in features], dim=1)
-        return [{**stage, "feature_impression": part} for stage, part in zip(features, parts, strict=True)]
+        finer, deeper = features[:RESTORED_STAGES], features[RESTORED_STAGES:]
+        parts = torch.split(restored, [int(stage["image"].shape[1]) for stage in finer], dim=1)
+        return [{**stage, "feature_impression": part} for stage, part in zip(finer, parts, strict=True)] + deeper
 
     def at_pixels(self, maps: Tensor) -> Tensor:
         """Maps `(N, S, S)` at the pixels that count, `(N, P)`; as they are where all do."""
@@ -152,13 +157,13 @@ class DetectorNetwork(nn.Module):
     def _code(self, stages: Sequence[Tensor]) -> Tensor | None:
         # Compared pixels are no features, and pairs of restored images leave none of the image itself.
         compared = isinstance(self.backbone, Backbone) and "image" in self.measurement.compared
-        return image_code(stages) if compared else None
+        return image_code(stages[:RESTORED_STAGES]) if compared else None
 
     @staticmethod
     def joined_features(features: Sequence[Features]) -> Tensor:
         """The features of x as the feature impression takes them, `(N, C, g, g)`."""
         side = int(features[min(FEATURE_GRID, len(features) - 1)]["image"].shape[-1])
-        return joined([stage["image"] for stage in features], side)
+        return joined([stage["image"] for stage in features[:RESTORED_STAGES]], side)
 
 
 def load_network(
@@ -212,7 +217,7 @@ def build_network(
         measurement = build_measurement(config, working)
         feature_impression = None
         if measurement.restores_features and isinstance(backbone, Backbone):
-            feature_impression = build_feature_impression(config.feature_net, sum(backbone.channels))
+            feature_impression = build_feature_impression(config.feature_net, sum(backbone.channels[:RESTORED_STAGES]))
     return DetectorNetwork(
         two_stage,
         backbone,
