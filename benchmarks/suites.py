@@ -17,10 +17,11 @@ from typing import Any
 
 from utad.evaluation.benchmark import Benchmark, run_benchmark
 from utad.evaluation.benchmark_runner import Progress, write_results
-from utad.evaluation.methods import METHODS, Variant, variants_of
+from utad.evaluation.methods import METHODS, variants_of
 from utad.evaluation.provenance import commit
 from utad.evaluation.studies import study_named
 from utad.evaluation.suites import suite_named
+from utad.evaluation.variant import Variant
 
 SEEDS = (0, 1, 2)
 COMPARED = ("utad", "padim", "patchcore", "efficientad-s", "ae-l2")

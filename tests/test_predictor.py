@@ -13,7 +13,7 @@ from utad import Sample
 from utad.errors import ConfigError, DataError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError
 from utad.interpret.explanation import Explanation
 from utad.predictor import Predictor
-from utad.thresholds import warn_if_low
+from utad.thresholds import warn_if_low, warn_if_no_review
 from utad.types import EngineResult
 
 
@@ -274,6 +274,15 @@ def test_a_threshold_below_many_normal_images_is_mentioned(threshold, said, capl
         "3 of the 5 normal images of this model's calibration score above the threshold 0"
     ][: int(said)]
     warn_if_low(threshold, [])
+
+
+@pytest.mark.parametrize(("fail", "said"), [(0.4, True), (0.5, False), (0.9, False), (None, False)])
+def test_a_threshold_of_failing_below_the_other_is_mentioned(fail, said, caplog):
+    warn_if_no_review(0.5, fail)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the rate of failing stands for a score of 0.400, below the threshold 0.500: every anomalous image fails, and "
+        "none is for review"
+    ][: int(said)]
 
 
 def test_an_image_of_which_nothing_counts_gives_its_error_in_its_place(predictor, engine, monkeypatch):

@@ -172,6 +172,16 @@ def warn_if_low(threshold: float, normal_scores: Sequence[float]) -> None:
         )
 
 
+def warn_if_no_review(threshold: float, fail_threshold: float | None) -> None:
+    """Says so where the threshold of failing was asked for and lies below the other, so that no image is for review."""
+    if fail_threshold is not None and fail_threshold < threshold:
+        _log.warning(
+            "the rate of failing stands for a score of %.3f, below the threshold %.3f: every anomalous image fails, "
+            "and none is for review",
+            *(fail_threshold, threshold),
+        )
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """On the normalised score; None for one that was not asked for.

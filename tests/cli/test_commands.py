@@ -87,6 +87,19 @@ def test_predict_with_a_graph_imports_nothing_that_only_training_needs(run, tmp_
     assert loaded.isdisjoint({"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "matplotlib"})
 
 
+def test_a_misspelt_suite_is_named_before_anything_heavy_is_imported(tmp_path):
+    code = (
+        "import sys\nfrom utad.cli.app import app\nfrom utad.errors import ConfigError\ntry:\n"
+        "    app(standalone_mode=False)\nexcept ConfigError as error:\n    print(error)\nprint('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "benchmark", "texture", "--output", tmp_path / "b"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    said, imported = done.stdout.splitlines()
+    assert said.startswith("unknown suite 'texture': choose one of textures, ")
+    assert imported == "False"
+    assert not (tmp_path / "b").exists()
+
+
 def test_predict_reports_what_it_cannot_read_and_scores_the_rest(run, tmp_path):
     fabricate.save(tmp_path / "in" / "good.png", fabricate.picture())
     fabricate.damaged_files(tmp_path / "in")

@@ -16,9 +16,10 @@ from utad.errors import ConfigError, DatasetError, OutputError
 from utad.evaluation.benchmark import Benchmark, lead_tables, rows_of, run_benchmark
 from utad.evaluation.benchmark_cell import Cell, run_cell
 from utad.evaluation.benchmark_runner import run_matrix
-from utad.evaluation.methods import Variant, departures_named, variants_of
+from utad.evaluation.methods import departures_named, variants_of
 from utad.evaluation.suites import SUITES, suite_named
 from utad.evaluation.tables import comparison_table
+from utad.evaluation.variant import Variant
 from utad.output_folder import RECORD_NAME
 
 PADIM = (Variant("padim", "padim", ("size=32",)),)

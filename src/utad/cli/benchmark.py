@@ -10,8 +10,8 @@ from utad.cli.options import Json, Output, Root, names_in, print_json, say, star
 
 if TYPE_CHECKING:
     from utad.evaluation.benchmark_runner import Progress
-    from utad.evaluation.methods import Variant
     from utad.evaluation.studies import Study
+    from utad.evaluation.variant import Variant
 
 
 def benchmark(
@@ -53,16 +53,19 @@ def benchmark(
 ) -> None:
     """Run METHODS on every category of SUITE, or a study; interrupted, it goes on where it stopped when run again."""
     start_logging()
-    from utad.evaluation.benchmark import PAGE, Benchmark, run_benchmark, write_beside, write_study
-    from utad.evaluation.methods import with_settings
     from utad.evaluation.studies import STUDIES
     from utad.evaluation.suites import suite_named
-    from utad.report.benchmark_page import benchmark_page
 
     study = STUDIES.get(suite)
+    chosen = suite_named(on or study.suite if study is not None else suite)  # a misspelt one is named at once
+
+    from utad.evaluation.benchmark import PAGE, Benchmark, run_benchmark, write_beside, write_study
+    from utad.evaluation.methods import with_settings
+    from utad.report.benchmark_page import benchmark_page
+
     variants = _variants_of_suite(suite, methods, on) if study is None else _variants_of_study(study, methods, preset)
     plan = Benchmark(
-        suite_named(on or study.suite if study is not None else suite),
+        chosen,
         with_settings(variants, settings or ()),
         [_seed(text) for text in names_in(seeds)],
         root=root,

@@ -53,7 +53,7 @@ def predict(
     from utad.evaluation.predicting import predict_to_folder
     from utad.loading import identity, load_detector
     from utad.overlap import refuse_overlap
-    from utad.thresholds import check_threshold, warn_if_low
+    from utad.thresholds import check_threshold, warn_if_low, warn_if_no_review
 
     if threshold is not None:
         check_threshold(threshold)
@@ -63,6 +63,8 @@ def predict(
     if threshold is not None:
         detector.threshold = threshold
         warn_if_low(threshold, detector.normal_scores)
+    if fail_fpr is not None:
+        warn_if_no_review(detector.threshold, detector.fail_threshold)
     summary = predict_to_folder(
         detector,
         inputs,

@@ -15,11 +15,12 @@ from utad.errors import ConfigError, noted
 from utad.evaluation.benchmark_cell import TRAININGS, Cell
 from utad.evaluation.benchmark_runner import CELLS, Progress, as_json, run_matrix, stored_result
 from utad.evaluation.differences import Difference, difference_table, differences
-from utad.evaluation.methods import Variant, departures_named, refuse_region_beside_others, training_digest
+from utad.evaluation.methods import departures_named, refuse_region_beside_others, training_digest
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
 from utad.evaluation.tables import COLUMNS, KEYS, Row, comparison_table, row_of, with_departures
+from utad.evaluation.variant import Variant
 from utad.output_folder import OutputFolder, output_folder
 
 PURPOSE = "benchmark"

@@ -11,9 +11,10 @@ from types import MappingProxyType
 from utad.errors import ConfigError
 from utad.evaluation.benchmark import Benchmark
 from utad.evaluation.benchmark_cell import Cell
-from utad.evaluation.methods import Variant, variants_of, with_settings
+from utad.evaluation.methods import variants_of, with_settings
 from utad.evaluation.studies import study_named
 from utad.evaluation.suites import Suite
+from utad.evaluation.variant import Variant
 from utad.interpret.paper_figures import OURS, WITHOUT_DETAIL
 
 NUMBERS = (5, 6, 7, 8, 9, 10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from utad.baselines.departures import Departures
 from utad.config import Config, load_config
 from utad.detector import UTAD
 from utad.errors import ConfigError
+from utad.evaluation.variant import Variant
 from utad.models.build import count_parameters
 from utad.predictor import Predictor
 from utad.tiled_engine import TiledEngine
@@ -40,21 +41,6 @@ METHODS: tuple[str, ...] = ("utad", *BASELINES)
 
 _TILES = ("image.tile", "image.smallest_defect")
 """Settings that every method has."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A column of the table: a method, with settings of its own.
-
-    Attributes:
-        name: of the column.
-        base: one of `METHODS`.
-        overrides: `section.key=value` of UTAD, or `argument=value` of a baseline.
-    """
-
-    name: str
-    base: str
-    overrides: tuple[str, ...] = ()
 
 
 Method = UTAD | Baseline

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from utad.config import load_config
 from utad.errors import ConfigError
-from utad.evaluation.methods import Variant
 from utad.evaluation.tables import COLUMNS, Row, markdown_line, mean_and_spread, with_departures
+from utad.evaluation.variant import Variant
 
 
 @dataclass(frozen=True)
