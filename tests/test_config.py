@@ -131,9 +131,8 @@ def test_a_malformed_override_is_refused(override, words):
         (["backbone.stages=[2, 1]"], "backbone.stages must ascend without repetition, got [2, 1]"),
         (["backbone.stages=[1, 1]"], "got [1, 1]"),
         (["scoring.stage_weights=[1, 2]"], "scoring.stage_weights has 2 entries for 5 backbone.stages"),
-        (["scoring.component_weights=[1, 2]"], "scoring.component_weights has 2 entries for 3 scoring.components"),
-        (["scoring.component_weights=[1, 2, 0]"], "scoring.component_weights.2=0"),
-        (["scoring.components=[input, whole, input]"], "names one twice, got input, whole, input"),
+        (["scoring.components=[input, whole, input]"], "scoring.components names one twice, got input, whole, input"),
+        (["scoring.map_components=[input, input]"], "scoring.map_components names one twice"),
         (["calibration.image_fpr=0"], "calibration.image_fpr=0"),
         (["augment.crop_scale=1.5"], "augment.crop_scale=1.5"),
         (["ie_training.optimizer.learning_rate=.inf"], "ie_training.optimizer.learning_rate=inf"),
@@ -212,18 +211,17 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     assert str(tmp_path) in message(file=tmp_path)
 
 
-def test_other_components_have_weights_and_maps_of_their_own_unless_something_else_is_said():
+def test_other_components_have_maps_of_their_own_unless_something_else_is_said():
     default = load_config().scoring
     assert default.map_components == ("restored", "input-near", "input-detail")
     others = load_config(overrides=["scoring.components=[input,whole]"]).scoring
-    assert (others.components, others.component_weights, others.map_components) == (("input", "whole"), None, ())
+    assert (others.components, others.map_components) == (("input", "whole"), ())
     said = load_config(overrides=["scoring.components=[input]", "scoring.map_components=[input-near]"]).scoring
     assert said.map_components == ("input-near",)
-    # A model of before there were weights and map components.
+    # A model of before there were map components.
     stored = load_config().model_dump(mode="json")
-    del stored["scoring"]["component_weights"], stored["scoring"]["map_components"]
-    of_before = parse_config(stored).scoring
-    assert (of_before.component_weights, of_before.map_components) == (None, ())
+    del stored["scoring"]["map_components"]
+    assert parse_config(stored).scoring.map_components == ()
 
 
 @pytest.mark.parametrize("name", PRESETS)

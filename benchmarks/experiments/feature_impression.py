@@ -27,6 +27,7 @@ from utad.data.loading import load_images
 from utad.data.reading import load_image, load_mask
 from utad.data.subsets import held_out_block
 from utad.evaluation.metrics import PixelAccumulator, image_metrics
+from utad.evaluation.studies import OF_X
 from utad.models.feature_impression import FeatureImpression
 from utad.scoring.calibration import NormalScores, Witness, calibrate
 from utad.scoring.components import ScoreComponent
@@ -39,6 +40,7 @@ from utad.types import Category
 _X, _RESTORED = ("input", "input-near", "whole"), ("restored", "restored-near", "restored-whole")
 _DETAIL, _DEEP = "input-detail", "deep"
 EVERY = (*_X, *_RESTORED, _DETAIL, _DEEP)
+DEFAULT = ScoringConfig()
 SETS: Mapping[str, Mapping[str, float]] = {
     **{name: {name: 1.0} for name in EVERY},
     **{
@@ -47,7 +49,8 @@ SETS: Mapping[str, Mapping[str, float]] = {
             "x alone, before": _X,
             "default, before": (*_RESTORED, "input-near"),
             "restored, deep": ("restored", _DEEP),
-            "restored, deep, input-near": ("restored", _DEEP, "input-near"),
+            "default": DEFAULT.components,
+            "x alone": tuple(OF_X.get(name, name) for name in DEFAULT.components),
             "input, deep": ("input", _DEEP),
             "near of both, restored": ("input-near", *_RESTORED[:2]),
             "near of both, restored, input-detail": ("input-near", *_RESTORED[:2], _DETAIL),
@@ -55,8 +58,7 @@ SETS: Mapping[str, Mapping[str, float]] = {
             "restored, input-near, input-detail": ("restored", "input-near", _DETAIL),
         }.items()
     },
-    "x alone": {"input": 2.0, _DEEP: 1.0, "input-near": 1.0},
-    "default": ScoringConfig().weights,
+    "default, restored twice": {"restored": 2.0, _DEEP: 1.0, "input-near": 1.0},
 }
 UNTRAINED_STAGES = ("ie_training.steps=0", "expert_training.steps=0")
 RATE = 0.01

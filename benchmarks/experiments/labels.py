@@ -46,7 +46,7 @@ def trained_witness(
 
 def compared(category: Category, config: Config) -> dict[str, float]:
     """Gaps, and what thresholds with and without them come to."""
-    weights = config.scoring.weights
+    weights = dict.fromkeys(config.scoring.components, 1.0)
     network, _, normals = fitted(category, config)
     scores, own, seen = (
         weighted(found, weights) for found in (measured(network, category, config)[0], normals.scores, normals.seen)

@@ -25,11 +25,9 @@ def features(count: int, seed: int = 0, size: int = 16) -> list[Images]:
     ]
 
 
-def built(
-    *components: str, mapped: tuple[str, ...] = (), fractions: str = "[0.05, 0.2]", weights: str = "null"
-) -> CalibratedMeasurement:
+def built(*components: str, mapped: tuple[str, ...] = (), fractions: str = "[0.05, 0.2]") -> CalibratedMeasurement:
     overrides = [f"scoring.components=[{','.join(components)}]", f"scoring.top_fractions={fractions}"]
-    overrides += [f"scoring.map_components=[{','.join(mapped)}]", f"scoring.component_weights={weights}"]
+    overrides.append(f"scoring.map_components=[{','.join(mapped)}]")
     measurement = build_measurement(load_config(overrides=overrides))
     assert isinstance(measurement, CalibratedMeasurement)
     return measurement
@@ -70,17 +68,6 @@ def test_the_map_comes_from_components_of_its_own_and_the_score_from_the_others(
     assert list(measured.component_maps) == ["input", "input-fine"]
     # What has no part of the score is not among its parts.
     torch.testing.assert_close(measured.score_parts, {"input": score.score})
-
-
-def test_the_score_is_the_mean_of_its_components_by_weight_and_the_map_their_plain_mean():
-    weighted, alike = built("input", "whole", weights="[3, 1]"), built("input", "whole")
-    for measurement in (weighted, alike):
-        fit(measurement, 12)
-    stages = with_defect(2.0)
-    measured, parts = weighted(stages, 16), alike(stages, 16).score_parts
-    torch.testing.assert_close(measured.score, 1.5 * parts["input"] + 0.5 * parts["whole"])
-    torch.testing.assert_close(measured.score_parts, {"input": 1.5 * parts["input"], "whole": 0.5 * parts["whole"]})
-    assert torch.equal(measured.anomaly_map, alike(stages, 16).anomaly_map)
 
 
 def test_only_the_images_that_components_look_at_are_needed():

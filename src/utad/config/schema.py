@@ -137,11 +137,10 @@ class ScoringConfig(Section):
 
     `normalise_illumination` brings the images to one mean and contrast before the calibrated measurement, and
     `normalise_gradient` takes a gradient out of them first (a default of the presets: models of before have none). The
-    score is the mean of `components` by `component_weights`, all alike where there are none, and made of the top-k
-    means of a map for each of `top_fractions`, a small one for small defects. The anomaly map is the mean of the maps
-    of `map_components`, or of `components` where none are named. Whoever names `components` alone gets them weighted
-    alike, and their maps. For ablations, Eq. 8 can compare other `pairs`, and the images themselves (`space: pixels`)
-    instead of features.
+    score is made of the top-k means of a map for each of `top_fractions`, a small one for small defects. The anomaly
+    map is the mean of the maps of `map_components`, or of `components` where none are named; whoever names `components`
+    and no `map_components` gets the latter. For ablations, Eq. 8 can compare other `pairs`, and the images themselves
+    (`space: pixels`) instead of features.
     """
 
     method: Literal["paper", "calibrated"] = "calibrated"
@@ -150,7 +149,6 @@ class ScoringConfig(Section):
     )
     space: Literal["features", "pixels"] = "features"
     components: Annotated[tuple[str, ...], Field(min_length=1)] = ("restored", "deep", "input-near")
-    component_weights: tuple[Annotated[float, Field(gt=0.0, allow_inf_nan=False)], ...] | None = (2.0, 1.0, 1.0)
     map_components: tuple[str, ...] = ("restored", "input-near", "input-detail")
     normalise_illumination: bool = True
     normalise_gradient: bool = False
@@ -160,30 +158,17 @@ class ScoringConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _other_components_have_weights_and_maps_of_their_own(cls, values: Any) -> Any:
+    def _other_components_have_maps_of_their_own(cls, values: Any) -> Any:
         if isinstance(values, dict) and "components" in values:
-            return {"component_weights": None, "map_components": (), **values}
+            return {"map_components": (), **values}
         return values
 
     @model_validator(mode="after")
-    def _every_component_has_a_weight(self) -> Self:
-        if len(set(self.components)) < len(self.components):
-            raise ValueError(
-                f"scoring.components names one twice, got {', '.join(self.components)}: weight it with "
-                "scoring.component_weights"
-            )
-        if self.component_weights is not None and len(self.component_weights) != len(self.components):
-            raise ValueError(
-                f"scoring.component_weights has {len(self.component_weights)} entries for {len(self.components)} "
-                "scoring.components"
-            )
+    def _each_component_is_named_once(self) -> Self:
+        for setting, names in (("components", self.components), ("map_components", self.map_components)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"scoring.{setting} names one twice, got {', '.join(names)}: leave one out")
         return self
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """The part that each component has in the score, by name; they add up to 1."""
-        weights = self.component_weights or (1.0,) * len(self.components)
-        return {name: weight / sum(weights) for name, weight in zip(self.components, weights, strict=True)}
 
     @model_validator(mode="after")
     def _pixels_are_compared_as_printed(self) -> Self:

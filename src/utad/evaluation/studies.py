@@ -141,34 +141,22 @@ def _measurements(preset: str) -> tuple[Variant, ...]:
     )
 
 
-def _of_components(scored: Mapping[str, float], mapped: Sequence[str]) -> tuple[str, ...]:
-    """Settings: components of the score with their weights, and those of the map."""
-    weights = ",".join(f"{weight:g}" for weight in scored.values())
-    return (
-        f"scoring.components=[{','.join(scored)}]",
-        f"scoring.component_weights=[{weights}]",
-        f"scoring.map_components=[{','.join(mapped)}]",
-    )
+def _of_components(scored: Sequence[str], mapped: Sequence[str]) -> tuple[str, str]:
+    return f"scoring.components=[{','.join(scored)}]", f"scoring.map_components=[{','.join(mapped)}]"
 
 
 def _restorations(preset: str) -> tuple[Variant, ...]:
     calibrated = "scoring.method=calibrated"
     scoring = load_config(preset).scoring
-    mapped = scoring.map_components
-    of_x = {OF_X.get(name, name): weight for name, weight in scoring.weights.items()}
-    restored = {name: weight for name, weight in scoring.weights.items() if name in OF_X}
+    restored, mapped = (
+        [name for name in names if name in OF_X] for names in (scoring.components, scoring.map_components)
+    )
+    scored_of_x = list(dict.fromkeys(OF_X.get(name, name) for name in scoring.components))
+    mapped_of_x = [name for name in scoring.map_components if name not in mapped]
     return (
         Variant("default", "utad", (calibrated,)),
-        Variant(
-            "features of x alone",
-            "utad",
-            (calibrated, *_of_components(of_x, [name for name in mapped if name not in OF_X])),
-        ),
-        Variant(
-            "restoration alone",
-            "utad",
-            (calibrated, *_of_components(restored, [name for name in mapped if name in OF_X])),
-        ),
+        Variant("features of x alone", "utad", (calibrated, *_of_components(scored_of_x, mapped_of_x))),
+        Variant("restoration alone", "utad", (calibrated, *_of_components(restored, mapped))),
         Variant("networks never trained", "utad", (calibrated, *UNTRAINED)),
     )
 

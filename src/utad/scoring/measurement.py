@@ -149,7 +149,7 @@ class CalibratedMeasurement(Measurement):
     """Score components, each compared with its distribution on normal images, standardised and averaged.
 
         map(p)  = mean over map components c of              (d_c(p) - mu_c(p)) / sigma_c(p)
-        score   = mean over components c, by weight, and fractions f of  (top_cf - mean(top_cf)) / std(top_cf)
+        score   = mean over components c and fractions f of  (top_cf - mean(top_cf)) / std(top_cf)
 
     d_c is the feature distance of the component, mu_c(p) and sigma_c(p) its mean and standard deviation at position p
     over normal images, top_cf the mean of the highest fraction f of the standardised map. All statistics come from
@@ -170,7 +170,6 @@ class CalibratedMeasurement(Measurement):
         _refuse_unknown(scoring)
         self.folds = config.calibration.folds
         self.scored = scoring.components
-        self.weights = scoring.weights
         # A component of the whole image says whether and not where; its one value would lift the map everywhere.
         placed = tuple(name for name in scoring.components if COMPONENTS[name].grid is not None)
         self.mapped = scoring.map_components or placed or scoring.components
@@ -186,7 +185,7 @@ class CalibratedMeasurement(Measurement):
         self.restores_features = any("feature_impression" in spec.images for spec in specs)
 
     def forward(self, features: Sequence[Features], size: int) -> Measured:
-        """Weighted average of the standardised components."""
+        """Average of the standardised components."""
         return self._of_maps({name: component(features) for name, component in self._components().items()}, size)
 
     def without_fold(self, features: Sequence[Features], size: int, fold: int) -> Measured:
@@ -240,12 +239,11 @@ class CalibratedMeasurement(Measurement):
             side = int(maps[name].shape[-1])
             sums[side] = sums[side] + maps[name] if side in sums else maps[name]
         enlarged = torch.stack([upsample(values, size) for values in sums.values()])
-        parts = {name: self.weights[name] * score for name, score in scores.items()}
         return Measured(
-            torch.stack(list(parts.values())).sum(dim=0),
+            torch.stack(list(scores.values())).mean(dim=0),
             enlarged.sum(dim=0) / len(self.mapped),
             {name: upsample(values, size) for name, values in maps.items()},
-            parts,
+            {name: score / len(scores) for name, score in scores.items()},
         )
 
 
