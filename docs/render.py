@@ -129,18 +129,27 @@ def restoration(document: dict[str, Any]) -> str:
 
 SCORES = (
     *("input", "input-near", "deep", "whole", "restored", "restored-near", "restored-whole", "input, deep"),
-    *("restored, deep", "default, restored twice", "x alone, before", "default, before", "x alone", "default"),
+    *("restored, deep", "default, restored twice", "x alone, before", "default, before", "default"),
 )
 """Sets of components that were candidates for the score, and what they are measured against."""
+
+UNTRAINED = {"x alone": "x alone", "never trained": "default"}
+"""Further columns, of the run whose feature impression was not trained: of x alone it makes no difference."""
 
 
 def feature_impression(document: dict[str, Any]) -> str:
     """Image AUROC by set of components, of `benchmarks/experiments/feature_impression.py`."""
-    runs = document["runs"]["default"]
-    values = {category: [run["sets"][name]["image_auroc"] for name in SCORES] for category, run in runs.items()}
+    trained, untrained = document["runs"]["default"], document["runs"]["untrained"]
+    values = {
+        category: [
+            *(trained[category]["sets"][name]["image_auroc"] for name in SCORES),
+            *(untrained[category]["sets"][name]["image_auroc"] for name in UNTRAINED.values()),
+        ]
+        for category in trained
+    }
     values["mean"] = [fmean(column) for column in zip(*values.values(), strict=True)]
     rows = [[category, *(f"{value:.3f}" for value in row)] for category, row in values.items()]
-    return "\n".join(table(["category, seed", *(f"{name}:" for name in SCORES)], rows))
+    return "\n".join(table(["category, seed", *(f"{name}:" for name in (*SCORES, *UNTRAINED))], rows))
 
 
 def feature_impression_labels(document: dict[str, Any]) -> str:
@@ -154,7 +163,7 @@ def feature_impression_labels(document: dict[str, Any]) -> str:
     rows = [
         [category, name, *(f"{run['sets'][name][key]:.1%}" for _, key in shown)]
         for category, run in document["runs"]["default"].items()
-        for name in ("x alone", "default, before", "default, restored twice", "default")
+        for name in ("x alone, before", "default, before", "default, restored twice", "default")
     ]
     return "\n".join(table(["category, seed", "components", *(heading for heading, _ in shown)], rows))
 
