@@ -41,3 +41,20 @@ def test_a_folder_in_it_can_be_looked_at_alone(tmp_path):
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         list(scan(tmp_path / "none"))
+
+
+def test_a_folder_that_cannot_be_listed_is_told_of_once(tmp_path, monkeypatch, caplog):
+    image(tmp_path / "a.png")
+    image(tmp_path / "closed" / "b.png")
+    listed = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    told = set()
+    for _ in range(2):
+        assert [arrival.name for arrival in scan(tmp_path, told=told)] == ["a.png"]
+    assert caplog.messages == [f"{tmp_path / 'closed'}: cannot list this folder: Permission denied"]

@@ -90,8 +90,9 @@ def watch(
     if as_json:
         print_json(summary.as_dict())
     before = f", {summary.n_before} before" if summary.n_before else ""
+    undelivered = f", {summary.n_undelivered} messages not delivered" if summary.n_undelivered else ""
     conclude(
-        f"{counted(summary.n_images)}, {summary.n_anomalous} anomalous{before}",
+        f"{counted(summary.n_images)}, {summary.n_anomalous} anomalous{before}{undelivered}",
         list(summary.failed),
         not_done="scored",
         leads_to=output / "predictions.csv",

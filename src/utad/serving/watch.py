@@ -130,6 +130,7 @@ class _Watch:
         self._place: tuple[int, int] | None = None
         self._away = self._scanned = False
         self._unreadable: set[str] = set()
+        self._unlisted: set[Path] = set()
 
     def run(self, events: FolderEvents) -> None:
         """Until a signal comes or, with `once`, nothing is left."""
@@ -155,7 +156,7 @@ class _Watch:
             changed = set() if self._options.once and self._scanned else events.take()
             if changed is None:
                 started = time.monotonic()
-                for arrival in scan(self._folder):
+                for arrival in scan(self._folder, told=self._unlisted):
                     self._arrivals.see(arrival, time.monotonic())
                 events.scanned(time.monotonic() - started)
                 self._scanned = True
@@ -187,7 +188,7 @@ class _Watch:
         with suppress(ValueError, OSError):
             if path.is_dir():
                 if is_watched(relative_name(path, self._folder)):
-                    for arrival in scan(self._folder, path):
+                    for arrival in scan(self._folder, path, told=self._unlisted):
                         self._arrivals.see(arrival, time.monotonic())
                 return
             name = relative_name(path, self._folder)

@@ -76,7 +76,7 @@ def state_of(path: Path) -> FileState | None:
     return FileState(status.st_size, status.st_mtime_ns)
 
 
-def scan(folder: Path, below: Path | None = None) -> Iterator[Arrival]:
+def scan(folder: Path, below: Path | None = None, *, told: set[Path] | None = None) -> Iterator[Arrival]:
     """The images in a folder and below it, links followed, each folder once.
 
     What vanishes meanwhile is passed over; a folder below that cannot be listed is logged.
@@ -84,11 +84,13 @@ def scan(folder: Path, below: Path | None = None) -> Iterator[Arrival]:
     Args:
         folder: that is watched.
         below: a folder in it, to look at this alone.
+        told: folders that were logged before, to which those of this call are added; they are not logged again.
 
     Raises:
         OSError: if the folder itself cannot be listed.
     """
     start = folder if below is None else below
+    told = set() if told is None else told
     waiting, seen = [start], set[tuple[int, int]]()
     while waiting:
         here = waiting.pop()
@@ -102,7 +104,8 @@ def scan(folder: Path, below: Path | None = None) -> Iterator[Arrival]:
         except OSError as error:
             if here == start:
                 raise
-            if not isinstance(error, FileNotFoundError):
+            if not isinstance(error, FileNotFoundError) and here not in told:
+                told.add(here)
                 _LOGGER.warning("%s: cannot list this folder: %s", here, error.strerror or error)
             continue
         for entry in found:
