@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ def watch(folder: Path, output: Path, *, once: bool = False, flagged: Path | Non
 def kill_and_count(place: Path, *, images: int, kills: int, seed: int = 0) -> dict[str, Any]:
     """Lets images come, kills the process so often meanwhile, lets it end, and counts.
 
+    A part of the images comes to each process. Three of four are killed after a random image of its part, the fourth
+    after a random time, which may be before its first.
+
     Args:
         place: an empty folder.
         images: that come.
@@ -74,23 +78,29 @@ def kill_and_count(place: Path, *, images: int, kills: int, seed: int = 0) -> di
         seed: of the points.
 
     Returns:
-        Counts of images, rows, missing, repeated, kills that came before everything was scored, and seconds.
+        Counts of images, rows, missing, repeated, images that were scored at each kill, and seconds.
     """
     chance, started = random.Random(seed), time.monotonic()
     folder, output = place / "in", place / "out"
     folder.mkdir()
-    arriving = threading.Thread(target=_arrive, args=(folder, place / "making", images), daemon=True)
-    arriving.start()
-    points = sorted(chance.randrange(images) for _ in range(kills))
-    hits = 0
-    for point in points:
+    ends = [images * (part + 1) // (kills + 1) for part in range(kills + 1)]
+    killed_at = []
+    for kill, (first, end) in enumerate(pairwise([0, *ends])):
+        arriving = threading.Thread(target=_arrive, args=(folder, place / "making", range(first, end)), daemon=True)
+        arriving.start()
+        if kill == kills:
+            arriving.join()
+            break
         process = _start(folder, output)
-        _wait_for(process, output / RECORD_NAME, point)
-        time.sleep(chance.uniform(0.0, 0.05))
+        if kill % 4 == 3:
+            time.sleep(chance.uniform(0.0, 2.0))
+        else:
+            _wait_for(process, output / RECORD_NAME, chance.randrange(first, end))
+            time.sleep(chance.uniform(0.0, 0.01))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        hits += _n_rows(output) < images
-    arriving.join()
+        killed_at.append(_n_noted(output / RECORD_NAME))
+        arriving.join()
     last = _start(folder, output, "--once")
     if last.wait() != 0:
         raise RuntimeError(f"the last process ended with {last.returncode}")
@@ -102,15 +112,15 @@ def kill_and_count(place: Path, *, images: int, kills: int, seed: int = 0) -> di
         "missing": sum(len(expected - found.keys()) for found in counts.values()),
         "repeated": sum(count - 1 for found in counts.values() for count in found.values()),
         "kills": kills,
-        "kills_before_the_end": hits,
+        "scored_at_each_kill": killed_at,
         "seconds": round(time.monotonic() - started, 1),
     }
 
 
-def _arrive(folder: Path, making: Path, images: int) -> None:
+def _arrive(folder: Path, making: Path, numbers: range) -> None:
     made = making / "moved"
-    made.mkdir(parents=True)
-    for number in range(images):
+    made.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
         data = _png(number)
         name = f"{number:06d}.png"
         if number % 3 == 0:
@@ -125,7 +135,7 @@ def _arrive(folder: Path, making: Path, images: int) -> None:
                 file.write(data[len(data) // 2 :])
         else:
             (made / name).write_bytes(data)
-        if number % 50 == 49 or number == images - 1:
+        if number % 50 == 49 or number == numbers[-1]:
             made.rename(folder / f"moved-{number:06d}")
             made.mkdir()
 
@@ -158,11 +168,6 @@ def _wait_for(process: subprocess.Popen[bytes], record: Path, images: int) -> No
 
 def _n_noted(record: Path) -> int:
     return record.read_bytes().count(b'"image":') if record.is_file() else 0
-
-
-def _n_rows(output: Path) -> int:
-    table = output / "predictions.jsonl"
-    return table.read_bytes().count(b"\n") if table.is_file() else 0
 
 
 def _names(table: Path) -> Counter[str]:
