@@ -17,6 +17,7 @@ from utad.evaluation.predicting import predict_to_folder
 from utad.predictor import Predictor
 from utad.serving import watch as watch_module
 from utad.serving.watch import WatchOptions, watch_folder
+from utad.serving.watch_scan import FileState
 from watch_kills import Brightness, kill_and_count
 
 
@@ -92,7 +93,8 @@ def test_a_file_that_the_system_does_not_hand_out_is_tried_again(folder, output)
                 yield [(sample, error)]
 
     options = WatchOptions(settle=0.0, once=True, save=frozenset())
-    assert watch_folder(Refused(), folder, output, options=options, run="model").n_images == 0
+    summary = watch_folder(Refused(), folder, output, options=options, run="model")
+    assert (summary.n_images, summary.n_failed) == (0, 2)
     assert rows(output) == []
     assert once(folder, output).n_images == 2
 
@@ -137,6 +139,14 @@ def test_a_file_that_is_being_written_waits_for_its_end(folder, output):
                 time.sleep(0.01)
         until(lambda: "slow.png" in paths(output))
     assert detector.scored.count("slow.png") == 1
+
+
+def test_a_time_of_change_that_is_none_does_not_matter(folder, output, monkeypatch):
+    far = FileState(10, 10**21)
+    monkeypatch.setattr("utad.serving.watch_scan.state_of", lambda path: far)
+    monkeypatch.setattr("utad.serving.watch.state_of", lambda path: far)
+    assert once(folder, output).n_images == 2
+    assert [row["modified"] for row in rows(output)] == [None, None]
 
 
 def test_a_folder_that_goes_away_is_waited_for(folder, output, caplog, monkeypatch):

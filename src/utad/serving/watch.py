@@ -253,6 +253,9 @@ class _Watch:
             if arrival.name not in self._unreadable:
                 self._unreadable.add(arrival.name)
                 _LOGGER.warning("not scored, and tried again later: %s", image.outcome)
+            if self._options.once:
+                self._results.summary.n_failed += 1
+                self._results.summary.failed.append(str(image.outcome))
             self._arrivals.put_off(arrival, now)
             return False
         return True

@@ -56,7 +56,7 @@ class FolderEvents:
     def restart(self) -> None:
         """Watches the folder that now bears the name: events stay with the one that was there before."""
         self._end()
-        self._started = time.monotonic()
+        self._started, self._next_scan = time.monotonic(), 0.0
         if self._events:
             self._stop = threading.Event()
             self._thread = threading.Thread(target=self._collect, args=(self._stop,), name="utad-watch", daemon=True)

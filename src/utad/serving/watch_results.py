@@ -89,7 +89,8 @@ class WatchResults:
         self.done: set[bytes] = set()
         self.summary = WatchSummary()
         self._watched = folder
-        self._folders = picture_folders(save)
+        # Overlays last: they alone need the image again, which may be gone.
+        self._folders = sorted(picture_folders(save), key=lambda name: name == "overlays")
         self._run = {"run": run, "save": sorted(save), "folder": str(folder.absolute())}
         self._count = 0
         self._behind = False
@@ -161,11 +162,10 @@ class WatchResults:
             _LOGGER.warning("%s has no overlay: %s", arrival.name, error)
         paths = {folder: f"{folder}/{picture}" for folder in self._folders}
         row = prediction.as_row(arrival.name, anomaly_map=paths.get("maps"), pred_mask=paths.get("masks"))
-        modified = datetime.fromtimestamp(arrival.state.modified_ns // 10**9, UTC)
         return {
             **row,
             "number": number,
-            "modified": modified.isoformat(),
+            "modified": _time(arrival.state.modified_ns),
             "scored": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
 
@@ -213,3 +213,11 @@ class WatchResults:
             f"{self.summary.n_failed} could not be read; {self._count} rows are in {self.directory / TABLES[0]}; the "
             "same command goes on"
         )
+
+
+def _time(nanoseconds: int) -> str | None:
+    """A file's time as text; None where it is none, which broken clocks and archives lead to."""
+    try:
+        return datetime.fromtimestamp(nanoseconds // 10**9, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
