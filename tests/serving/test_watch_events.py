@@ -37,7 +37,7 @@ def test_events_name_what_changed_and_end_the_waiting(tmp_path):
 
         def changed() -> bool:
             (tmp_path / "a.png").write_bytes(b"x")
-            events.wait(5.0)
+            events.wait(0.2)
             found.update(events.take() or ())
             return tmp_path / "a.png" in found
 

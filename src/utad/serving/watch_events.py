@@ -22,7 +22,7 @@ _MOST_PATHS = 10_000
 
 _DEBOUNCE_MS = 200
 _STEP_MS = 50
-_RESTART_SECONDS = 5.0
+_RESTART_SECONDS = 1.0
 
 
 class FolderEvents:
@@ -92,7 +92,6 @@ class FolderEvents:
 
         told = False
         while not stop.is_set():
-            started = time.monotonic()
             try:
                 for changes in watchfiles.watch(
                     self._folder,
@@ -101,19 +100,23 @@ class FolderEvents:
                     step=_STEP_MS,
                     stop_event=stop,
                     raise_interrupt=False,
-                    ignore_permission_denied=True,
                 ):
                     self._add({Path(path) for change, path in changes if change != watchfiles.Change.deleted})
-            except Exception as error:  # of the operating system, or of the package's own kind
-                if not told and time.monotonic() - started < 1.0:
-                    told = True
+            except RuntimeError as error:  # the package's own, which it does not export, is one
+                _LOGGER.debug("%s: events begin again: %s", self._folder, error)
+                pause = _RESTART_SECONDS
+            except OSError as error:
+                if not told:
                     _LOGGER.warning(
-                        "%s: no events (%s): looking every %g s. --poll SECONDS sets another time",
+                        "%s: no events (%s): looking every %g s; --poll SECONDS sets another time",
                         *(self._folder, error, self._every),
                     )
-                self._started = time.monotonic()
-                self._add(None)
-                stop.wait(_RESTART_SECONDS if time.monotonic() - started < 1.0 else 0.0)
+                told, pause = True, self._every
+            else:
+                return
+            self._started = time.monotonic() + pause
+            self._add(None)
+            stop.wait(pause)
 
     def _add(self, paths: set[Path] | None) -> None:
         with self._lock:
