@@ -83,6 +83,32 @@ def _holds_only(path: Path, names: Collection[str]) -> bool:
     return path.is_dir() and all(file.name in names and file.is_file() for file in path.iterdir())
 
 
+def append_whole(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Appends all of `data` to a file, or nothing where that fails or a signal interrupts it.
+
+    Args:
+        path: made if need be; nobody else may write to it meanwhile.
+        data: to append.
+        durable: return when it is on disk, where a power failure leaves it.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    # Without a buffer, which would keep what could not be written and try again when the file is closed.
+    with path.open("ab", buffering=0) as file:
+        end = os.fstat(file.fileno()).st_size
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+            if durable:
+                os.fsync(file.fileno())
+        except BaseException:
+            with suppress(OSError):
+                file.truncate(end)
+            raise
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Calls `write` with a temporary path, then moves the result to `path`."""
     with atomic_path(path) as temporary:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from utad.errors import OutputError
-from utad.files import atomic_path, file_digest, output_errors
+from utad.files import append_whole, atomic_path, file_digest, output_errors
 from utad.overlap import refuse_overlap
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class OutputFolder:
         Raises:
             OutputError: if the file is not ours, a link leads out of the folder, or it cannot be written.
         """
-        path = self._path(name)
+        path = self.path(name)
         if os.path.lexists(path):
             self.refuse_others([name])
         with atomic_path(path) as temporary:
@@ -81,7 +81,7 @@ class OutputFolder:
     def adopt(self, names: Iterable[str]) -> None:
         """Takes for ours what an earlier version wrote, which kept no record; the caller has made sure of that."""
         for name in names:
-            if os.path.lexists(self._path(name)) and name not in self._files:
+            if os.path.lexists(self.path(name)) and name not in self._files:
                 self._add({"file": name, "sha256": None})
 
     def refuse_others(self, names: Iterable[str] | None = None) -> None:
@@ -94,9 +94,7 @@ class OutputFolder:
             OutputError: naming the files.
         """
         wanted = [name for name, (by, _) in self._files.items() if by == self.purpose] if names is None else names
-        faulty = [
-            name for name in wanted if os.path.lexists(path := self._path(name)) and not self._is_ours(name, path)
-        ]
+        faulty = [name for name in wanted if os.path.lexists(path := self.path(name)) and not self._is_ours(name, path)]
         if faulty:
             more = f" and {len(faulty) - _NAMED} more" if len(faulty) > _NAMED else ""
             raise OutputError(
@@ -104,8 +102,12 @@ class OutputFolder:
                 "changed since: nothing is overwritten. Choose another folder, or move them away"
             )
 
-    def refuse_of_other_purposes(self, names: Iterable[str]) -> None:
+    def refuse_of_other_purposes(self, names: Iterable[str], *, instead: str = "") -> None:
         """Refuses to write where a file of another command stands that has results of its own in this folder.
+
+        Args:
+            names: to be written.
+            instead: what else than another folder the user may choose.
 
         Raises:
             OutputError: naming the files.
@@ -113,12 +115,12 @@ class OutputFolder:
         taken = [
             name
             for name in names
-            if name in self._files and self._files[name][0] != self.purpose and os.path.lexists(self._path(name))
+            if name in self._files and self._files[name][0] != self.purpose and os.path.lexists(self.path(name))
         ]
         if taken:
             raise OutputError(
                 f"{self.directory} holds {', '.join(taken)}, which goes with the {self._files[taken[0]][0]} in it: "
-                "choose another folder, or leave the report out (--no-report)"
+                f"choose another folder{f', or {instead}' if instead else ''}"
             )
 
     def remove(self, name: str) -> None:
@@ -127,7 +129,7 @@ class OutputFolder:
         Raises:
             OutputError: if that is not possible.
         """
-        path = self._path(name)
+        path = self.path(name)
         if self._files.get(name, ("",))[0] == self.purpose and self._is_ours(name, path):
             with output_errors(path):
                 path.unlink()
@@ -141,7 +143,7 @@ class OutputFolder:
         self.refuse_others()
         own = [name for name, (by, _) in self._files.items() if by == self.purpose]
         for name in own:
-            path = self._path(name)
+            path = self.path(name)
             with output_errors(path):
                 if not path.is_dir():
                     path.unlink(missing_ok=True)
@@ -162,9 +164,14 @@ class OutputFolder:
                 return
             folder = folder.parent
 
-    def note(self, values: Mapping[str, Any]) -> None:
-        """Keeps something for a later command that goes on with this one's work."""
-        self._add({"note": values})
+    def note(self, values: Mapping[str, Any], *, durable: bool = False) -> None:
+        """Keeps something for a later command that goes on with this one's work.
+
+        Args:
+            values: for JSON.
+            durable: return when it is on disk, where a power failure leaves it.
+        """
+        self._add({"note": values}, durable=durable)
 
     def notes(self) -> Iterator[dict[str, Any]]:
         """What was noted under this purpose since it was last cleared, in order."""
@@ -179,7 +186,7 @@ class OutputFolder:
             return not path.is_symlink()
         return path.is_file() and not path.is_symlink() and file_digest(path) == digest
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
         """The file of a name; its folder lies within this one by whatever links are in the way."""
         path = self.directory / PurePosixPath(name)
         if path.parent not in self._inside:
@@ -189,13 +196,11 @@ class OutputFolder:
             self._inside.add(path.parent)
         return path
 
-    def _add(self, line: dict[str, Any]) -> None:
+    def _add(self, line: dict[str, Any], *, durable: bool = False) -> None:
         complete = {"by": self.purpose, **line}
         text = json.dumps(complete, ensure_ascii=True, allow_nan=False) + "\n"
         with output_errors(self.directory / RECORD_NAME):
-            self._record.seek(0, os.SEEK_END)
-            self._record.write(text.encode())
-            self._record.flush()
+            append_whole(self.directory / RECORD_NAME, text.encode(), durable=durable)
         if "file" in line:
             self._files[line["file"]] = (self.purpose, line["sha256"])
 

@@ -64,7 +64,7 @@ def run_folder(
         folder.refuse_others(_OF_A_RUN)
         if report:
             folder.refuse_others([REPORT_NAME])
-            folder.refuse_of_other_purposes([REPORT_NAME])
+            folder.refuse_of_other_purposes([REPORT_NAME], instead="leave the report out (--no-report)")
         with noted(lambda: _kept(directory)):
             yield folder
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from utad import __version__
-from utad.cli import benchmark, calibrate, demo, doctor, evaluate, explain, export, figures, predict, train
+from utad.cli import benchmark, calibrate, demo, doctor, evaluate, explain, export, figures, predict, train, watch
 
 app = typer.Typer(
     name="utad",
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(train.train)
 app.command()(predict.predict)
+app.command()(watch.watch)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)
 app.command()(figures.figures)

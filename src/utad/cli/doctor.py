@@ -29,6 +29,7 @@ EXTRAS = {
     "tensorboard": ("tensorboard",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "openvino": ("openvino", "nncf", "onnx", "onnxscript"),
+    "mqtt": ("paho",),
 }
 PAPER_PARAMETERS_MILLION = 16.77
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from utad.predictor import Predictor
     from utad.types import Category as Images
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -36,7 +37,18 @@ Layout = Annotated[
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Where a downloaded data set lies.", show_default=False)]
 Output = Annotated[Path, typer.Option("--output", help="Folder to write to.", show_default=False)]
-
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="On the normalised score; the model's own if not given.", show_default=False),
+]
+Fpr = Annotated[
+    float | None,
+    typer.Option(help="Rate of normal images above the threshold, instead of --threshold.", show_default=False),
+]
+FailFpr = Annotated[float | None, typer.Option(help="Rate of normal images in the band `fail`.", show_default=False)]
+SAVABLE = ("maps", "masks", "overlays", "impressions")
+Save = Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(SAVABLE)}; or none.")]
+BatchSize = Annotated[int, typer.Option(help="Images scored together.", min=1)]
 
 Runtime = Annotated[
     Literal["auto", "torch", "openvino", "onnx"],
@@ -84,6 +96,42 @@ def kinds_of(save: str, savable: Sequence[str]) -> tuple[str, ...]:
     if unknown:
         raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(savable)}", param_hint="--save")
     return kinds
+
+
+def wanted_kinds(save: str) -> frozenset[str]:
+    """What --save names of a prediction.
+
+    Raises:
+        typer.BadParameter: if it names anything that is not savable.
+    """
+    return frozenset(kinds_of(save, (*SAVABLE, "none"))) - {"none"}
+
+
+def check_decision(threshold: float | None, fpr: float | None) -> None:
+    """Refuses, before anything is loaded, a threshold that cannot be.
+
+    Raises:
+        ConfigError: if it is not finite.
+        typer.BadParameter: if there are both a threshold and a rate.
+    """
+    if threshold is not None and fpr is not None:
+        raise typer.BadParameter("give either --threshold or --fpr", param_hint="--threshold / --fpr")
+    if threshold is not None:
+        from utad.thresholds import check_threshold
+
+        check_threshold(threshold)
+
+
+def decide(detector: Predictor, threshold: float | None, fpr: float | None, fail_fpr: float | None) -> None:
+    """Sets the thresholds of a detector as the options say, and warns of what they lead to."""
+    from utad.thresholds import warn_if_low, warn_if_no_review
+
+    detector.set_rates(fpr=fpr, fail_fpr=fail_fpr)
+    if threshold is not None:
+        detector.threshold = threshold
+        warn_if_low(threshold, detector.normal_scores)
+    if fail_fpr is not None:
+        warn_if_no_review(detector.threshold, detector.fail_threshold)
 
 
 def conclude(done: str, failed: Sequence[str], *, not_done: str, leads_to: Path, as_json: bool) -> None:

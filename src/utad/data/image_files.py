@@ -91,7 +91,7 @@ def subfolders(folder: Path) -> tuple[Path, ...]:
     """The visible folders directly in a folder, in natural order; empty if it is not a folder."""
     if not folder.is_dir():
         return ()
-    names = [entry.name for entry in _entries(folder) if entry.is_dir() and not _is_apart(entry.name)]
+    names = [entry.name for entry in _entries(folder) if entry.is_dir() and not is_apart(entry.name)]
     return tuple(folder / name for name in sorted(names, key=natural_key))
 
 
@@ -171,7 +171,8 @@ def _is_no_picture(path: Path) -> bool:
     return path.suffix.lower() in _NO_PICTURES or is_one_of(path.stem, _NO_PICTURES_BY_NAME)
 
 
-def _is_apart(name: str) -> bool:
+def is_apart(name: str) -> bool:
+    """Whether a file or folder of this name is left out, with all that is in it: hidden, or a system's own."""
     return _apart_reason(name) is not None
 
 

@@ -9,7 +9,7 @@ from utad.data.reading import load_image, load_mask
 from utad.detector import UTAD
 from utad.errors import noted
 from utad.evaluation.evaluate import METRICS, Companion, EvaluationReport, evaluate_to_folder
-from utad.evaluation.prediction_folder import TABLES
+from utad.evaluation.prediction_tables import TABLES
 from utad.fit_report import FitReport
 from utad.inputs import paths_of
 from utad.interpret.figures import GridRow, prediction_grid

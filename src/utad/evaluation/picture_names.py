@@ -41,7 +41,17 @@ def picture_names(names: Sequence[str]) -> dict[str, str]:
             keys[name] = _key(pictures[name])
 
 
-def _picture(name: str, form: int) -> str:
+def unique_picture_name(name: str, version: str) -> str:
+    """The path of the PNG of one image of which the others are not known: its name with a digest behind it.
+
+    Args:
+        name: as for `picture_names`.
+        version: tells what lies under this name at different times apart.
+    """
+    return _picture(name, _FORMS - 1, version)
+
+
+def _picture(name: str, form: int, version: str = "") -> str:
     parts = [part for part in name.replace("\0", "_").split("/") if part not in ("", ".", "..")] or ["_"]
     if os.name == "nt":
         parts = [re.sub(r'[<>:"\\|?*]', "_", part) for part in parts]
@@ -50,7 +60,7 @@ def _picture(name: str, form: int) -> str:
     stem = last[:dot] if 0 < dot < len(last) - 1 else last
     file = f"{last if form == 1 else stem}.png"
     if form == 2 or len(os.fsencode(file)) > _LONGEST:
-        digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:16]
+        digest = hashlib.sha256((name + version).encode(errors="surrogatepass")).hexdigest()[:16]
         # Cut by characters, of which each has at most four bytes.
         file = f"{stem[:50]}-{digest}.png"
     return "/".join([*folders, file])

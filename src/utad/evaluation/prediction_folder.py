@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from numpy.typing import NDArray
-
-from utad.data.reading import load_image
-from utad.errors import ImageReadError, InputError, OutputError
+from utad.errors import ImageReadError, OutputError
 from utad.evaluation.picture_names import picture_names
-from utad.interpret.figures import heat_overlay
-from utad.interpret.png import encode_map, png_writer
+from utad.evaluation.prediction_pictures import picture_folders, pictures_of
+from utad.evaluation.prediction_tables import CSV_HEADER, TABLES, csv_line, json_line
 from utad.output_folder import OutputFolder, output_folder
 from utad.types import Outcome, Prediction, Sample
 
 _LOGGER = logging.getLogger(__name__)
 
 PURPOSE = "predictions"
-TABLES = ("predictions.csv", "predictions.jsonl")
-FIELDS = ("path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask", "band")
-SAVABLE = ("maps", "masks", "overlays", "impressions")
-"""What `PredictionFolder` can keep of each image."""
-
-_FOLDERS = {"impressions": ("impressions", "naive_impressions", "reconstructions")}
 
 
 @dataclass
@@ -93,15 +82,12 @@ class PredictionFolder:
         run: str = "",
         resume: bool = False,
     ) -> None:
-        unknown = sorted(save.difference(SAVABLE))
-        if unknown:
-            raise InputError(f"got {', '.join(unknown)} to save, expected some of {', '.join(SAVABLE)}")
+        self._folders = picture_folders(save)
         self.directory = directory
         self.save = save
         self.summary = PredictionSummary()
         self.done = self.batches = 0
         self._pictures = picture_names(names)
-        self._folders = [folder for part in SAVABLE if part in save for folder in _FOLDERS.get(part, (part,))]
         self._apart_from = tuple(apart_from)
         self._run = {"run": run, "save": sorted(save), "images": _digest(names)}
         self._resume = resume
@@ -111,6 +97,7 @@ class PredictionFolder:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._folder = stack.enter_context(output_folder(self.directory, PURPOSE, apart_from=self._apart_from))
+            self._folder.refuse_of_other_purposes(TABLES)
             if self._resume:
                 self._take_up(self._folder)
             if not self._begun:
@@ -149,7 +136,7 @@ class PredictionFolder:
             OutputError: if what is there is not ours, or goes with the results of another command.
         """
         self._folder.refuse_others(names)
-        self._folder.refuse_of_other_purposes(names)
+        self._folder.refuse_of_other_purposes(names, instead="leave the report out (--no-report)")
 
     def add(self, sample: Sample, prediction: Prediction) -> None:
         """Keeps one image's row and pictures.
@@ -179,18 +166,8 @@ class PredictionFolder:
     def _kept(self, sample: Sample, prediction: Prediction) -> dict[str, Any]:
         """The row of an image whose pictures are written."""
         picture = self._pictures[sample.name]
-        pixels: dict[str, Callable[[], NDArray[Any]]] = {
-            "maps": lambda: encode_map(prediction.anomaly_map),
-            "masks": lambda: prediction.pred_mask,
-            "overlays": lambda: heat_overlay(
-                load_image(sample), prediction.anomaly_map, prediction.pred_mask, prediction.inside
-            ),
-            "impressions": lambda: prediction.impression,
-            "naive_impressions": lambda: prediction.naive_impression,
-            "reconstructions": lambda: prediction.reconstruction,
-        }
-        for folder in self._folders:
-            self._folder.write(f"{folder}/{picture}", png_writer(pixels[folder]()))
+        for folder, write in pictures_of(sample, prediction, self._folders):
+            self._folder.write(f"{folder}/{picture}", write)
         return prediction.as_row(
             sample.name,
             anomaly_map=f"maps/{picture}" if "maps" in self.save else None,
@@ -242,17 +219,13 @@ class PredictionFolder:
             return (kept["row"] for note in folder.notes() for kept in note.get("batch", ()) if "row" in kept)
 
         def write_csv(path: Path) -> None:
-            # Names that are not UTF-8 keep their bytes.
-            with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-                writer = csv.DictWriter(file, FIELDS)
-                writer.writeheader()
-                for row in rows():
-                    plain = {name: row[name] for name in FIELDS}
-                    writer.writerow({**plain, "pred_label": str(row["pred_label"]).lower()})
+            with path.open("wb") as file:
+                file.write(CSV_HEADER)
+                file.writelines(map(csv_line, rows()))
 
         def write_jsonl(path: Path) -> None:
-            with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-                file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows())
+            with path.open("wb") as file:
+                file.writelines(map(json_line, rows()))
 
         for name, write in zip(TABLES, (write_csv, write_jsonl), strict=True):
             folder.write(name, write)

@@ -1,0 +1,1 @@
+"""Answering all day: the parts that stay up and score what comes."""
