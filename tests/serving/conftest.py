@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import io
+import shutil
 import time
 
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from tests import fabricate
+from utad.serving.application import create_app
 from utad.serving.pool import WorkerPool
+from utad.serving.safety import AccessPolicy
+from utad.serving.service import Service
 from utad.serving.settings import ServeSettings
 
 KEY = ("part", 1)
@@ -45,3 +50,39 @@ def pool(graph):
     assert not made.failures
     yield made
     made.stop(5.0)
+
+
+SETTINGS = ServeSettings(
+    workers=1,
+    threads=1,
+    queue=4,
+    max_files=3,
+    max_wait=0.0,
+    max_bytes=300_000,
+    max_pixels=1_000_000,
+    upload_seconds=1.0,
+)
+"""Limits that a test reaches quickly."""
+
+
+@pytest.fixture(scope="session")
+def own_run(run, tmp_path_factory):
+    """A copy of the run, which a test may exchange for another state."""
+    folder = tmp_path_factory.mktemp("served") / "part"
+    return shutil.copytree(run, folder, ignore=shutil.ignore_patterns("checkpoints"))
+
+
+@pytest.fixture(scope="module")
+def client(own_run):
+    """Asks an application in this process that serves one model, `part`, with one worker."""
+    service = Service({"part": own_run}, SETTINGS)
+    app = create_app(service, AccessPolicy("127.0.0.1"))
+    with TestClient(app, base_url="http://localhost") as made:
+        wait_until(lambda: service.ready)
+        yield made
+    assert not service.ready
+
+
+@pytest.fixture
+def service(client) -> Service:
+    return client.app.state.service

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from utad import __version__
-from utad.cli import benchmark, calibrate, demo, doctor, evaluate, explain, export, figures, predict, train
+from utad.cli import benchmark, calibrate, demo, doctor, evaluate, explain, export, figures, predict, serve, train
 
 app = typer.Typer(
     name="utad",
@@ -27,6 +27,7 @@ app.command()(figures.figures)
 app.command()(calibrate.calibrate)
 app.command()(export.export)
 app.command()(benchmark.benchmark)
+app.command()(serve.serve)
 app.command()(doctor.doctor)
 
 
