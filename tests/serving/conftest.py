@@ -72,7 +72,7 @@ def own_run(run, tmp_path_factory):
     return shutil.copytree(run, folder, ignore=shutil.ignore_patterns("checkpoints"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(own_run):
     """Asks an application in this process that serves one model, `part`, with one worker."""
     service = Service({"part": own_run}, SETTINGS)
@@ -81,6 +81,7 @@ def client(own_run):
         wait_until(lambda: service.ready)
         yield made
     assert not service.ready
+    assert not service._store.exists()
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ def test_scores_of_one_distribution_raise_no_alarm(rng):
 
 
 def test_a_shift_raises_an_alarm(rng):
-    normal = rng.normal(size=200)
-    assert drift_between(normal, rng.normal(0.5, size=200)).level >= 1
+    normal = rng.normal(size=500)
+    assert drift_between(normal, rng.normal(0.5, size=500)).level >= 1
     assert drift_between(normal, rng.normal(1.0, size=200)).level == 2
     assert drift_between(normal, rng.normal(0.0, 3.0, size=500)).level == 2
 

@@ -17,25 +17,25 @@ def expected(own_run):
     return load_detector(own_run / "openvino", threads=1).predict(IMAGES)
 
 
-def test_health_and_metadata(client):
+def test_health_and_metadata(client, service):
     assert client.get("/v2").json()["extensions"] == ["binary_tensor_data"]
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
     assert client.get("/v2/models/part/ready").status_code == 200
     model = client.get("/v2/models/part").json()
-    assert model["versions"] == ["1"]
+    assert model["versions"] == [str(service.model("part").version)]
     assert model["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": [-1, -1, -1, 3]}]
     assert client.get("/v2/models/other").status_code == 404
-    assert client.get("/v2/models/part/versions/7").status_code == 404
+    assert client.get("/v2/models/part/versions/999").status_code == 404
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_tensors_in_json_get_one_value_of_each_kind(client, expected, flat):
+def test_tensors_in_json_get_one_value_of_each_kind(client, service, expected, flat):
     data = IMAGES.ravel().tolist() if flat else IMAGES.tolist()
     answer = client.post("/v2/models/part/infer", json={"id": "7", "inputs": [{**TENSOR, "data": data}]})
     assert answer.status_code == 200
     body = answer.json()
-    assert (body["id"], body["model_name"], body["model_version"]) == ("7", "part", "1")
+    assert (body["id"], body["model_name"], body["model_version"]) == ("7", "part", str(service.model("part").version))
     outputs = {output["name"]: output for output in body["outputs"]}
     assert list(outputs) == ["pred_score", "pred_label", "band", "threshold"]
     assert all(output["shape"] == [2] for output in outputs.values())

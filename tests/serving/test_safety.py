@@ -46,7 +46,7 @@ def test_posts_from_pages_of_other_origins_are_refused(origin, status):
 
 
 def test_an_address_that_others_reach_needs_a_token_that_is_long_enough():
-    with pytest.raises(ConfigError, match="got --host 0.0.0.0, which others can reach, and no token"):
+    with pytest.raises(ConfigError, match=r"got --host 0\.0\.0\.0, which others can reach, and no token"):
         AccessPolicy("0.0.0.0")
     with pytest.raises(ConfigError, match="got a token of 5 characters"):
         AccessPolicy("0.0.0.0", token="short")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -62,7 +63,7 @@ class Service:
         self._draining = False
         self._in_hand = 0
         self._exchanging = asyncio.Lock()
-        self._store = Path(tempfile.mkdtemp(prefix="utad-serve-"))
+        self._store = Path(tempfile.mkdtemp(prefix=f"utad-serve-{os.getpid()}-"))
         try:
             self._models = {name: taken_over(name, path, 1, self._store) for name, path in models.items()}
         except BaseException:
