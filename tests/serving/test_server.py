@@ -32,13 +32,15 @@ IMAGE = png(seed=3, defective=True)
 class Server:
     """`utad serve` on a free port."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str) -> None:
         code = "from utad.cli import main; main()"
         command = [sys.executable, "-c", code, "serve", *arguments, "--port", "0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.log = log
+        with log.open("w") as errors:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         line = self.process.stdout.readline()
         found = re.fullmatch(r"serving (.*) at (http://127\.0\.0\.1:(\d+))\n", line)
-        assert found, line + self.process.stderr.read()
+        assert found, line + log.read_text()
         self.names, self.address, self.port = found[1], found[2], int(found[3])
 
     def ready(self) -> bool:
@@ -60,8 +62,9 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(graph):
-    made = Server(f"part={graph}", f"other={graph}", "--workers", "1", "--max-batch", "1", "--max-wait", "0")
+def server(graph, tmp_path_factory):
+    log = tmp_path_factory.mktemp("server") / "log"
+    made = Server(log, f"part={graph}", f"other={graph}", "--workers", "1", "--max-batch", "1", "--max-wait", "0")
     try:
         assert httpx.get(f"{made.address}/v2/health/live").status_code == 200
         wait_until(made.ready)
@@ -69,6 +72,7 @@ def server(graph):
     finally:
         made.process.kill()
         made.process.wait()
+        made.process.stdout.close()
 
 
 def test_readiness_comes_after_liveness_and_models_have_names(server):
@@ -147,6 +151,7 @@ def test_sigterm_loses_nothing_that_was_accepted(server):
         os.kill(worker, signal.SIGCONT)
         assert [one.result().status_code for one in asked] == [200] * 4
     assert server.process.wait(30) == 0
+    assert server.log.read_text() == ""
     assert not os.path.exists(f"/proc/{worker}")
     prefix = f"utad-serve-{server.process.pid}-"
     assert not [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(prefix)]

@@ -9,8 +9,7 @@ from fastapi import HTTPException, Request
 
 from utad.serving.messages import Task
 from utad.serving.service import Scores, Service
-
-CLIENT_GONE = 499
+from utad.serving.uploads import CLIENT_GONE
 
 
 def service_of(request: Request) -> Service:

@@ -48,7 +48,9 @@ class JobQueue:
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        with self._changed:
+            self._forget()
+            return len(self._jobs)
 
     def put(self, jobs: Sequence[Job]) -> None:
         """Takes all of the jobs or none.

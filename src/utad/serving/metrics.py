@@ -123,7 +123,7 @@ class Measured:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        status = 499  # the client went before there was an answer
+        status = 500  # unless it comes to an answer
 
         async def watched(message: Message) -> None:
             nonlocal status

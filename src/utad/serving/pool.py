@@ -141,16 +141,17 @@ class WorkerPool:
         """
         self.queue.close()
         until = time.monotonic() + grace
-        for feeder in self._feeders:
+        begun = [feeder for feeder in self._feeders if feeder.ident is not None]
+        for feeder in begun:
             feeder.join(max(0.0, until - time.monotonic()))
-        finished = not any(feeder.is_alive() for feeder in self._feeders)
+        finished = not any(feeder.is_alive() for feeder in begun)
         self._stopping.set()
         self.queue.fail_all(UnavailableError("the server was stopped before a worker was free"))
         with self._state:
             self._state.notify_all()
             for worker in self._workers.values():
                 worker.kill()
-        for feeder in self._feeders:
+        for feeder in begun:
             feeder.join(5.0)
         return finished
 

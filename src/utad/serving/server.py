@@ -73,13 +73,13 @@ class _Server(uvicorn.Server):
                 date_header=False,
                 ws="none",
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=max(1, round(service.settings.grace)),
             )
         )
         self.failed = False
         self.finished = True
         self._service = service
         self._asked_at: float | None = None
+        self._grace = service.settings.grace
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -115,7 +115,8 @@ class _Server(uvicorn.Server):
             if self._asked_at is None:
                 continue
             waited = time.monotonic() - self._asked_at
-            if waited > self._service.settings.grace:
+            self.config.timeout_graceful_shutdown = max(1, int(self._service.grace_left))
+            if waited > self._grace:
                 _LOGGER.error("%d requests are not answered at the end of the grace period", self._service.in_hand)
                 self.finished = False
                 self.should_exit = True

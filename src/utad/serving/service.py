@@ -60,7 +60,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics(settings.recent)
         self.held_bytes = 0
-        self._draining = False
+        self._draining_since: float | None = None
         self._in_hand = 0
         self._exchanging = asyncio.Lock()
         self._store = Path(tempfile.mkdtemp(prefix=f"utad-serve-{os.getpid()}-"))
@@ -89,7 +89,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether requests are taken: a worker has passed a warm-up inference, and nobody has asked for the end."""
-        return self.pool.ready and not self._draining
+        return self.pool.ready and self._draining_since is None
 
     @property
     def in_hand(self) -> int:
@@ -102,7 +102,15 @@ class Service:
 
     def drain(self) -> None:
         """From now on takes no more requests; those in hand are finished."""
-        self._draining = True
+        if self._draining_since is None:
+            self._draining_since = time.monotonic()
+
+    @property
+    def grace_left(self) -> float:
+        """Seconds of the grace period, which begins with `drain`."""
+        since = self._draining_since
+        gone = 0.0 if since is None else time.monotonic() - since
+        return max(0.0, self.settings.grace - gone)
 
     def stop(self) -> bool:
         """Finishes what is in hand, ends the workers and removes the copies of the models.
@@ -110,9 +118,9 @@ class Service:
         Returns:
             Whether everything was finished within the grace period.
         """
-        self._draining = True
+        self.drain()
         try:
-            return self.pool.stop(self.settings.grace)
+            return self.pool.stop(self.grace_left)
         finally:
             self._remove_store()
 
@@ -135,7 +143,7 @@ class Service:
         Raises:
             UnavailableError: if so.
         """
-        if self._draining:
+        if self._draining_since is not None:
             raise UnavailableError("the server is shutting down and takes no more requests")
         if not self.pool.ready:
             raise UnavailableError("no worker is ready yet, the models are being loaded", retry_after=2)

@@ -16,7 +16,7 @@ class ServeSettings(Section):
         queue: images that wait, at most; what comes beyond is refused with 503.
         max_batch: images that a worker gets together, at most.
         max_wait: seconds that a worker waits for more images when it has got one.
-        deadline: seconds from the arrival of a request to its answer; what has waited longer is refused with 503.
+        deadline: seconds from the end of an upload to the answer; what has waited longer is refused with 503.
         upload_seconds: that the body of a request may take to arrive; then it is refused with 408.
         grace: seconds from SIGTERM to the end, at most.
         max_bytes: of the body of one request.

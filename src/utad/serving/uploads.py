@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from fastapi import HTTPException, Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from utad.errors import UnavailableError
 from utad.serving.service import Service
+
+CLIENT_GONE = 499
+"""The status of an answer that nobody reads; it is counted."""
 
 _LONGEST_NAME = 255
 _MOST_FIELDS = 16
@@ -55,7 +59,7 @@ async def accepted(request: Request, service: Service) -> AsyncIterator[AsyncGen
 
     async def pieces() -> AsyncGenerator[bytes, None]:
         nonlocal held
-        async for piece in request.stream():
+        async for piece in _received(request):
             held += len(piece)
             service.held_bytes += len(piece)
             if held > most:
@@ -109,6 +113,14 @@ async def uploads_of(request: Request, pieces: AsyncGenerator[bytes, None], serv
     if not found:
         raise HTTPException(400, "got a form without a file, expected at least one image file")
     return found
+
+
+async def _received(request: Request) -> AsyncGenerator[bytes, None]:
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect:
+        raise HTTPException(CLIENT_GONE, "the client is gone") from None
 
 
 @asynccontextmanager
