@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -25,6 +27,7 @@ from utad import load_detector
 from utad.cli.app import app
 from utad.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError
 from utad.export import dependencies
+from utad.export.manifest import graph_digests, read_manifest, write_manifest
 from utad.serving.registry import named_models
 
 IMAGE = png(seed=3, defective=True)
@@ -80,8 +83,16 @@ def test_readiness_comes_after_liveness_and_models_have_names(server):
     assert server.names == "other, part"
     answer = server.predict()
     assert (answer.status_code, answer.json()["model"]) == (200, "part")
+    assert "libtorch" not in Path(f"/proc/{server.process.pid}/maps").read_text()
     unnamed = httpx.post(f"{server.address}/v1/predict", content=IMAGE)
     assert (unnamed.status_code, unnamed.json()["error"]) == (404, "no model is named, expected one of other, part")
+
+
+def test_answers_on_one_connection_do_not_wait_for_acknowledgements(server):
+    """Nagle's algorithm and delayed acknowledgements add 40 ms to each."""
+    with httpx.Client(base_url=server.address) as client:
+        seconds = sorted(client.get("/v2/health/live").elapsed.total_seconds() for _ in range(20))
+    assert seconds[5] < 0.03
 
 
 def test_the_client_of_triton_gets_the_scores_of_the_python_api(server, graph):
@@ -191,3 +202,15 @@ def test_models_are_named_by_their_folders(run, graph, tmp_path):
         named_models([str(run), str(graph)])
     with pytest.raises(ConfigError, match="give it a name"):
         named_models([str(tmp_path / "für die linie")])
+
+
+def test_a_graph_that_the_runtime_refuses_ends_the_server_with_one_line(graph, tmp_path):
+    bad = shutil.copytree(graph, tmp_path / "bad")
+    (bad / "detector.xml").write_text("<net/>")
+    write_manifest(bad, replace(read_manifest(bad), files=graph_digests(bad, "openvino")))
+    code = "from utad.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", str(bad), "--port", "0", "--workers", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: the installed openvino runtime does not accept the exported graph")
