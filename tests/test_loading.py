@@ -11,7 +11,7 @@ from tests import fabricate
 from utad import UTAD, load_detector
 from utad.errors import ConfigError, ModelFileError
 from utad.export.exported import ExportedDetector
-from utad.loading import is_export
+from utad.loading import exported_folder, is_export
 
 IMAGES = [fabricate.picture(50, 70, seed=seed) for seed in range(3)]
 
@@ -141,3 +141,16 @@ def test_nothing_is_said_of_graphs_before_the_model_is_known_to_be_one(tmp_path,
     with pytest.raises(ModelFileError, match=r"notes\.txt is damaged or not a model file"):
         load_detector(tmp_path / "notes.txt")
     assert not caplog.records
+
+
+def test_the_graph_of_a_model_is_found_without_the_model(own_run):
+    graph = own_run / "openvino"
+    assert exported_folder(own_run) == exported_folder(own_run / "model.safetensors") == exported_folder(graph) == graph
+    model = UTAD.load(own_run)
+    model.threshold = 0.7
+    model.save(own_run, graph=False)
+    with pytest.raises(ModelFileError, match="belongs to another model"):
+        exported_folder(own_run)
+    shutil.rmtree(graph)
+    with pytest.raises(ModelFileError, match="there is no graph"):
+        exported_folder(own_run)

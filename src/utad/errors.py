@@ -73,6 +73,19 @@ class NonFiniteScoreError(UTADError):
     """A score or map became NaN or infinite; it is never handed out."""
 
 
+class UnavailableError(UTADError):
+    """A server cannot answer now, for reasons of its own; asking again later can help.
+
+    Args:
+        message: what is the matter.
+        retry_after: seconds after which asking again makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 @contextmanager
 def noted(advice: Callable[[], str]) -> Iterator[None]:
     """Adds a note to whatever ends the block early, a signal included: what is kept, and how to go on."""

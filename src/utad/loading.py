@@ -67,6 +67,25 @@ def load_detector(
     return detector
 
 
+def exported_folder(path: Path | str) -> Path:
+    """The folder of the exported graph that MODEL names: itself, or the one beside a model; never its PyTorch form.
+
+    Args:
+        path: as for `load_detector`.
+
+    Raises:
+        ModelFileError: if it is missing, damaged or not a model; if a model has no graph, or that of another model.
+    """
+    path = Path(path)
+    if is_export(path):
+        read_manifest(path)
+        return path
+    model = find_model(path)
+    folder = model.parent / GRAPH_FORMAT
+    _check_belongs(folder, model)
+    return folder
+
+
 def explaining_detector(path: Path) -> UTAD:
     """A detector that tells the shares of components, which PyTorch alone does.
 
@@ -143,6 +162,14 @@ def _open_graph(folder: Path, model: Path, *, threads: int | None) -> ExportedDe
         ModelFileError: if there is none, or it is damaged or of another model.
         MissingDependencyError: if its runtime is not installed.
     """
+    _check_belongs(folder, model)
+    exported = ExportedDetector.load(folder, threads=threads)
+    _LOGGER.info("scoring with the %s graph in %s", exported.manifest.format, folder)
+    return ExportedDetector(exported.manifest, SixteenBitEngine(exported.engine, model), threads=threads)
+
+
+def _check_belongs(folder: Path, model: Path) -> None:
+    """Raises `ModelFileError` unless the folder holds the graph of this very model file."""
     if not is_export(folder):
         raise ModelFileError(f"there is no graph in {folder}: {how_to_write(folder, model)} writes one")
     if read_manifest(folder).model != file_digest(model):
@@ -150,6 +177,3 @@ def _open_graph(folder: Path, model: Path, *, threads: int | None) -> ExportedDe
             f"the graph in {folder} belongs to another model, or to an earlier state of {model}: "
             f"{how_to_write(folder, model)} writes it anew"
         )
-    exported = ExportedDetector.load(folder, threads=threads)
-    _LOGGER.info("scoring with the %s graph in %s", exported.manifest.format, folder)
-    return ExportedDetector(exported.manifest, SixteenBitEngine(exported.engine, model), threads=threads)

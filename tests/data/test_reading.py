@@ -11,6 +11,7 @@ from PIL import Image
 from tests import fabricate
 from utad.data.reading import (
     IMAGE_SUFFIXES,
+    image_from_bytes,
     load_image,
     load_mask,
     read_image,
@@ -182,6 +183,23 @@ def test_damage_is_one_error_that_names_the_file(tmp_path, fault):
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
     assert len(message) > len(f"{path}: ") + 5
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_damage_in_memory_is_the_same_error_with_the_name_that_is_given(tmp_path, fault):
+    path = fabricate.damaged_files(tmp_path)[fault]
+    with pytest.raises(ImageReadError) as caught:
+        image_from_bytes(path.read_bytes(), name="../a\0b.png")
+    message = str(caught.value)
+    assert message.startswith("../a\0b.png: ")
+    assert "\n" not in message
+
+
+def test_bytes_and_files_give_the_same_image(tmp_path):
+    path = fabricate.save(tmp_path / "a.jpg", RGB)
+    assert np.array_equal(image_from_bytes(path.read_bytes(), name="a.jpg"), read_image(path))
+    with pytest.raises(ImageReadError, match="16 x 12 pixels are more than the limit of 191"):
+        image_from_bytes(path.read_bytes(), name="a.jpg", max_pixels=12 * 16 - 1)
 
 
 def test_missing_folder_pipe_and_overlong_name(tmp_path):

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from utad import __version__
-from utad.cli import benchmark, calibrate, demo, doctor, evaluate, explain, export, figures, predict, train, watch
+from utad.cli import (
+    benchmark,
+    calibrate,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    figures,
+    predict,
+    serve,
+    train,
+    watch,
+)
 
 app = typer.Typer(
     name="utad",
@@ -28,6 +41,7 @@ app.command()(figures.figures)
 app.command()(calibrate.calibrate)
 app.command()(export.export)
 app.command()(benchmark.benchmark)
+app.command()(serve.serve)
 app.command()(doctor.doctor)
 
 

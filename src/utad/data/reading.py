@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = [
     "decoded",
     "has_two_colours",
     "image_from_array",
+    "image_from_bytes",
     "load_image",
     "load_mask",
     "read_image",
@@ -73,6 +75,24 @@ def read_image(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
         ImageReadError: the file is missing, empty, damaged, too large or of another format; named.
     """
     with _opened(path, max_pixels=max_pixels) as image:
+        return decoded(image)
+
+
+def image_from_bytes(content: bytes, *, name: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
+    """Reads an image file that is in memory, as `read_image` reads one from a path.
+
+    Args:
+        content: of the file.
+        name: what to call it in an error.
+        max_pixels: as for `read_image`.
+
+    Returns:
+        `(H, W, 3)`, uint8 or uint16.
+
+    Raises:
+        ImageReadError: it is empty, damaged, too large or of another format; named.
+    """
+    with _opened(name, max_pixels=max_pixels, content=content) as image:
         return decoded(image)
 
 
@@ -194,11 +214,18 @@ def load_mask(sample: Sample, size: tuple[int, int]) -> Mask | None:
 
 
 @contextmanager
-def _opened(path: Path, *, max_pixels: int | None) -> Iterator[PIL.Image.Image]:
-    """Opens the header; whatever then goes wrong in the block is an `ImageReadError` that names the file."""
+def _opened(path: Path | str, *, max_pixels: int | None, content: bytes | None = None) -> Iterator[PIL.Image.Image]:
+    """Opens the header; whatever then goes wrong in the block is an `ImageReadError` that names the file.
+
+    With its content at hand nothing is looked up: the path is but a name.
+    """
     try:
-        _check_file(path)
-        with quiet_pillow(), PIL.Image.open(path, formats=ACCEPTED_FORMATS) as image:
+        if content is None:
+            _check_file(Path(path))
+        elif not content:
+            raise ImageReadError(f"{path}: got no bytes, expected an image file")
+        source = path if content is None else BytesIO(content)
+        with quiet_pillow(), PIL.Image.open(source, formats=ACCEPTED_FORMATS) as image:
             width, height = image.size
             if max_pixels is not None and width * height > max_pixels:
                 raise ImageReadError(
@@ -211,7 +238,7 @@ def _opened(path: Path, *, max_pixels: int | None) -> Iterator[PIL.Image.Image]:
     except PIL.Image.DecompressionBombError as error:
         raise ImageReadError(f"{path}: refused as too large: {one_line(error)}") from error
     except PIL.UnidentifiedImageError as error:
-        what = not_local(path) or unread_tiff(path)
+        what = None if content is not None else not_local(Path(path)) or unread_tiff(Path(path))
         raise ImageReadError(
             f"{path}: {what or 'the content is not a readable image; accepted are ' + ', '.join(ACCEPTED_FORMATS)}"
         ) from error

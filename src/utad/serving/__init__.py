@@ -1,1 +1,1 @@
-"""Answering all day: the parts that stay up and score what comes."""
+"""Answering all day: an HTTP server with worker processes, and a watched folder."""

@@ -1,0 +1,104 @@
+"""Whether recent scores are distributed as those of the normal images that set the thresholds."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST = 50
+"""Scores on either side from which on drift is told."""
+
+BINS = 10
+_EMPTY = 0.5
+"""Of a count: what an empty bin counts as, so that its logarithm is finite."""
+
+Level = Literal[0, 1, 2]
+
+_LEVELS: tuple[tuple[Level, float, float], ...] = ((2, 0.25, 0.001), (1, 0.1, 0.01))
+"""Level, PSI above which, and significance of Kolmogorov-Smirnov at which it is reached."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far recent scores are from the calibration.
+
+    Attributes:
+        psi: population stability index, over bins of equal shares of the calibration.
+        ks: Kolmogorov-Smirnov statistic, the greatest distance of the two distribution functions.
+        level: 0 none, 1 worth a look, 2 alarm: both measures have to agree, since PSI alone is large by chance where
+            the calibration has few images, and KS alone finds the smallest shift once there are many.
+    """
+
+    psi: float
+    ks: float
+    level: Level
+
+
+def population_stability(normal: NDArray[np.float64], recent: NDArray[np.float64]) -> float:
+    """Sum over bins of (q - p) ln(q / p), p and q the shares `(B,)` of normal and of recent scores."""
+    edges = np.quantile(normal, np.linspace(0, 1, BINS + 1)[1:-1])
+    shares = []
+    for scores in (normal, recent):
+        counts = np.bincount(np.searchsorted(edges, scores, side="left"), minlength=BINS)
+        counts = np.maximum(counts, _EMPTY)
+        shares.append(counts / counts.sum())
+    p, q = shares
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def kolmogorov_smirnov(normal: NDArray[np.float64], recent: NDArray[np.float64]) -> float:
+    """The greatest distance between the distribution functions of two samples."""
+    everywhere = np.concatenate([normal, recent])
+    below = [np.searchsorted(np.sort(scores), everywhere, side="right") / len(scores) for scores in (normal, recent)]
+    return float(np.abs(below[0] - below[1]).max())
+
+
+def drift_between(normal: Sequence[float], recent: Sequence[float]) -> Drift | None:
+    """Drift of recent scores from normal ones; None where there are fewer than `LEAST` of either."""
+    if min(len(normal), len(recent)) < LEAST:
+        return None
+    p, q = np.asarray(normal, np.float64), np.asarray(recent, np.float64)
+    psi, ks = population_stability(p, q), kolmogorov_smirnov(p, q)
+    scale = math.sqrt((len(p) + len(q)) / (len(p) * len(q)))
+    for level, least_psi, significance in _LEVELS:
+        if psi > least_psi and ks > math.sqrt(-0.5 * math.log(significance / 2)) * scale:
+            return Drift(psi, ks, level)
+    return Drift(psi, ks, 0)
+
+
+class RecentScores:
+    """The last scores of one model, for several threads.
+
+    Args:
+        normal: normalised scores of the normal images that set the thresholds.
+        most: that are kept.
+    """
+
+    def __init__(self, normal: Sequence[float], most: int) -> None:
+        self._normal = tuple(normal)
+        self._recent: deque[tuple[float, bool]] = deque(maxlen=most)
+        self._lock = Lock()
+
+    def add(self, pred_score: float, *, flagged: bool) -> None:
+        """Takes in one more."""
+        with self._lock:
+            self._recent.append((pred_score, flagged))
+
+    @property
+    def flagged(self) -> float:
+        """The share of them that is called anomalous; NaN without any."""
+        with self._lock:
+            return float(np.mean([flagged for _, flagged in self._recent])) if self._recent else math.nan
+
+    def drift(self) -> Drift | None:
+        """Their drift; None while there are too few."""
+        with self._lock:
+            recent = [score for score, _ in self._recent]
+        return drift_between(self._normal, recent)

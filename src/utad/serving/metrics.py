@@ -1,0 +1,139 @@
+"""What Prometheus is told at /metrics. All of it is counted in the server process, so nothing has to be merged."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from utad.serving.drift import Drift, RecentScores
+from utad.serving.messages import Answer
+from utad.serving.registry import ServedModel
+
+_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SCORES = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0)
+_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+
+
+class Metrics:
+    """Counters of one server.
+
+    Args:
+        recent: scores of each model that its drift and its share of flagged images are computed over.
+    """
+
+    def __init__(self, recent: int) -> None:
+        self._recent = recent
+        self._scores: dict[str, RecentScores] = {}
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter(
+            "utad_requests", "Requests answered.", ("route", "method", "status"), registry=registry
+        )
+        self._latency = Histogram(
+            "utad_request_seconds",
+            "From the arrival of a request to the end of its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._images = Counter("utad_images", "Images by what became of them.", ("model", "band"), registry=registry)
+        self._score = Histogram("utad_pred_score", "Normalised scores.", ("model",), buckets=_SCORES, registry=registry)
+        self._batch = Histogram(
+            "utad_batch_size", "Images that a worker got together.", ("model",), buckets=_SIZES, registry=registry
+        )
+        self._computing = Histogram(
+            "utad_batch_seconds", "What a worker took for a batch.", ("model",), buckets=_SECONDS, registry=registry
+        )
+        self._flagged = Gauge(
+            "utad_recent_flagged_share", "Share of recent images called anomalous.", ("model",), registry=registry
+        )
+        self._psi = Gauge("utad_drift_psi", "Of recent scores against calibration.", ("model",), registry=registry)
+        self._ks = Gauge("utad_drift_ks", "Of recent scores against calibration.", ("model",), registry=registry)
+        self._level = Gauge(
+            "utad_drift_level", "0 none or not known, 1 worth a look, 2 alarm.", ("model",), registry=registry
+        )
+        self._version = Gauge("utad_model_version", "That is served now.", ("model",), registry=registry)
+
+    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Adds a value that is looked up whenever it is asked for."""
+        Gauge(name, text, registry=self.registry).set_function(value)
+
+    def serve(self, model: ServedModel) -> None:
+        """Begins to follow a model, or its next version, whose scores have another distribution."""
+        name, scores = model.name, RecentScores(model.manifest.normal_scores, self._recent)
+        self._scores[name] = scores
+        self._version.labels(name).set(model.version)
+
+        def of_drift(value: Callable[[Drift], float], unknown: float) -> Callable[[], float]:
+            def found() -> float:
+                drift = scores.drift()
+                return unknown if drift is None else value(drift)
+
+            return found
+
+        self._flagged.labels(name).set_function(lambda: scores.flagged)
+        self._psi.labels(name).set_function(of_drift(lambda drift: drift.psi, math.nan))
+        self._ks.labels(name).set_function(of_drift(lambda drift: drift.ks, math.nan))
+        self._level.labels(name).set_function(of_drift(lambda drift: drift.level, 0.0))
+
+    def scored(self, model: ServedModel, answer: Answer) -> None:
+        """Counts one image."""
+        self._images.labels(model.name, answer.band).inc()
+        self._score.labels(model.name).observe(answer.pred_score)
+        self._scores[model.name].add(answer.pred_score, flagged=answer.pred_label)
+
+    def refused(self, model: ServedModel) -> None:
+        """Counts an image that cannot be scored."""
+        self._images.labels(model.name, "unreadable").inc()
+
+    def batch(self, name: str, size: int, seconds: float) -> None:
+        """Counts one batch of a worker."""
+        self._batch.labels(name).observe(size)
+        self._computing.labels(name).observe(seconds)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Counts one request."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._latency.labels(route).observe(seconds)
+
+    def text(self) -> bytes:
+        """Everything, in the format of Prometheus."""
+        return generate_latest(self.registry)
+
+
+class Measured:
+    """Counts the requests that pass through, by the pattern of their route and never by their address.
+
+    Args:
+        app: what answers.
+        metrics: what counts.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        status = 500  # unless it comes to an answer
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
+            self._metrics.answered(route, method, status, time.perf_counter() - begun)

@@ -1,0 +1,119 @@
+"""One worker process and the pipe to it: started, asked, and ended when it is lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+from utad.errors import UTADError
+from utad.serving.messages import Load, Loaded, ModelKey, Run, Scored, Task, Unload
+from utad.serving.worker import work
+
+LOADING_SECONDS = 120.0
+"""For a model to be loaded; a worker that takes longer counts as lost."""
+
+_END_SECONDS = 5.0
+
+
+class WorkerLostError(UTADError):
+    """A worker process ended, or does not answer in time."""
+
+
+class WorkerProcess:
+    """A worker, seen from the thread that feeds it. Closing it ends the process.
+
+    The process is spawned: a fork would take along the threads and locks of the server.
+
+    Args:
+        threads: that it computes with.
+        max_pixels: of an image.
+    """
+
+    def __init__(self, *, threads: int, max_pixels: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self.loaded: set[ModelKey] = set()
+        self._process = context.Process(
+            target=work, args=(theirs, threads, max_pixels), name="utad worker", daemon=True
+        )
+        self._process.start()
+        # Without a copy here the pipe ends with the process that has the other.
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        pid = self._process.pid
+        assert pid is not None
+        return pid
+
+    def load(self, key: ModelKey, folder: Path) -> str | None:
+        """Loads a model and returns None, or why that is not possible.
+
+        Raises:
+            WorkerLostError: if the worker is lost.
+        """
+        reply = self._ask(Load(key, folder), LOADING_SECONDS)
+        assert isinstance(reply, Loaded)
+        if reply.error is None:
+            self.loaded.add(key)
+        return reply.error
+
+    def unload(self, key: ModelKey) -> None:
+        """Lets go of a model.
+
+        Raises:
+            WorkerLostError: if the worker is lost.
+        """
+        self._ask(Unload(key), LOADING_SECONDS)
+        self.loaded.discard(key)
+
+    def score(self, key: ModelKey, tasks: tuple[Task, ...], *, until: float) -> Scored:
+        """Scores images with a model.
+
+        Args:
+            key: of the model.
+            tasks: the images.
+            until: on the clock of `time.monotonic`; after that the worker counts as lost.
+
+        Raises:
+            WorkerLostError: if the worker is lost.
+        """
+        reply = self._ask(Run(key, tasks), max(0.0, until - time.monotonic()))
+        assert isinstance(reply, Scored)
+        return reply
+
+    def kill(self) -> None:
+        """Ends the process at once, from any thread; who talks to it is told that it is lost."""
+        with suppress(ValueError):  # It is closed already.
+            self._process.kill()
+
+    def close(self, *, kill: bool = False) -> None:
+        """Ends the process, which has nothing in hand, or is to be given up."""
+        self._connection.close()
+        if kill:
+            self._process.kill()
+        self._process.join(_END_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+    def _ask(self, message: Load | Unload | Run, seconds: float) -> Any:
+        # Not a poll of the pipe: a worker that hangs may also keep a large message from being sent.
+        watch = Timer(seconds, self.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            self._connection.send(message)
+            return self._connection.recv()
+        except (EOFError, OSError) as error:
+            late = not watch.is_alive()
+            what = f"did not answer within {seconds:.0f} s and was ended" if late else "ended unexpectedly"
+            raise WorkerLostError(f"worker {self.pid} {what}") from error
+        finally:
+            watch.cancel()
