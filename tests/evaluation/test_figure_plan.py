@@ -19,7 +19,7 @@ def test_every_figure_of_the_paper_has_its_methods_and_each_is_trained_once():
     assert plan.shown[6] == (*ONE_STAGE, "utad")
     assert plan.shown[7] == plan.shown[8] == ("utad",)
     assert plan.shown[9] == (
-        *("abs(x - x_hat)", "stage 0 alone", "stage 1 alone", "stage 2 alone", "stage 3 alone"),
+        *("abs(x - x_hat)", "stage 0 alone", "stage 1 alone", "stage 2 alone", "stage 3 alone", "stage 4 alone"),
         *("without L_info", "without Expert-Net", "without guidance", "PM", "utad"),
     )
     assert plan.shown[10] == ("without guidance", "utad")

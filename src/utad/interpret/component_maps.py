@@ -17,6 +17,7 @@ _SUBJECTS = {
     "residual": "the image and its reconstruction",
     "naive": "the impression and the naive impression",
     "restored": "the features of the image and what they should be",
+    "deep": "the shapes in the image, beside normal images",
     "whole": "the image as a whole, beside normal images",
     "neighbours": "each part of the image and the nearest normal part",
     "x - x_hat": "the image and its reconstruction",
