@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from tests import fabricate
 from utad.data import streaming
-from utad.data.streaming import iterate_batches, iterate_images
+from utad.data.streaming import in_order, iterate_batches, iterate_images
 from utad.errors import ImageReadError, InputError
 from utad.types import Sample
 
@@ -96,3 +97,26 @@ def test_little_is_read_ahead_where_images_are_large(monkeypatch):
     assert next(stream) == (20, 20)
     assert len(started) <= 2  # the third would be too much beside the first two
     assert [item for item, _ in stream] == [20, 20, 90, 10]
+
+
+def test_a_stream_that_ends_in_one_of_its_own_threads_does_not_wait_for_that_thread():
+    given_up, ended = threading.Event(), []
+
+    def close(item: int) -> int:
+        if item == 3:
+            given_up.wait(10)
+            try:
+                stream.close()
+            except RuntimeError as error:
+                ended.append(error)
+            else:
+                ended.append(None)
+        return item
+
+    stream = in_order(close, range(50), workers=2)
+    assert next(stream) == (0, 0)
+    given_up.set()
+    until = time.monotonic() + 10
+    while not ended and time.monotonic() < until:
+        time.sleep(0.01)
+    assert ended == [None]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import chain, islice
+from threading import get_ident
 from typing import TypeVar
 
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
@@ -136,7 +137,8 @@ def _stream(
         yield from ((item, function(item)) for item in first)
         return
     pending: deque[tuple[_Item, Future[_Result]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="utad")
+    own: set[int] = set()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="utad", initializer=lambda: own.add(get_ident()))
     try:
         for item in chain(first, items):
             while pixels and pending and pixels(item) + sum(pixels(other) for other, _ in pending) > WAITING_PIXELS:
@@ -152,4 +154,5 @@ def _stream(
             yield ready, future.result()
     finally:
         # Also reached when the caller stops half-way: do not read what nobody wants.
-        pool.shutdown(wait=True, cancel_futures=True)
+        # Where a signal left it to the garbage collector, that may be in a thread of the pool: it cannot await itself.
+        pool.shutdown(wait=get_ident() not in own, cancel_futures=True)
