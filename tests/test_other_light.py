@@ -12,7 +12,7 @@ from utad import UTAD
 from utad.data.textures import open_texture
 from utad.types import Image
 
-RATE, N_UNSEEN = 0.05, 120
+RATE, N_UNSEEN = 0.05, 40
 RAMP = np.linspace(-1, 1, 64)[:, None, None]
 LIGHT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "as it is": lambda pixels: pixels,
@@ -45,7 +45,9 @@ def bricks() -> tuple[list[Image], list[Image]]:
 
 
 def fitted(train: list[Image], *settings: str) -> UTAD:
-    detector = UTAD(overrides=[*SHORTEST, "image.size=64", "feature_training.steps=20", *settings]).fit(train)
+    # Few synthetic anomalies would leave most directions of the deepest features without a weight.
+    short = (*SHORTEST, "image.size=64", "feature_training.steps=20", "calibration.synthetic_anomalies=120")
+    detector = UTAD(overrides=[*short, *settings]).fit(train)
     detector.set_rates(fpr=RATE)
     return detector
 
@@ -53,9 +55,7 @@ def fitted(train: list[Image], *settings: str) -> UTAD:
 def test_other_light_leaves_the_false_alarms_within_twice_their_rate(bricks):
     train, unseen = bricks
     found = flagged(fitted(train), unseen, *LIGHT)
-    # Unseen crops of another part of the wall exceed the rate as they are: it is the change of light that counts.
-    assert max(found.values()) <= 2 * found["as it is"], found
-    assert found["as it is"] < N_UNSEEN / 4, found
+    assert max(found.values()) <= 2 * RATE * N_UNSEEN, found
 
 
 def test_light_that_is_not_normalised_is_a_defect(bricks):
