@@ -20,11 +20,12 @@ from utad.model_manifest import manifest_of, restore
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
 from utad.progress import tracked
+from utad.recalibration import Flagged, Recalibration
 from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config, write_report
 from utad.scoring.network import DetectorNetwork, build_network, load_network
 from utad.scoring.normalisation import Normalisation
 from utad.scoring.torch_engine import TorchEngine
-from utad.thresholds import Flagged, PastCalibration, Recalibration, check_enough, check_rate
+from utad.thresholds import PastCalibration, check_enough, check_rate
 from utad.training_data import load_training_data
 from utad.types import Category
 

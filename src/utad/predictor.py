@@ -24,14 +24,9 @@ from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreE
 from utad.inputs import Input, is_single, iterate_samples
 from utad.interpret.explanation import NEIGHBOURS, Explanation, explained
 from utad.interpret.normal_images import NormalImages
+from utad.recalibration import Recalibration, recalibrate_labelled
 from utad.scoring.decision import Decision
-from utad.thresholds import (
-    PastCalibration,
-    Recalibration,
-    check_threshold,
-    recalibrate_labelled,
-    thresholds_at,
-)
+from utad.thresholds import PastCalibration, check_threshold, thresholds_at
 from utad.types import EngineResult, Image, Mask, Outcome, Sample
 
 

@@ -12,7 +12,7 @@ import typer
 from utad.cli.options import Category, Json, Layout, Model, Root, Runtime, on_terminal, print_json, say, start_logging
 
 if TYPE_CHECKING:
-    from utad.thresholds import Recalibration
+    from utad.recalibration import Recalibration
     from utad.types import Sample
 
 
@@ -123,7 +123,8 @@ def _wanted(
         typer.BadParameter: for an option that would change nothing, since the threshold is to be set in another way.
         ConfigError: if a value is out of range.
     """
-    from utad.thresholds import check_order, check_rate, parse_target
+    from utad.recalibration import parse_target
+    from utad.thresholds import check_order, check_rate
 
     for name, value, goes_with, there in (
         ("--target", target, "--labelled", labelled is not None),
