@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from utad.evaluation.prediction_tables import SAVABLE
+
 if TYPE_CHECKING:
     from utad.predictor import Predictor
     from utad.types import Category as Images
@@ -46,7 +48,6 @@ Fpr = Annotated[
     typer.Option(help="Rate of normal images above the threshold, instead of --threshold.", show_default=False),
 ]
 FailFpr = Annotated[float | None, typer.Option(help="Rate of normal images in the band `fail`.", show_default=False)]
-SAVABLE = ("maps", "masks", "overlays", "impressions")
 Save = Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(SAVABLE)}; or none.")]
 BatchSize = Annotated[int, typer.Option(help="Images scored together.", min=1)]
 

@@ -1,8 +1,8 @@
-"""The pictures that can be kept of a prediction: which folders they go to, and how each is written."""
+"""The pictures that there are of a prediction, and those that are kept in folders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,34 @@ from numpy.typing import NDArray
 
 from utad.data.reading import load_image
 from utad.errors import InputError
+from utad.evaluation.prediction_tables import SAVABLE
 from utad.interpret.figures import heat_overlay
 from utad.interpret.png import encode_map, png_writer
-from utad.types import Prediction, Sample
+from utad.types import Image, Prediction, Sample
 
-SAVABLE = ("maps", "masks", "overlays", "impressions")
-"""What can be kept of each image."""
+PICTURES: Mapping[str, Callable[[Prediction, Callable[[], Image]], NDArray[Any]]] = {
+    "map": lambda prediction, _: encode_map(prediction.anomaly_map),
+    "mask": lambda prediction, _: prediction.pred_mask,
+    "overlay": lambda prediction, image: heat_overlay(
+        image(), prediction.anomaly_map, prediction.pred_mask, prediction.inside
+    ),
+    "impression": lambda prediction, _: prediction.impression,
+    "naive_impression": lambda prediction, _: prediction.naive_impression,
+    "reconstruction": lambda prediction, _: prediction.reconstruction,
+}
+"""What becomes a PNG, from the prediction and what gives its image: the map `(H, W)` uint16, as `encode_map` has it,
+the mask `(H, W)` bool, the others `(H, W, 3)` uint8."""
 
-_FOLDERS = {"impressions": ("impressions", "naive_impressions", "reconstructions")}
+_FOLDERS = {
+    "maps": ("map",),
+    "masks": ("mask",),
+    "overlays": ("overlay",),
+    "impressions": ("impression", "naive_impression", "reconstruction"),
+}
 
 
 def picture_folders(save: frozenset[str]) -> list[str]:
-    """The folders of what is to be saved.
+    """The folders of what is to be saved, each of one kind of `PICTURES`.
 
     Raises:
         InputError: for anything that is not one of `SAVABLE`.
@@ -29,7 +45,7 @@ def picture_folders(save: frozenset[str]) -> list[str]:
     unknown = sorted(save.difference(SAVABLE))
     if unknown:
         raise InputError(f"got {', '.join(unknown)} to save, expected some of {', '.join(SAVABLE)}")
-    return [folder for part in SAVABLE if part in save for folder in _FOLDERS.get(part, (part,))]
+    return [f"{kind}s" for part in SAVABLE if part in save for kind in _FOLDERS[part]]
 
 
 def pictures_of(
@@ -40,15 +56,5 @@ def pictures_of(
     Raises:
         ImageReadError: for an overlay, if the image cannot be read any more.
     """
-    pixels: dict[str, Callable[[], NDArray[Any]]] = {
-        "maps": lambda: encode_map(prediction.anomaly_map),
-        "masks": lambda: prediction.pred_mask,
-        "overlays": lambda: heat_overlay(
-            load_image(sample), prediction.anomaly_map, prediction.pred_mask, prediction.inside
-        ),
-        "impressions": lambda: prediction.impression,
-        "naive_impressions": lambda: prediction.naive_impression,
-        "reconstructions": lambda: prediction.reconstruction,
-    }
     for folder in folders:
-        yield folder, png_writer(pixels[folder]())
+        yield folder, png_writer(PICTURES[folder.removesuffix("s")](prediction, lambda: load_image(sample)))

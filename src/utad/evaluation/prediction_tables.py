@@ -1,4 +1,4 @@
-"""The rows of predictions.csv and predictions.jsonl as bytes, the same for everything that writes them."""
+"""What is kept of predictions: the kinds of pictures, and the rows of both tables as bytes; quickly imported."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 TABLES = ("predictions.csv", "predictions.jsonl")
+SAVABLE = ("maps", "masks", "overlays", "impressions")
+"""Pictures that can be kept of each image, beside its rows."""
+
 FIELDS = ("path", "pred_score", "pred_label", "threshold", "anomaly_map", "pred_mask", "band")
 CSV_HEADER = (",".join(FIELDS) + "\r\n").encode()
 

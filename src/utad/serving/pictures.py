@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import PIL.Image
-from numpy.typing import NDArray
 
-from utad.interpret.figures import heat_overlay
-from utad.interpret.png import encode_map
+from utad.evaluation.prediction_pictures import PICTURES
 from utad.types import Image, Prediction
 
 _QUICK = 1
 """Of zlib: a client waits for the picture."""
 
-KINDS: Mapping[str, Callable[[Image, Prediction], NDArray[Any]]] = {
-    "map": lambda _, prediction: encode_map(prediction.anomaly_map),
-    "mask": lambda _, prediction: prediction.pred_mask,
-    "overlay": lambda image, prediction: heat_overlay(
-        image, prediction.anomaly_map, prediction.pred_mask, prediction.inside
-    ),
-    "impression": lambda _, prediction: prediction.impression,
-    "naive_impression": lambda _, prediction: prediction.naive_impression,
-    "reconstruction": lambda _, prediction: prediction.reconstruction,
-}
-"""What becomes a PNG: the map with 16 bits as `utad predict` writes it, the mask with 1 bit, pictures with 8."""
+KINDS = tuple(PICTURES)
+"""What can be had as a PNG: what `utad predict` writes."""
 
 ARRAYS: Mapping[str, type[np.generic]] = {
     "anomaly_map": np.float32,
@@ -40,7 +28,8 @@ ARRAYS: Mapping[str, type[np.generic]] = {
 
 
 def png_of(kind: str, image: Image, prediction: Prediction) -> bytes:
-    """One of `KINDS` as the content of a PNG file, at the size of the image."""
+    """One of `KINDS` as the content of a PNG file, at the size of the image `(H, W, 3)`."""
     file = io.BytesIO()
-    PIL.Image.fromarray(KINDS[kind](image, prediction)).save(file, "PNG", compress_level=_QUICK)
+    picture = PIL.Image.fromarray(PICTURES[kind](prediction, lambda: image))
+    picture.save(file, "PNG", compress_level=_QUICK)
     return file.getvalue()
