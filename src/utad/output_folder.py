@@ -180,6 +180,28 @@ class OutputFolder:
             if "note" in line and line["by"] == self.purpose and number > (lines[-1] if lines else -1):
                 yield line["note"]
 
+    def notes_of(
+        self, run: Mapping[str, Any], words: Mapping[str, str], *, else_do: str
+    ) -> Iterator[dict[str, Any]] | None:
+        """What was noted after the run that the first note names; None where there is no note.
+
+        Args:
+            run: this run, as the first note of one that goes on with its work has it.
+            words: for each key of it, what differs where it does.
+            else_do: what the user may do about another run.
+
+        Raises:
+            OutputError: if it is another run.
+        """
+        notes = self.notes()
+        before = next(notes, None)
+        if before is None:
+            return None
+        differing = [words[key] for key, value in run.items() if before.get(key) != value]
+        if differing:
+            raise OutputError(f"{self.directory} holds another run: its {' and '.join(differing)} differ. {else_do}")
+        return notes
+
     def _is_ours(self, name: str, path: Path) -> bool:
         _, digest = self._files.get(name, ("", ""))
         if digest is None:

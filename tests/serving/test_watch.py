@@ -186,7 +186,7 @@ def test_a_second_watch_of_the_same_output_is_refused(folder, output):
     [
         ({"run": "other"}, "its model or settings differ"),
         ({"save": frozenset({"maps"})}, "its what is saved differ"),
-        ({"folder": "moved"}, "its the watched folder differ"),
+        ({"folder": "moved"}, "its watched folder differ"),
     ],
 )
 def test_results_of_another_watch_are_not_mixed_with(folder, output, changes, words):

@@ -189,20 +189,13 @@ class PredictionFolder:
         return f"{self.summary.n_images} images are scored, in {table}; the same command with --resume scores the rest"
 
     def _take_up(self, folder: OutputFolder) -> None:
-        notes = folder.notes()
-        run = next(notes, None)
-        if run is None:
-            return
-        differing = [key for key, value in self._run.items() if run.get(key) != value]
-        if differing:
-            words = {"run": "model or settings", "save": "what is saved", "images": "images"}
-            raise OutputError(
-                f"{self.directory} holds another run: its {' and '.join(words[key] for key in differing)} differ. "
-                "Resume with the same command, or leave --resume out to start anew"
-            )
-        for note in notes:
-            self._count(note["batch"])
-        self._begun = True
+        words = {"run": "model or settings", "save": "what is saved", "images": "images"}
+        advice = "Resume with the same command, or leave --resume out to start anew"
+        notes = folder.notes_of(self._run, words, else_do=advice)
+        if notes is not None:
+            for note in notes:
+                self._count(note["batch"])
+            self._begun = True
 
     def _standing(self) -> list[str]:
         """Pictures to be written that stand there already."""

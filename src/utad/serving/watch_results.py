@@ -177,19 +177,13 @@ class WatchResults:
         """Goes on where an earlier process stopped, if it had the same model, settings and folder."""
         names = [*TABLES, *self._folders]
         folder.refuse_of_other_purposes(names)
-        notes = folder.notes()
-        run = next(notes, None)
-        if run is None:
+        words = {"run": "model or settings", "save": "what is saved", "folder": "watched folder"}
+        advice = "Watch with the same command, or choose another output folder to start anew"
+        notes = folder.notes_of(self._run, words, else_do=advice)
+        if notes is None:
             folder.own(names)
             folder.note(self._run)
-        elif differing := [key for key, value in self._run.items() if run.get(key) != value]:
-            words = {"run": "model or settings", "save": "what is saved", "folder": "the watched folder"}
-            different = " and ".join(words[key] for key in differing)
-            raise OutputError(
-                f"{self.directory} holds the results of another watch: its {different} differ. "
-                "Watch with the same command, or choose another output folder to start anew"
-            )
-        for note in notes:
+        for note in notes or ():
             for entry in note["batch"]:
                 self.done.add(Arrival(entry["image"], FileState(entry["size"], entry["modified"])).key)
                 self._count += "row" in entry
