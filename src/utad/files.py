@@ -7,8 +7,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from utad.errors import OutputError
 
@@ -95,18 +96,19 @@ def append_whole(path: Path, data: bytes, *, durable: bool = False) -> None:
         OSError: if it cannot be written.
     """
     # Without a buffer, which would keep what could not be written and try again when the file is closed.
-    with path.open("ab", buffering=0) as file:
-        end = os.fstat(file.fileno()).st_size
-        try:
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) :]
-            if durable:
-                os.fsync(file.fileno())
-        except BaseException:
-            with suppress(OSError):
-                file.truncate(end)
-            raise
+    with path.open("ab", buffering=0) as file, ExitStack() as undoing:
+        undoing.callback(_cut_back, file, os.fstat(file.fileno()).st_size)
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+        if durable:
+            os.fsync(file.fileno())
+        undoing.pop_all()
+
+
+def _cut_back(file: IO[bytes], size: int) -> None:
+    with suppress(OSError):
+        file.truncate(size)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -30,6 +30,7 @@ EXTRAS = {
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "openvino": ("openvino", "nncf", "onnx", "onnxscript"),
     "mqtt": ("paho",),
+    "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart"),
 }
 PAPER_PARAMETERS_MILLION = 16.77
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -34,8 +33,8 @@ def serve(
     token: Annotated[
         str | None,
         typer.Option(
-            help=f"That requests have to bring. Others see it in the list of processes: {TOKEN_VARIABLE} in the "
-            "environment keeps it to itself.",
+            envvar=TOKEN_VARIABLE,
+            help="That requests have to bring. On the command line others see it in the list of processes.",
             show_default=False,
         ),
     ] = None,
@@ -54,9 +53,7 @@ def serve(
     from utad.serving.service import Service
     from utad.serving.settings import ServeSettings
 
-    policy = AccessPolicy(
-        host, token=token or os.environ.get(TOKEN_VARIABLE) or None, allowed_hosts=names_in(allow_host)
-    )
+    policy = AccessPolicy(host, token=token, allowed_hosts=names_in(allow_host))
     settings = ServeSettings(
         workers=workers,
         queue=queue,

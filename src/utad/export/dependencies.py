@@ -1,4 +1,4 @@
-"""The optional packages that exports need."""
+"""The optional packages, of the extras of this one."""
 
 from __future__ import annotations
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from fastapi.responses import HTMLResponse
+
+from utad.report.rendering import render
 
 _STYLE = (
     "body{font:16px/1.5 sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}"
@@ -27,31 +28,5 @@ def docs_page(schema: Mapping[str, Any]) -> HTMLResponse:
     Args:
         schema: as FastAPI gives it.
     """
-    info = schema["info"]
-    title = f"{escape(info['title'])} {escape(info['version'])}"
-    operations = [
-        _operation(path, method, operation)
-        for path, methods in schema["paths"].items()
-        for method, operation in methods.items()
-    ]
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><h1>{title}</h1>'
-        f'<p>{escape(info.get("description", ""))} For programs: <a href="openapi.json">openapi.json</a>.</p>'
-        f"{''.join(operations)}</body></html>"
-    )
+    page = render("api.html", info=schema["info"], paths=schema["paths"], style=_STYLE)
     return HTMLResponse(page, headers={"content-security-policy": _POLICY})
-
-
-def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
-    rows = [
-        (parameter["name"], parameter["in"], parameter.get("description", ""))
-        for parameter in operation.get("parameters", ())
-    ]
-    rows += [("body", kind, "") for kind in operation.get("requestBody", {}).get("content", ())]
-    rows += [(status, "answer", answer["description"]) for status, answer in operation["responses"].items()]
-    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('summary', ''))}. "
-        f"{escape(operation.get('description', ''))}</p><table>{cells}</table>"
-    )

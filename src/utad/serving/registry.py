@@ -12,7 +12,7 @@ from utad.errors import ConfigError
 from utad.export.manifest import MANIFEST_NAME, Manifest, read_graph, read_manifest
 from utad.files import output_errors
 from utad.loading import exported_folder
-from utad.run_folder import GRAPH_FORMAT
+from utad.run_folder import GRAPH_FORMAT, MODEL_NAME
 from utad.serving.messages import ModelKey
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -98,6 +98,6 @@ def taken_over(name: str, source: Path, version: int, store: Path) -> ServedMode
 def _name_of(path: Path) -> str:
     """That of the folder; of the run, where the path names a file or a graph in it."""
     folder = path.absolute()
-    if folder.is_file() or (folder.name == GRAPH_FORMAT and (folder.parent / "model.safetensors").exists()):
+    if folder.is_file() or (folder.name == GRAPH_FORMAT and (folder.parent / MODEL_NAME).exists()):
         folder = folder.parent
     return folder.resolve().name

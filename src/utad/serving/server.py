@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 import uvicorn
@@ -45,11 +45,10 @@ def run_server(
         OutputError: if the address cannot be bound.
         ModelFileError: if a model cannot be loaded.
     """
-    try:
+    with ExitStack() as undoing:
+        undoing.callback(service.stop)
         listening = _bound(host, port)
-    except BaseException:
-        service.stop()
-        raise
+        undoing.pop_all()
     address = listening.getsockname()
     app = create_app(service, policy, on_start=lambda: started(host, address[1]))
     server = _Server(app, service)
@@ -129,13 +128,11 @@ def _bound(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         # Not socket.create_server: its sockets do not name TCP, and asyncio then leaves Nagle's algorithm on, which
         # with the client's delayed acknowledgements adds 40 ms to every answer.
-        listening = socket.socket(family, kind, protocol)
-        try:
+        with ExitStack() as undoing:
+            listening = undoing.enter_context(socket.socket(family, kind, protocol))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
-        except BaseException:
-            listening.close()
-            raise
+            undoing.pop_all()
         return listening
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,10 @@ class Service:
         self._in_hand = 0
         self._exchanging = asyncio.Lock()
         self._store = Path(tempfile.mkdtemp(prefix=f"utad-serve-{os.getpid()}-"))
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(self._remove_store)
             self._models = {name: taken_over(name, path, 1, self._store) for name, path in models.items()}
-        except BaseException:
-            self._remove_store()
-            raise
+            undoing.pop_all()
         self._versions = dict.fromkeys(models, 1)
         folders = {model.key: model.folder for model in self._models.values()}
         self.pool = WorkerPool(folders, settings, batch_done=self._batch_done)
