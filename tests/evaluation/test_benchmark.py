@@ -263,3 +263,16 @@ def test_a_region_is_refused_beside_methods_that_have_none(mvtec, tmp_path):
     with pytest.raises(ConfigError, match="set for left half, and padim have no region of interest"):
         run_benchmark(plan, tmp_path / "out", jobs=0)
     assert len(Benchmark(suite_named("mvtec"), (regional,), root=mvtec, categories=["bottle"]).cells()) == 1
+
+
+def test_class_folders_are_a_suite_of_their_classes(tmp_path):
+    root = fabricate.class_folders(tmp_path / "animals", ("cat", "dog"))
+    suite = suite_named("class-folders")
+    assert suite.size == 64
+    assert suite.categories(root) == ((str(root), "cat"), (str(root), "dog"))
+    plan = Benchmark(suite, PADIM, root=root, categories=["dog"])
+    (cell,) = run_benchmark(plan, tmp_path / "out", jobs=0).document["cells"]
+    assert (cell["n_train"], cell["evaluation"]["n_normal"], cell["evaluation"]["n_anomalous"]) == (4, 2, 2)
+    assert 0 <= cell["evaluation"]["image"]["auroc"] <= 1
+    with pytest.raises(ConfigError, match="--root DIR"):
+        suite.categories()

@@ -18,8 +18,8 @@ def benchmark(
     suite: Annotated[
         str,
         typer.Argument(
-            help="textures, elpv, mnist-5k, mvtec, mnist, fashion-mnist, cifar10, real or folder; or a study: "
-            "ablation-components, ablation-measurement, ablation-restoration or ablation-capacity.",
+            help="textures, elpv, mnist-5k, mvtec, mnist, fashion-mnist, cifar10, real, folder or class-folders; or a "
+            "study: ablation-components, ablation-measurement, ablation-restoration or ablation-capacity.",
             show_default=False,
         ),
     ],

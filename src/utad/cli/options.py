@@ -27,13 +27,17 @@ Data = Annotated[
 ]
 Category = Annotated[
     str | None,
-    typer.Option("--category", help="Category of a data set that has several.", show_default=False),
+    typer.Option(
+        "--category",
+        help="Category of a data set that has several; of class folders the normal class.",
+        show_default=False,
+    ),
 ]
 Layout = Annotated[
     str | None,
     typer.Option(
         "--layout",
-        help="How a folder is arranged, instead of recognising it: mvtec, visa, labelled, flat, ... (README: Layouts).",
+        help="How a folder is arranged, instead of recognising it: mvtec, classes, flat, ... (README: Layouts).",
         show_default=False,
     ),
 ]

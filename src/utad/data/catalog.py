@@ -30,19 +30,20 @@ _SOURCES = {
 }
 
 
-def categories_of(data: str | Path, *, root: Path | None = None) -> tuple[str, ...]:
+def categories_of(data: str | Path, *, root: Path | None = None, layout: str | None = None) -> tuple[str, ...]:
     """The categories of a data set, each of which `open_category` opens.
 
     Args:
         data: one of `DATASET_NAMES`, or a path.
         root: the folder with the downloaded data; MVTec AD and VisA are asked what is there.
+        layout: of a folder, as for `open_folder`; the categories of class folders are their classes.
 
     Raises:
         DatasetError: unknown name, or nothing at the path.
     """
     name = _known(data)
     if name is None:
-        return folder_categories(Path(data))
+        return folder_categories(Path(data), layout=layout)
     if name == "textures":
         return TEXTURES
     if name == "mnist-5k":

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from utad.data.image_files import list_images, subfolders, survey
-from utad.data.layouts import FLAT, LAYOUT_NAMES, LAYOUTS, Layout, LayoutImages
+from utad.data.layouts import CLASSES, FLAT, LAYOUT_NAMES, LAYOUTS, Layout, LayoutImages
+from utad.data.layouts.classes import classes_in, look_like_classes, normal_class, of_class
 from utad.data.local import not_local
 from utad.data.pages import later_pages
 from utad.data.summary import summary, unused
@@ -50,9 +51,10 @@ def open_folder(
 
     Args:
         root: the folder.
-        category: the subfolder, where `root` holds several.
+        category: the subfolder, where `root` holds several; of class folders the class that is normal.
         seed: places the run of normal test images, where the layout has no split of its own.
-        layout: the name of the layout, instead of recognising it; nothing is questioned then.
+        layout: the name of the layout, instead of recognising it; nothing is questioned then. `classes` and `kinds` are
+            never recognised, they are asked for.
         split: where the layout has no split but anomalous images, a fifth of the normal ones is kept for the test. It
             is one run of neighbours: these are often alike, and a scattered test set would meet its own twins in
             training. False makes all of them test images, as for evaluating what was trained elsewhere.
@@ -81,32 +83,39 @@ def open_folder(
         )
     left_out = (
         *images.left_out,
-        *unused(listing.images, (*_normals(images), *images.test), place.folder),
+        *unused(_without(listing.images, images.apart), (*_normals(images), *images.test), place.folder),
         *listing.lines(),
         *later_pages(listing.images),
     )
     opened = Category(place.name, train, test, layout=place.layout.name, left_out=left_out)
-    _log.info("%s", summary(opened, place.folder))
+    _log.info("%s", summary(opened, place.folder, images.notes))
     for line in left_out:
         _log.warning("%s: left out: %s", place.folder, line)
     return opened
 
 
-def folder_categories(root: Path) -> tuple[str, ...]:
+def folder_categories(root: Path, *, layout: str | None = None) -> tuple[str, ...]:
     """The names that `open_folder` accepts as category, or the folder's own name where there is just one.
 
+    Args:
+        root: the folder.
+        layout: as for `open_folder`.
+
     Raises:
-        DatasetError: no such folder, or a table in it cannot be read.
+        DatasetError: no such folder or layout, a table in it cannot be read, or it is to hold classes and has none.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder")
-    recognised = _recognised(root, _automatic())
-    return (recognised is None and tuple(categories_in(root))) or (root.resolve().name,)
+    choices = _choices(layout)
+    if choices == (CLASSES,):
+        return classes_in(root)
+    recognised = _recognised(root, choices)
+    return (recognised is None and tuple(categories_in(root, choices))) or (root.resolve().name,)
 
 
 def categories_in(root: Path, layouts: Sequence[Layout] | None = None) -> Mapping[str, Layout]:
     """The folders directly in `root` that are categories in one of the layouts, by name, in natural order."""
-    choices = _automatic() if layouts is None else layouts
+    choices = _choices(None) if layouts is None else layouts
     found = {part.name: _recognised(part, choices) for part in subfolders(root)}
     return {name: layout for name, layout in found.items() if layout is not None}
 
@@ -124,34 +133,51 @@ def layout_named(name: str) -> Layout:
 
 
 def _place(root: Path, category: str | None, layout: str | None) -> _Place:
-    chosen = None if layout is None else layout_named(layout)
+    choices = _choices(layout)
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
         raise DatasetError(not_local(root) or f"{root} {what}; expected a folder of images")
     if category is not None and (category in ("", ".", "..") or "/" in category or "\\" in category):
         raise DatasetError(f"got category {category!r}, expected the name of one folder in {root}")
-    choices = _automatic() if chosen is None else (chosen,)
+    asked = layout is not None
     # `.` and `..` have no name, and a parent that is not theirs.
-    folder = _subfolder(root if root.name not in ("", "..") else root.resolve(), category)
+    named = root if root.name not in ("", "..") else root.resolve()
+    if choices == (CLASSES,) and CLASSES.recognise(named):
+        normal = normal_class(named, category)
+        return _Place(named, normal, of_class(normal), asked=True)
+    folder = named if choices == (CLASSES,) else _subfolder(named, category)
     recognised = _recognised(folder, choices)
     if recognised is not None:
-        return _Place(folder, category or folder.resolve().name, recognised, asked=chosen is not None)
+        return _Place(folder, category or folder.resolve().name, recognised, asked=asked)
     found = categories_in(folder, choices)
-    if not found and chosen is not None:
-        raise DatasetError(f"{folder} is not in the layout {chosen.name}: expected {chosen.shape}")
+    if not found and asked:
+        raise DatasetError(f"{folder} is not in the layout {choices[0].name}: expected {choices[0].shape}")
+    if not found and look_like_classes(folder):
+        raise DatasetError(
+            f"{folder} may hold classes, {CLASSES.shape}: if so, {_as_classes(folder)}. If all of its images are "
+            "normal, say so (--layout flat)"
+        )
     if not found:
         return _Place(folder, category or folder.resolve().name, FLAT, asked=False)
     beside = [path for path in list_images(folder) if path.relative_to(folder).parts[0] not in found]
     if len(found) > 1 or beside:
         more = f" beside {len(beside)} other images" if beside else ""
         kinds = ", ".join(f"{name} ({layout.name})" for name, layout in found.items())
-        raise DatasetError(f"{folder} holds several categories: name one of {kinds}{more}")
+        classes = f"; or, if it holds classes, {_as_classes(folder)}" if look_like_classes(folder) else ""
+        raise DatasetError(f"{folder} holds several categories: name one of {kinds}{more}{classes}")
     (name, only), *_ = found.items()
-    return _Place(folder / name, name, only, asked=chosen is not None)
+    return _Place(folder / name, name, only, asked=asked)
 
 
-def _automatic() -> tuple[Layout, ...]:
+def _choices(layout: str | None) -> tuple[Layout, ...]:
+    """The layouts that a folder may have: the one that was asked for, or all that are recognised."""
+    if layout is not None:
+        return (layout_named(layout),)
     return tuple(layout for layout in LAYOUTS if not layout.asked_only)
+
+
+def _as_classes(folder: Path) -> str:
+    return f"name the normal one (--layout classes --category NAME, one of {', '.join(classes_in(folder))})"
 
 
 def _recognised(folder: Path, layouts: Sequence[Layout]) -> Layout | None:
@@ -165,6 +191,8 @@ def _subfolder(root: Path, category: str | None) -> Path:
         return root
     there = ", ".join(categories_in(root))
     hint = f"there are {there}" if there else f"leave the category out to open {root} itself"
+    if look_like_classes(root):
+        hint = f"if it holds classes, {_as_classes(root)}"
     raise DatasetError(f"{root} has no folder {category!r}; {hint}")
 
 
@@ -177,6 +205,11 @@ def _split(images: LayoutImages, seed: int) -> tuple[tuple[Sample, ...], tuple[S
     start = int(np.random.default_rng(seed).integers(len(normal) - count + 1))
     train = (*normal[:start], *normal[start + count :])
     return (*images.train, *train), (*normal[start : start + count], *images.test)
+
+
+def _without(files: Sequence[Path], apart: Sequence[Path]) -> Sequence[Path]:
+    known = set(apart)
+    return [path for path in files if path not in known]
 
 
 def _normals(images: LayoutImages) -> tuple[Sample, ...]:

@@ -12,8 +12,8 @@ from utad.data.layouts import FLAT, LAYOUTS
 from utad.types import Category, Sample
 
 
-def summary(category: Category, folder: Path) -> str:
-    """How a folder was read, and how many images of what were found, in one line."""
+def summary(category: Category, folder: Path, notes: Sequence[str] = ()) -> str:
+    """How a folder was read, how many images of what were found, and what its layout has to say, in one line."""
     of_test = Counter(sample.anomalous for sample in category.test)
     marked = sum(sample.mask is not None for sample in category.test)
     shape = next(layout.shape for layout in LAYOUTS if layout.name == category.layout)
@@ -27,7 +27,7 @@ def summary(category: Category, folder: Path) -> str:
     files = [sample.image for sample in category.train if isinstance(sample.image, Path)]
     several = category.layout == FLAT.name and any(path.parent != folder for path in files)
     below = f" ({_by_folder(files, folder)})" if several else ""
-    return f"{folder}: read as {category.layout} ({shape}): {'; '.join(parts)}{below}"
+    return f"{folder}: read as {category.layout} ({shape}): {'; '.join((*parts, *notes))}{below}"
 
 
 def unused(files: Sequence[Path], samples: Iterable[Sample], folder: Path) -> tuple[str, ...]:

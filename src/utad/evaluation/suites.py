@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from utad.data.catalog import categories_of, open_category
+from utad.data.layouts import CLASSES
 from utad.errors import ConfigError
 from utad.types import Category
 
@@ -32,6 +33,7 @@ class Suite:
         anomalies: what is anomalous in it.
         size: side that every method sees the images at; None for each method's own.
         needs_root: whether the user has to download the data and say where it lies.
+        layout: how the folder is arranged, where the root is one; None to recognise it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Suite:
     anomalies: Anomalies = "real defects"
     size: int | None = None
     needs_root: bool = False
+    layout: str | None = None
 
     def categories(self, root: Path | None = None) -> tuple[tuple[str, str], ...]:
         """Every (data set, category) of the suite.
@@ -57,7 +60,7 @@ class Suite:
             )
         if not self.datasets:
             assert root is not None
-            return tuple((str(root), category) for category in categories_of(root))
+            return tuple((str(root), category) for category in categories_of(root, layout=self.layout))
         return tuple((dataset, category) for dataset in self.datasets for category in categories_of(dataset, root=root))
 
     def open(self, dataset: str, category: str, *, root: Path | None, seed: int) -> Category:
@@ -66,7 +69,9 @@ class Suite:
         Raises:
             DatasetError: if the data is missing or inconsistent.
         """
-        return open_category(dataset, category=category, root=root if self.datasets else None, seed=seed)
+        return open_category(
+            dataset, category=category, root=root if self.datasets else None, seed=seed, layout=self.layout
+        )
 
 
 _ONE_CLASS = "one class normal, all others anomalous; 64 px; the paper's"
@@ -137,6 +142,17 @@ _SUITES = (
         source="a folder of the user's, named by --root",
         protocol="normal/ and abnormal/, the layout of MVTec AD, or VisA's table",
         needs_root=True,
+    ),
+    Suite(
+        name="class-folders",
+        datasets=(),
+        licence="the user's own",
+        source="a folder of train/<class> and test/<class>, named by --root, such as CIFAR-10 as image files",
+        protocol=_ONE_CLASS,
+        anomalies="other classes",
+        size=ONE_CLASS_SIZE,
+        needs_root=True,
+        layout=CLASSES.name,
     ),
 )
 

@@ -71,4 +71,4 @@ def test_training_reads_the_same_images_without_masks(tmp_path, layout, make):
 def test_every_layout_has_its_own_name_and_is_tried_here():
     names = [layout.name for layout in LAYOUTS]
     assert len(set(names)) == len(names)
-    assert set(names) - {"flat", "kinds"} == {layout for layout, _ in MADE.values()}
+    assert set(names) - {"flat", "kinds", "classes"} == {layout for layout, _ in MADE.values()}

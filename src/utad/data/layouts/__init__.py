@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from utad.data.layouts import (
     btad,
+    classes,
     flat,
     kinds,
     kolektor_sdd,
@@ -16,6 +17,7 @@ from utad.data.layouts import (
 )
 from utad.data.layouts.layout import Layout, LayoutImages
 
+CLASSES = classes.LAYOUT
 FLAT = flat.LAYOUT
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -28,10 +30,11 @@ LAYOUTS: tuple[Layout, ...] = (
     kolektor_sdd.LAYOUT,
     labelled.LAYOUT,
     kinds.LAYOUT,
+    CLASSES,
     FLAT,
 )
 """In the order in which they are tried."""
 
 LAYOUT_NAMES: tuple[str, ...] = tuple(layout.name for layout in LAYOUTS)
 
-__all__ = ["FLAT", "LAYOUTS", "LAYOUT_NAMES", "Layout", "LayoutImages"]
+__all__ = ["CLASSES", "FLAT", "LAYOUTS", "LAYOUT_NAMES", "Layout", "LayoutImages"]

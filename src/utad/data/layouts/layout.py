@@ -23,12 +23,16 @@ class LayoutImages:
         test: images that the layout itself puts into the test, and all anomalous ones.
         unsplit: normal images that the layout leaves open: they train, or are test images, as the caller needs.
         left_out: what the layout itself keeps out of all of these, a line for each reason, with its count.
+        apart: the files that `left_out` counts, where they would else be taken for files that the layout does not know.
+        notes: what else there is to say of what was read, for the line that says how many images there are.
     """
 
     train: tuple[Sample, ...] = ()
     test: tuple[Sample, ...] = ()
     unsplit: tuple[Sample, ...] = ()
     left_out: tuple[str, ...] = ()
+    apart: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Read(Protocol):
