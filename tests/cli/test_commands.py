@@ -17,7 +17,7 @@ from tests.conftest import TINY
 from utad import UTAD, load_config
 from utad.cli.app import app
 from utad.data import open_category
-from utad.errors import ConfigError
+from utad.errors import ConfigError, WeightsError
 from utad.model_file import read_model
 
 SETTINGS = [part for setting in TINY for part in ("--set", setting)]
@@ -294,6 +294,19 @@ def test_a_backbone_that_is_asked_for_in_two_ways_is_refused():
     result = utad(*arguments, "efficientnet_lite2")
     assert result.exit_code == 2
     assert "leave one out" in result.stderr
+
+
+def test_the_weights_of_a_backbone_are_read_from_the_file_that_is_named(tmp_path):
+    root = fabricate.class_folders(tmp_path / "animals", n_train=6)
+    weights = tmp_path / "vgg16.safetensors"
+    weights.write_bytes(b"no weights")
+    untrained = [
+        f"--set={stage}.{how}" for stage in ("ie_training", "expert_training") for how in ("epochs=null", "steps=0")
+    ]
+    given = ["--preset", "paper-small", "--backbone", "vgg16", "--backbone-weights", weights, *untrained]
+    result = utad("train", root, "--layout", "classes", "--category", "cat", "--output", tmp_path / "run", *given)
+    assert isinstance(result.exception, WeightsError)
+    assert f"{weights} cannot be read as weights" in str(result.exception)
 
 
 @pytest.mark.parametrize(

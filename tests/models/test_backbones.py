@@ -154,8 +154,20 @@ def test_vgg19_without_weights_and_internet_says_what_to_do(no_network):
     message = str(caught.value)
     assert "backbone vgg19 are not on this machine" in message
     assert "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth" in message
+    assert "take VGG-16, which benchmarks/convert_vgg16.py writes" in message
     assert "--backbone-weights FILE" in message
     assert "--backbone efficientnet_lite0" in message
+
+
+def test_vgg16_without_weights_names_the_script_that_writes_them(no_network):
+    with pytest.raises(WeightsError) as caught:
+        build_backbone(BackboneConfig(name="vgg16", stages=(0, 1, 2)))
+    message = str(caught.value)
+    assert "backbone vgg16 are not on this machine" in message
+    assert "benchmarks/convert_vgg16.py" in message
+    assert "https://download.pytorch.org/models/vgg16-397923af.pth" in message
+    assert "--backbone-weights FILE" in message
+    assert no_network == []
 
 
 def test_the_advice_for_another_backbone_is_not_to_download_vgg19(no_network):

@@ -13,6 +13,7 @@ from utad.baselines.departures import Departures
 from utad.config import Config, load_config
 from utad.detector import UTAD
 from utad.errors import ConfigError
+from utad.evaluation.paper_departures import paper_departures
 from utad.evaluation.variant import Variant
 from utad.models.build import count_parameters
 from utad.predictor import Predictor
@@ -177,8 +178,8 @@ def learns_from(method: Method) -> str:
 
 
 def departures_of(method: Method) -> Departures | None:
-    """What a method leaves out of its source, with its own settings; None for UTAD, whose records are docs/adr."""
-    return None if isinstance(method, UTAD) else method.departures()
+    """What a method leaves out of its source, with its own settings; of UTAD what the settings of a run change."""
+    return paper_departures(method.config) if isinstance(method, UTAD) else method.departures()
 
 
 def departures_named(name: str) -> Departures | None:

