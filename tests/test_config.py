@@ -52,6 +52,25 @@ def test_the_paper_preset_holds_the_settings_of_the_paper():
     assert len(load_config("paper-small").ie_net.filters) == 3
 
 
+@pytest.mark.parametrize("name", ["paper", "paper-small"])
+def test_the_presets_of_the_paper_have_nothing_that_its_text_has_not(name):
+    config = load_config(name)
+    assert config.augment.model_dump() == {
+        "horizontal_flip": False,
+        "vertical_flip": False,
+        "rotation": 0.0,
+        "crop_scale": 1.0,
+    }
+    assert set(config.ie_net.pools) == set(config.ie_net.upsamples) == {2}
+    assert config.ie_net.branch_pooling == "max"
+    assert config.expert_training.anomalous == config.ie_training.anomalous == 0.0
+
+
+def test_a_config_that_averages_in_inception_blocks_is_written_as_before_there_was_a_choice():
+    assert "branch_pooling" not in load_config("fast").model_dump(mode="json")["ie_net"]
+    assert load_config("paper").model_dump(mode="json")["ie_net"]["branch_pooling"] == "max"
+
+
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     assert (
         message(preset="quick") == "unknown preset 'quick': choose one of fast, balanced, accurate, paper, paper-small"

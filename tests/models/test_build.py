@@ -39,6 +39,34 @@ def test_the_parts_of_the_paper_preset_have_the_sizes_worked_out(paper_parts):
     assert millions[2:6] == [0.26, 0.23, pytest.approx(2 * 3.03, abs=0.011), 0.67]
 
 
+def blocks_of_ie_net(*, reduced: bool) -> int:
+    """Parameters of the inception blocks of `paper`, as they are or with GoogLeNet's 1x1 reductions to `filters`."""
+    config = load_config("paper").ie_net
+    total, channels = 0, 3
+    for filters in (*config.filters, *config.decoder_filters):
+        of_windows = 2 * channels * filters + (9 + 25) * filters**2 if reduced else channels * filters * (9 + 25)
+        total += 2 * channels * filters + of_windows + 8 * filters
+        channels = 4 * filters
+    return total
+
+
+def test_other_readings_of_the_text_miss_table_4(paper_parts):
+    total, ie_net = sum(paper_parts.values()), list(paper_parts.values())[:2]
+    blocks = blocks_of_ie_net(reduced=False)
+    assert blocks == sum(ie_net) - (4 * 32 * 3 + 3)  # all but the last 1x1 convolution
+    whole = count_parameters(load_config("paper", overrides=["expert_net.shared=false"]))
+    readings = (
+        total - blocks + blocks_of_ie_net(reduced=True),
+        # A fourth convolutional block at its mildest: 3x3 at the width that both encoders have, 5x5 in the decoder.
+        total + 2 * (9 * 256 * 256 + 256) + 25 * 64 * 64 + 64,
+        # The decoder reads z: one layer from it to the smallest map there could be.
+        total + (128 + 1) * 512 * 8 * 8,
+        sum(whole.values()),
+    )
+    assert [round(number / 1e6, 1) for number in readings] == [13.1, 18.1, 21.0, 21.0]
+    assert all(abs(number - 16.77e6) > 0.07 * 16.77e6 for number in readings)
+
+
 def test_the_decoder_of_the_paper_divides_into_blocks_mlp_and_upsampling():
     decoder = build_expert_net(load_config("paper").expert_net, 3).decoders[0]
     parts = (decoder.trunk.blocks, decoder.trunk.mlp, decoder.upsampling)

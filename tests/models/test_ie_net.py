@@ -7,6 +7,7 @@ from torch import nn
 from utad.config import PRESETS, load_config
 from utad.models.build import build_ie_net
 from utad.models.ie_net import Decoder, Encoder, LatentHead
+from utad.objectives.mutual_information import prior_divergence
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -23,9 +24,23 @@ def test_every_preset_restores_the_size_it_reads(preset, channels):
     assert output.mu.shape == output.log_var.shape == (1, config.ie_net.latent_dim)
 
 
-def test_the_feature_map_of_the_paper_is_512_by_8_by_8():
+def test_the_paper_doubles_the_side_in_each_block_of_the_decoder():
     config = load_config("paper").ie_net
-    assert build_ie_net(config, 3).encoder(torch.rand(2, 3, 256, 256)).shape == (2, 512, 8, 8)
+    assert config.pools == config.upsamples == (2, 2, 2, 2)
+    net = build_ie_net(config, 3)
+    features = net.encoder(torch.rand(2, 3, 256, 256))
+    assert features.shape == (2, 512, 16, 16)
+    sides = [(features := block(features)).shape[-1] for block in net.decoder.layers]
+    assert sides == [32, 64, 128, 256]
+
+
+def test_the_prior_trains_the_encoder_that_the_impression_is_made_of_and_not_its_decoder():
+    torch.manual_seed(0)
+    net = build_ie_net(load_config().ie_net, 1)
+    output = net(torch.rand(2, 1, 64, 64))
+    prior_divergence(output.mu, output.log_var).backward()
+    assert all(float(weight.grad.abs().sum()) > 0 for weight in net.encoder.parameters())
+    assert all(weight.grad is None for weight in net.decoder.parameters())
 
 
 def test_impressions_lie_in_the_unit_interval_whatever_comes_in():

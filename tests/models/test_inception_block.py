@@ -8,9 +8,9 @@ from torch.nn import functional
 from utad.models.ie_net import InceptionBlock
 
 
-def block_of_ones(in_channels: int = 2, filters: int = 3) -> InceptionBlock:
+def block_of_ones(in_channels: int = 2, filters: int = 3, *, pooling: str = "average") -> InceptionBlock:
     """All convolution weights 1 and batch norm the identity, but for its epsilon."""
-    block = InceptionBlock(in_channels, filters).eval()
+    block = InceptionBlock(in_channels, filters, pooling=pooling).eval()
     for module in block.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.ones_(module.weight)
@@ -35,6 +35,18 @@ def test_branches_sum_over_their_neighbourhoods():
     assert out[0, :, 0, 0].tolist() == [2.0] * 3 + [8.0] * 3 + [18.0] * 3 + [2.0] * 3
 
 
+def test_the_last_branch_takes_the_maximum_of_each_channel_where_it_is_to():
+    features = torch.arange(2 * 49.0).reshape(1, 2, 7, 7)
+    averaging, maximal = block_of_ones(), block_of_ones(pooling="max")
+    out = maximal(features)
+    assert torch.equal(out[:, :9], averaging(features)[:, :9])
+    # At (3, 3) the highest value of either channel is at (4, 4): 32 and 49 + 32. In the last corner it is the corner.
+    assert out[0, 9:, 3, 3].tolist() == [32.0 + 81.0] * 3
+    assert out[0, 9:, 6, 6].tolist() == [48.0 + 97.0] * 3
+    weights = [sum(parameter.numel() for parameter in block.parameters()) for block in (averaging, maximal)]
+    assert weights[0] == weights[1]
+
+
 def test_negative_values_are_multiplied_by_a_tenth():
     out = block_of_ones()(-torch.ones(1, 2, 7, 7))
     assert torch.allclose(out[0, ::3, 3, 3], -0.1 * torch.tensor([2.0, 18.0, 50.0, 2.0]))
@@ -56,10 +68,11 @@ def test_batch_norm_brings_a_training_batch_to_mean_0_and_variance_1_before_the_
     assert torch.allclose(before.var(dim=(0, 2, 3), unbiased=False), torch.ones(16), atol=1e-3)
 
 
+@pytest.mark.parametrize("pooling", ["average", "max"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_with_a_scale_it_is_the_block_of_the_enlarged_image(scale):
+def test_with_a_scale_it_is_the_block_of_the_enlarged_image(scale, pooling):
     torch.manual_seed(0)
-    enlarging, plain = InceptionBlock(3, 4, scale=scale), InceptionBlock(3, 4)
+    enlarging, plain = InceptionBlock(3, 4, scale=scale, pooling=pooling), InceptionBlock(3, 4, pooling=pooling)
     plain.load_state_dict(enlarging.state_dict())
     features = torch.rand(2, 3, 5, 6)
     expected = plain(functional.interpolate(features, scale_factor=scale))

@@ -34,6 +34,16 @@ def test_equation_8_by_hand():
     torch.testing.assert_close(perceptual_measurement([fine, coarse], 4, [1.0, 2.0]), expected)
 
 
+def test_stage_weights_turn_means_over_channels_into_sums():
+    stages = [stage(0, 3, 4), stage(1, 5, 4)]
+    summed = sum(
+        (s[first] - s[second]).abs().sum(dim=1)
+        for s in stages
+        for first, second in (("image", "reconstruction"), ("impression", "naive_impression"), ("image", "impression"))
+    )
+    torch.testing.assert_close(perceptual_measurement(stages, 4, [3.0, 5.0]), summed)
+
+
 def test_weights_are_one_as_in_the_paper():
     stages = [stage(0, 3, 4), stage(1, 5, 2)]
     torch.testing.assert_close(perceptual_measurement(stages, 8), perceptual_measurement(stages, 8, [1.0, 1.0]))

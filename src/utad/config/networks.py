@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from utad.config.section import Positive, Section
 
@@ -14,7 +14,8 @@ class IENetConfig(Section):
     """IE-Net: filters of each of the four branches per inception block, and the factor of each pooling.
 
     The decoder has its own filters and upsampling factors, in its own order (design, section 2). `shuffle`
-    above 1 makes the last 1x1 convolution give that many pixels by pixel-shuffle instead of one.
+    above 1 makes the last 1x1 convolution give that many pixels by pixel-shuffle instead of one. `branch_pooling` is
+    that of the fourth branch of an inception block (docs/adr/0032).
     """
 
     filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = (8, 8, 16, 32)
@@ -22,9 +23,16 @@ class IENetConfig(Section):
     decoder_filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = (32, 16, 8, 8)
     upsamples: Annotated[tuple[Positive, ...], Field(min_length=1)] = (2, 4, 2, 1)
     shuffle: Positive = 2
+    branch_pooling: Literal["average", "max"] = "average"
     latent_dim: Positive = 128
     hidden_dim: Positive = 256
     critic_dim: Positive = 128
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A config that averages is written, and known again, as before there was a choice.
+        values: dict[str, Any] = dump(self)
+        return {name: value for name, value in values.items() if (name, value) != ("branch_pooling", "average")}
 
     @model_validator(mode="after")
     def _one_pool_per_block(self) -> Self:

@@ -18,9 +18,15 @@ from utad.models.two_stage import TwoStage
 
 def build_ie_net(config: IENetConfig, channels: int) -> IENet:
     """IE-Net for images of `channels` channels."""
-    encoder = Encoder(channels, config.filters, config.pools)
+    pooling = config.branch_pooling
+    encoder = Encoder(channels, config.filters, config.pools, branch_pooling=pooling)
     decoder = ImpressionDecoder(
-        encoder.out_channels, config.decoder_filters, config.upsamples, channels, shuffle=config.shuffle
+        encoder.out_channels,
+        config.decoder_filters,
+        config.upsamples,
+        channels,
+        shuffle=config.shuffle,
+        branch_pooling=pooling,
     )
     head = LatentHead(encoder.out_channels, config.hidden_dim, config.latent_dim)
     # Channels-last halves the time of the inception blocks on a CPU; Expert-Net's instance norm loses by it.

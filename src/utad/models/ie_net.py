@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,47 +29,89 @@ class IEOutput:
     log_var: Tensor
 
 
+class AveragedConv(nn.Conv2d):
+    """A 1x1 convolution of the averages over 3x3 of the input enlarged `scale` times a side (nearest).
+
+    Pointwise convolutions commute with enlarging and averaging, so it comes first, where there are fewer values.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, scale: int) -> None:
+        super().__init__(in_channels, out_channels, 1, bias=False)
+        self.scale = scale
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(N, in_channels, H, W)` to `(N, out_channels, scale * H, scale * W)`."""
+        branch = enlarged(super().forward(features), self.scale)
+        return functional.avg_pool2d(branch, 3, stride=1, padding=1, count_include_pad=False)
+
+
+class MaxPooledConv(nn.Conv2d):
+    """A 1x1 convolution of the maxima over 3x3 of the input enlarged `scale` times a side (nearest)."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, scale: int) -> None:
+        super().__init__(in_channels, out_channels, 1, bias=False)
+        self.scale = scale
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(N, in_channels, H, W)` to `(N, out_channels, scale * H, scale * W)`."""
+        return super().forward(functional.max_pool2d(enlarged(features, self.scale), 3, stride=1, padding=1))
+
+
+def enlarged(features: Tensor, scale: int) -> Tensor:
+    """Features `(N, C, H, W)` enlarged `scale` times a side (nearest)."""
+    return functional.interpolate(features, scale_factor=scale) if scale > 1 else features
+
+
+POOLED = {"average": AveragedConv, "max": MaxPooledConv}
+
+
 class InceptionBlock(nn.Module):
     """Four parallel branches of `filters` channels each, concatenated (Szegedy et al., 2015).
 
-    1x1, 3x3, 5x5, and a 1x1 averaged over 3x3; each without bias, then batch norm and LeakyReLU 0.1. With `scale`,
-    the block is that of its input enlarged so many times a side (nearest). Pointwise convolutions commute with
-    enlarging and averaging, so they come first, where there are fewer values.
+    1x1, 3x3, 5x5, and a 1x1 of what is pooled over 3x3; each without bias, then batch norm and LeakyReLU 0.1. With
+    `scale`, the block is that of its input enlarged so many times a side (nearest).
 
     Args:
         in_channels: channels of the input.
         filters: channels of each branch.
         scale: at least 1.
+        pooling: of the fourth branch.
     """
 
-    def __init__(self, in_channels: int, filters: int, *, scale: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, filters: int, *, scale: int = 1, pooling: Literal["average", "max"] = "average"
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.out_channels = 4 * filters
         self.point = nn.Conv2d(in_channels, filters, 1, bias=False)
-        self.pooled = nn.Conv2d(in_channels, filters, 1, bias=False)
+        self.pooled = POOLED[pooling](in_channels, filters, scale=scale)
         self.small = UpsampledConv(in_channels, filters, 3, scale=scale, bias=False)
         self.large = UpsampledConv(in_channels, filters, 5, scale=scale, bias=False)
         self.norm = nn.BatchNorm2d(self.out_channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """`(N, in_channels, H, W)` to `(N, 4 * filters, scale * H, scale * W)`."""
-        point, pooled = self.point(features), self.pooled(features)  # (N, filters, H, W) each
-        if self.scale > 1:
-            point, pooled = (functional.interpolate(branch, scale_factor=self.scale) for branch in (point, pooled))
-        pooled = functional.avg_pool2d(pooled, 3, stride=1, padding=1, count_include_pad=False)
-        branches = torch.cat([point, self.small(features), self.large(features), pooled], dim=1)
+        point = enlarged(self.point(features), self.scale)  # before enlarging there are fewer values to convolve
+        branches = torch.cat([point, self.small(features), self.large(features), self.pooled(features)], dim=1)
         return functional.leaky_relu(self.norm(branches), 0.1)
 
 
 class Encoder(nn.Module):
     """E_M: inception blocks, each followed by max-pooling."""
 
-    def __init__(self, channels: int, filters: tuple[int, ...], pools: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        filters: tuple[int, ...],
+        pools: tuple[int, ...],
+        *,
+        branch_pooling: Literal["average", "max"] = "average",
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for width, pool in zip(filters, pools, strict=True):
-            block = InceptionBlock(channels, width)
+            block = InceptionBlock(channels, width, pooling=branch_pooling)
             layers += [block, nn.MaxPool2d(pool)]
             channels = block.out_channels
         self.layers = nn.Sequential(*layers)
@@ -95,11 +138,12 @@ class Decoder(nn.Module):
         out_channels: int,
         *,
         shuffle: int,
+        branch_pooling: Literal["average", "max"] = "average",
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for width, scale in zip(filters, scales, strict=True):
-            layers.append(InceptionBlock(in_channels, width, scale=scale))
+            layers.append(InceptionBlock(in_channels, width, scale=scale, pooling=branch_pooling))
             in_channels = 4 * width
         self.layers = nn.Sequential(*layers)
         self.to_image = nn.Sequential(
