@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from tests.payload import Payload
 from utad import UTAD, model_file
 from utad.errors import ModelFileError, OutputError
 from utad.model_file import read_model, write_model
@@ -41,16 +42,6 @@ def model(tmp_path) -> Path:
     path = tmp_path / MODEL_NAME
     write_model(path, MANIFEST, tensors())
     return path
-
-
-class Payload:
-    """What a pickle would run when it is loaded: it leaves a file behind."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self):
-        return Path.touch, (self.trace,)
 
 
 def refused(path: Path) -> bool:

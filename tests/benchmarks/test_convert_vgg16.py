@@ -5,7 +5,6 @@ import io
 import pickle
 import tarfile
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,22 +13,13 @@ import torchvision
 
 import convert_vgg16
 from convert_vgg16 import CONVOLUTIONS, MEMBER, converted, read_arrays, read_checkpoint
+from tests.payload import Payload
 from utad.config import BackboneConfig
 from utad.errors import OutputError, WeightsError
 from utad.models.backbones import build_backbone
 
 # Index of the ReLU of conv1_2, conv2_2 and conv3_3 in torchvision's `vgg16().features`.
 RELUS = (3, 8, 15)
-
-
-class Payload:
-    """What a pickle would run when it is loaded: it leaves a file behind."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self):
-        return Path.touch, (self.trace,)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tests import fabricate
+from tests.payload import Payload
 from utad.config import BackboneConfig
 from utad.errors import WeightsError
 from utad.models import weights
@@ -25,16 +26,6 @@ from utad.models.weights import BUNDLED, load_bundled, load_into, map_lite_keys,
 
 # Index of the last layer of relu1_2, relu2_2 and relu3_4 in torchvision's `vgg19().features`.
 RELUS = (3, 8, 17)
-
-
-class Payload:
-    """What a pickle would run when it is loaded: it leaves a file behind."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self):
-        return Path.touch, (self.trace,)
 
 
 def vgg19() -> nn.Module:

@@ -8,20 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.payload import Payload
 from tests.training import tiny
 from utad.errors import OutputError, TrainingError
 from utad.training.checkpoints import AtomicCheckpointIO, check_identity, read_checkpoint
 from utad.training.fit import train_two_stage
-
-
-class Payload:
-    """What a pickle would run when it is loaded: it leaves a file behind."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self):
-        return Path.touch, (self.trace,)
 
 
 @pytest.fixture(scope="module")
