@@ -142,16 +142,15 @@ def _place(root: Path, category: str | None, layout: str | None) -> _Place:
     asked = layout is not None
     # `.` and `..` have no name, and a parent that is not theirs.
     named = root if root.name not in ("", "..") else root.resolve()
-    if choices == (CLASSES,) and CLASSES.recognise(named):
-        normal = normal_class(named, category)
-        return _Place(named, normal, of_class(normal), asked=True)
-    folder = named if choices == (CLASSES,) else _subfolder(named, category)
+    if choices == (CLASSES,):
+        return _place_of_classes(named, category)
+    folder = _subfolder(named, category)
     recognised = _recognised(folder, choices)
     if recognised is not None:
         return _Place(folder, category or folder.resolve().name, recognised, asked=asked)
     found = categories_in(folder, choices)
     if not found and asked:
-        raise DatasetError(f"{folder} is not in the layout {choices[0].name}: expected {choices[0].shape}")
+        raise _not_in(folder, choices[0])
     if not found and look_like_classes(folder):
         raise DatasetError(
             f"{folder} may hold classes, {CLASSES.shape}: if so, {_as_classes(folder)}. If all of its images are "
@@ -169,6 +168,18 @@ def _place(root: Path, category: str | None, layout: str | None) -> _Place:
     return _Place(folder / name, name, only, asked=asked)
 
 
+def _place_of_classes(folder: Path, category: str | None) -> _Place:
+    """Class folders: the category is the class that is normal, and no folder that all of its images lie in."""
+    if not CLASSES.recognise(folder):
+        raise _not_in(folder, CLASSES)
+    normal = normal_class(folder, category)
+    return _Place(folder, normal, of_class(normal), asked=True)
+
+
+def _not_in(folder: Path, layout: Layout) -> DatasetError:
+    return DatasetError(f"{folder} is not in the layout {layout.name}: expected {layout.shape}")
+
+
 def _choices(layout: str | None) -> tuple[Layout, ...]:
     """The layouts that a folder may have: the one that was asked for, or all that are recognised."""
     if layout is not None:
@@ -177,7 +188,11 @@ def _choices(layout: str | None) -> tuple[Layout, ...]:
 
 
 def _as_classes(folder: Path) -> str:
-    return f"name the normal one (--layout classes --category NAME, one of {', '.join(classes_in(folder))})"
+    """How to ask for class folders, for the errors about what may be some."""
+    return (
+        f"name the normal one of {', '.join(classes_in(folder))} (--layout classes --category NAME, "
+        "layout='classes', category=NAME)"
+    )
 
 
 def _recognised(folder: Path, layouts: Sequence[Layout]) -> Layout | None:

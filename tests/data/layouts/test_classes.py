@@ -118,6 +118,9 @@ def test_what_holds_no_classes(tmp_path):
             opened(tmp_path / "photos", category)
     with pytest.raises(DatasetError, match="does not exist"):
         opened(tmp_path / "gone", "cat")
+    fabricate.class_folders(tmp_path / "sets" / "animals")
+    with pytest.raises(DatasetError, match="sets is not in the layout classes"):
+        opened(tmp_path / "sets", "animals")
     (tmp_path / "apart" / "train" / "cat").mkdir(parents=True)
     (tmp_path / "apart" / "test" / "dog").mkdir(parents=True)
     with pytest.raises(DatasetError, match="no class in both train and test"):
@@ -126,7 +129,7 @@ def test_what_holds_no_classes(tmp_path):
 
 def test_classes_are_asked_for_and_the_error_says_how(root):
     for category in (None, "cat"):
-        with pytest.raises(DatasetError, match=r"--layout classes --category NAME, one of cat, dog, ship"):
+        with pytest.raises(DatasetError, match=r"normal one of cat, dog, ship \(--layout classes --category NAME"):
             open_folder(root, category=category)
     assert len(open_folder(root, layout="flat").train) == 18
 
