@@ -8,7 +8,7 @@ import torch
 from tests.conftest import TINY
 from tests.scoring.calibrated import calibrated, images
 from utad.config import Config, load_config
-from utad.data.subsets import evenly, fold_indices, spread_over
+from utad.data.subsets import evenly, spread_over
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Images
 from utad.scoring.calibration import MAPS, Witness, calibrate
@@ -61,29 +61,6 @@ def test_synthetic_anomalies_depend_on_the_seed_alone():
     one, same, other = (calibrated(f"seed={seed}") for seed in (0, 0, 1))
     assert torch.equal(whitening(one, "input-near"), whitening(same, "input-near"))
     assert not torch.equal(whitening(one, "input-near"), whitening(other, "input-near"))
-
-
-def test_each_synthetic_anomaly_says_which_image_gave_its_content(monkeypatch):
-    seen = []
-    fit = GaussianDistance.fit
-
-    def watched(self, vectors, anomalous=None, positions=None):
-        seen.append((len(vectors), anomalous))
-        return fit(self, vectors, anomalous, positions)
-
-    monkeypatch.setattr(GaussianDistance, "fit", watched)
-    calibrated("calibration.synthetic_anomalies=60", "scoring.components=[input-near]", "calibration.folds=3", count=12)
-    (count, whole), *folds = seen
-    assert count == 12
-    assert bool((whole.image != whole.donor).all())
-    assert set(whole.donor.tolist()) <= set(range(12))
-    assert [count for count, _ in folds] == [8, 8, 8]
-    pairs = {(int(image), int(donor)) for image, donor in zip(whole.image, whole.donor, strict=True)}
-    for number, (_, others) in enumerate(folds):
-        left_out = {index for index, fold in enumerate(fold_indices(12, 3).tolist()) if fold == number}
-        kept = {(int(image), int(donor)) for image, donor in zip(others.image, others.donor, strict=True)}
-        assert kept == {pair for pair in pairs if not left_out & set(pair)}
-        assert kept
 
 
 @pytest.mark.parametrize("anomalies", [1, 7, 50])

@@ -48,33 +48,18 @@ def test_only_positions_that_were_changed_are_taken():
     mask[0, :2, 2:4] = True  # all of position (0, 1)
     mask[1, 6, 4:6] = True  # half of position (3, 2)
     mask[1, 0, 0] = True  # a quarter of position (0, 0)
-    taken = vectors_at(maps, mask, torch.tensor([7, 5]), torch.tensor([2, 3]))
+    taken = vectors_at(maps, mask, torch.tensor([7, 5]))
     assert taken.position.tolist() == [1, 14]
     assert taken.image.tolist() == [7, 5]
-    assert taken.donor.tolist() == [2, 3]
     assert torch.equal(taken.vectors, torch.stack([maps[0, :, 0, 1], maps[1, :, 3, 2]]))
 
 
 def test_images_can_be_left_out():
-    donors = torch.tensor([2, 0, 2, 0])
-    vectors = AnomalousVectors(torch.rand(4, 2), torch.arange(4), torch.tensor([0, 1, 1, 2]), donors)
+    vectors = AnomalousVectors(torch.rand(4, 2), torch.arange(4), torch.tensor([0, 1, 1, 2]))
     kept = vectors.without(torch.tensor([False, True, False]))
     assert kept.position.tolist() == [0, 3]
     both = AnomalousVectors.joined([kept, kept])
     assert both.image.tolist() == [0, 2, 0, 2]
-    assert both.donor.tolist() == [2, 0, 2, 0]
-
-
-def test_what_an_image_gave_to_others_is_left_out_with_it():
-    images, donors = torch.tensor([0, 1, 2, 3]), torch.tensor([1, 2, 0, 2])
-    vectors = AnomalousVectors(torch.rand(4, 2), torch.arange(4), images, donors)
-    assert vectors.without(torch.tensor([False, False, True, False])).position.tolist() == [0]
-    assert vectors.without(torch.tensor([False, True, False, False])).position.tolist() == [2, 3]
-
-
-def test_where_every_donor_is_left_out_the_other_images_still_weight_the_directions():
-    vectors = AnomalousVectors(torch.rand(2, 2), torch.arange(2), torch.tensor([0, 1]), torch.tensor([1, 0]))
-    assert vectors.without(torch.tensor([False, True])).position.tolist() == [0]
 
 
 def test_a_distance_that_knows_synthetic_anomalies_finds_weak_ones_that_noise_hides():
@@ -83,7 +68,7 @@ def test_a_distance_that_knows_synthetic_anomalies_finds_weak_ones_that_noise_hi
     changed = torch.randn(1000, 40, 4, 4, generator=generator)
     changed[:, :2] *= 3  # what synthetic anomalies do: two of forty channels
     mask = torch.ones(1000, 8, 8, dtype=torch.bool)
-    anomalous = vectors_at(changed, mask, torch.arange(1000), torch.arange(1000))
+    anomalous = vectors_at(changed, mask, torch.arange(1000))
     probe, defect = (torch.randn(100, 40, 4, 4, generator=generator) for _ in range(2))
     defect[:, :2] *= 3
 

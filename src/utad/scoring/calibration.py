@@ -199,6 +199,6 @@ def _anomalous_vectors(
         changed = add_anomalies(images[source], images[donor], number, generator, inside=inside)
         collected = network.measurement.collect(features(changed.images), network.size)
         for name, vectors in collected.items():
-            mask, *origins = (part.to(vectors.device) for part in (changed.mask, source, donor))
-            found.setdefault(name, []).append(vectors_at(vectors, mask, *origins))
+            mask, origin = changed.mask.to(vectors.device), source.to(vectors.device)
+            found.setdefault(name, []).append(vectors_at(vectors, mask, origin))
     return {name: AnomalousVectors.joined(parts) for name, parts in found.items()}

@@ -33,28 +33,16 @@ class AnomalousVectors:
         vectors: `(K, C)`.
         position: in the map, row by row, `(K,)` int64.
         image: which normal image the anomaly was put into, `(K,)` int64.
-        donor: which normal image its content may come from, `(K,)` int64.
     """
 
     vectors: Tensor
     position: Tensor
     image: Tensor
-    donor: Tensor
 
     def without(self, left_out: Tensor) -> AnomalousVectors:
-        """Those that no image which is left out has a part in, neither as the image that is changed nor as the donor.
-
-        Args:
-            left_out: bool `(N,)`.
-
-        Returns:
-            Where each has such a donor, as in a fold of all images but one, those of images that are not left out:
-            a distance without any weighting has another scale.
-        """
-        own = ~left_out[self.image]
-        kept = own & ~left_out[self.donor]
-        kept = kept if bool(kept.any()) else own
-        return AnomalousVectors(self.vectors[kept], self.position[kept], self.image[kept], self.donor[kept])
+        """Those of images that are not left out, a bool `(N,)`."""
+        kept = ~left_out[self.image]
+        return AnomalousVectors(self.vectors[kept], self.position[kept], self.image[kept])
 
     @staticmethod
     def joined(parts: Sequence[AnomalousVectors]) -> AnomalousVectors:
@@ -63,11 +51,10 @@ class AnomalousVectors:
             torch.cat([part.vectors for part in parts]),
             torch.cat([part.position for part in parts]),
             torch.cat([part.image for part in parts]),
-            torch.cat([part.donor for part in parts]),
         )
 
 
-def vectors_at(maps: Tensor, mask: Tensor, source: Tensor, donor: Tensor) -> AnomalousVectors:
+def vectors_at(maps: Tensor, mask: Tensor, source: Tensor) -> AnomalousVectors:
     """The vectors at the positions of synthetic anomalies.
 
     Args:
@@ -75,7 +62,6 @@ def vectors_at(maps: Tensor, mask: Tensor, source: Tensor, donor: Tensor) -> Ano
         mask: where they were changed, bool `(N, S, S)`; a position counts from `LEAST_COVERED` on, and the one vector
             of an image (g = 1) wherever the image was changed.
         source: which normal image each was made of, `(N,)` int64.
-        donor: which normal image was at hand for other content, `(N,)` int64.
 
     Returns:
         K vectors, 0 where no position is changed enough.
@@ -83,7 +69,7 @@ def vectors_at(maps: Tensor, mask: Tensor, source: Tensor, donor: Tensor) -> Ano
     side = maps.shape[-1]
     covered = functional.adaptive_avg_pool2d(mask.float()[:, None], side).flatten(1)
     image, position = (covered > (LEAST_COVERED if side > 1 else 0.0)).nonzero(as_tuple=True)
-    return AnomalousVectors(maps.flatten(2).transpose(1, 2)[image, position], position, source[image], donor[image])
+    return AnomalousVectors(maps.flatten(2).transpose(1, 2)[image, position], position, source[image])
 
 
 def weighting_matrix(anomalous: Tensor) -> Tensor:
