@@ -34,6 +34,8 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "lsa": ("utad.baselines.lsa", "LSA"),
         "unst": ("utad.baselines.students", "UninformedStudents"),
         "efficientad-s": ("utad.baselines.efficient_ad", "EfficientADS"),
+        "capsnet": ("utad.baselines.capsnet", "CapsNet"),
+        "cavga-u": ("utad.baselines.cavga", "CAVGAu"),
     }
 )
 """Module and class of every baseline."""
