@@ -33,7 +33,10 @@ SHORT: dict[str, tuple[str, ...]] = {
     "gamma-vae": ("size=32", "steps=2", "width=4", "iterations=2"),
     "capsnet": ("size=32", "steps=2", "width=16"),
     "cavga-u": ("size=32", "steps=2", "width=4"),
-} | {name: ("size=32", "steps=2", "width=4") for name in ("ae-l2", "ae-ssim", "ad-vae", "skip-ganomaly", "lsa")}
+} | {
+    name: ("size=32", "steps=2", "width=4")
+    for name in ("ae-l2", "ae-ssim", "ad-vae", "skip-ganomaly", "avid", "ocgan", "lsa")
+}
 
 
 def method(name: str):

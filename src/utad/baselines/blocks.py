@@ -175,6 +175,11 @@ def signed(images: Tensor) -> Tensor:
     return 2 * images - 1
 
 
+def noisy(images: Tensor, deviation: float) -> Tensor:
+    """Images of any shape with Gaussian noise of that standard deviation, drawn from torch's own generator."""
+    return images + deviation * torch.randn_like(images)
+
+
 def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
     """Cross-entropy of a discriminator's logits, of any shape, with real or with generated images; a scalar."""
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
