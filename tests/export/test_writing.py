@@ -13,10 +13,10 @@ import torch
 from tests import fabricate
 from utad import UTAD
 from utad.data.tiling import Tiling
+from utad.dependencies import require
 from utad.errors import ConfigError, ExportError, ModelFileError, NotFittedError, OutputError
 from utad.export import writing
 from utad.export.conversion import to_openvino, write_openvino
-from utad.export.dependencies import require
 from utad.export.exported import ExportEngine
 from utad.export.graph_io import OUTPUTS, PICTURES, SCORES
 from utad.export.manifest import read_manifest
