@@ -4,7 +4,7 @@
 
 Builds the wheel of this tree, installs it into fresh virtual environments, scores an export there, and compares the
 scores with those of this environment. A short training with the preset `fast` makes the export, unless `--run` gives
-one: nothing here depends on what is learnt. Needs the extra `dev`, a package index and 3 GB of disk; takes a few minutes.
+one: nothing here depends on what is learnt. Needs the extra `dev`, a package index and 3 GB of disk, and a few minutes.
 Exits with 1 where a score differs, a command does not end as expected, or an installation takes 600 MB or more.
 `docs/render.py` puts the figures into docs/deploying.md.
 """
@@ -84,9 +84,8 @@ def install(wheel: Path, extra: str, folder: Path) -> dict[str, Any]:
     python = str(folder / "bin" / "python")
     subprocess.run([*_pip(python), "install", f"{wheel}[{extra}]" if extra else str(wheel)], check=True)
     seconds = time.perf_counter() - started
-    listed = subprocess.run([*_pip(python), "list", "--format", "json"], check=True, capture_output=True, text=True)
-    names = {package["name"] for package in json.loads(listed.stdout)}
     (site,) = folder.glob("lib/*/site-packages")
+    names = {path.name.partition("-")[0] for path in site.glob("*.dist-info")}
     sizes = {path.name: _megabytes(path) for path in site.iterdir()}
     return {
         "megabytes": _megabytes(folder),
@@ -120,7 +119,8 @@ def run_commands(folder: Path, export: Path, run: Path, images: Path, place: Pat
     found = {}
     for name, (arguments, expected) in commands.items():
         started = time.perf_counter()
-        done = subprocess.run([folder / "bin" / "utad", *arguments], capture_output=True, text=True)
+        command: list[str | Path] = [folder / "bin" / "utad", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
         found[name] = {
             "exit_code": done.returncode,
             "as_expected": done.returncode == expected and "Traceback" not in done.stderr,
