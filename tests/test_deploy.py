@@ -68,6 +68,6 @@ def test_alarms_are_of_metrics_that_there_are(run):
         exposed = set(re.findall(r"^# TYPE (\S+)", service.metrics.text().decode(), re.MULTILINE))
     finally:
         service.stop()
-    used = set(re.findall(r"\butad_[a-z_]+", text + "".join(re.findall(r"`(utad_[a-z_]+)`", PAGE))))
+    used = {*re.findall(r"\butad_[a-z_]+", text), *re.findall(r"`(utad_[a-z_]+)`", PAGE)}
     assert "utad_drift_level" in used
     assert used <= exposed

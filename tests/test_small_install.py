@@ -139,16 +139,13 @@ import json, sys
 from pathlib import Path
 from utad import load_detector
 from utad.interpret.explanation import NO_SHARES
-images = sorted(Path(sys.argv[1]).iterdir())
-for model in sys.argv[2:]:
-    detector = load_detector(model)
-    print(json.dumps({path.name: detector.predict(path).pred_score for path in images}))
+detector = load_detector(sys.argv[1])
+print(json.dumps({path.name: detector.predict(path).pred_score for path in sorted(Path(sys.argv[2]).iterdir())}))
 """
 
 
-def test_a_run_and_an_export_get_the_scores_of_the_whole_installation(installed, run, images, expected):
-    for line in installed.output(SCORES, images, run, run / "openvino").splitlines():
-        assert json.loads(line) == pytest.approx(expected, rel=1e-6)
+def test_an_export_gets_the_scores_of_the_whole_installation(installed, run, images, expected):
+    assert json.loads(installed.output(SCORES, run / "openvino", images)) == pytest.approx(expected, rel=1e-6)
 
 
 COMMANDS = """
@@ -186,14 +183,7 @@ def commands(run: Path, parts: Path, images: Path, place: Path) -> dict[str, tup
         "version": (["--version"], 0, f"utad {utad.__version__}"),
         "doctor": (["doctor"], 0, "extra train: missing (pip install 'utad[train]')"),
         "doctor RUN": (["doctor", run], 0, "efficientnet_lite0 at 64 x 64 pixels"),
-        "doctor --normal": (
-            ["doctor", export, "--normal", parts / "normal", "--sizes", "20", "--contrasts", "90", "--images", "1"],
-            *(0, "spot, diameter     90%  contrast"),
-        ),
-        "predict": (
-            ["predict", run, images, output, place / "p", "--save", "maps,masks,overlays,impressions"],
-            *(0, "3 images"),
-        ),
+        "predict": (["predict", run, images, output, place / "p", "--save", "maps,masks,overlays"], 0, "3 images"),
         "watch": (["watch", export, images, output, place / "w", "--once", "--save", "overlays"], 0, "3 images"),
         "calibrate": (["calibrate", own, "--labelled", parts, "--force"], 0, "threshold"),
         "train": (["train", parts, output, place / "t"], 1, f"error: {TRAIN}\n"),
@@ -217,10 +207,6 @@ def commands(run: Path, parts: Path, images: Path, place: Path) -> dict[str, tup
             *(1, f"error: {TRAIN}. A folder that utad export wrote needs no PyTorch; here it has to compute: there"),
         ),
         "16 bits": (
-            ["predict", run, deep, output, place / "q"],
-            *(1, f"error: {TRAIN}. PyTorch alone scores images of 16 bits"),
-        ),
-        "watch, 16 bits": (
             ["watch", run, deep.parent, output, place / "v", "--once"],
             *(1, f"not scored: {TRAIN}. PyTorch alone scores images of 16"),
         ),
@@ -251,7 +237,7 @@ def test_the_extra_serve_serves_without_pytorch(installed, run, images, expected
         wait_until(lambda: httpx.get(f"{found[1]}/v2/health/ready").status_code == 200)
         for path in images.iterdir():
             answer = httpx.post(f"{found[1]}/v1/predict?save=overlay", content=path.read_bytes(), timeout=60).json()
-            assert answer["pred_score"] == pytest.approx(expected[path.name], rel=1e-6)
+            assert answer["predictions"][0]["pred_score"] == pytest.approx(expected[path.name], rel=1e-6)
         assert httpx.get(f"{found[1]}/metrics").status_code == httpx.get(f"{found[1]}/docs").status_code == 200
         server.send_signal(signal.SIGTERM)
         assert server.wait() == 0
