@@ -23,10 +23,9 @@ from typer.testing import CliRunner
 
 from tests import fabricate
 from tests.serving.conftest import png, wait_until
-from utad import load_detector
+from utad import dependencies, load_detector
 from utad.cli.app import app
 from utad.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError
-from utad.export import dependencies
 from utad.export.manifest import graph_digests, read_manifest, write_manifest
 from utad.serving.registry import named_models
 

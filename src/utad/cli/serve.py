@@ -42,7 +42,7 @@ def serve(
 ) -> None:
     """Serve MODELs over HTTP until SIGTERM or Ctrl-C: /v1/predict, the Open Inference Protocol, /metrics, /docs."""
     start_logging()
-    from utad.export.dependencies import require
+    from utad.dependencies import require
 
     for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
         require(module, "serve")
