@@ -66,7 +66,9 @@ let openNext = false;
 const queue = new Queue({
   send: async (item, behind) => {
     item.shown = await isShown(item.file);
-    return predict(item.file, item.name, item.model, { pictures: Boolean(item.row) || behind < MOST_PICTURES, shown: item.shown });
+    // Of many images the last ones keep their pictures, so that those of the others are not made.
+    const pictures = Boolean(item.row) || openNext || behind < MOST_PICTURES;
+    return predict(item.file, item.name, item.model, { pictures, shown: item.shown });
   },
   done: (item, { pictures, ...result }) => {
     const row = item.row && history.rows.includes(item.row) ? item.row : history.add(item, { result });
@@ -224,6 +226,7 @@ const load = async () => {
     const known = await models();
     model.replaceChildren(...known.map(({ name }) => element("option", { value: name }, name)));
     model.disabled = false;
+    find("#history").classList.toggle("one-model", known.length === 1);
     model.addEventListener("change", () => {
       tellModel(known);
       panel.show(model.value).then(() => panel.markScore(null), said);

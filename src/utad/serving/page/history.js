@@ -82,7 +82,7 @@ export class History {
       one.cells.model.textContent = one.result ? `${one.result.model}, version ${one.result.version}` : one.model;
       if (one.fault) {
         const again = element("button", { type: "button", className: "again" }, "Send again");
-        again.setAttribute("aria-label", `Send ${one.name} again`);
+        again.setAttribute("aria-label", `Send again: ${one.name}`);
         again.addEventListener("click", () => this.again([one]));
         one.cells.verdict.replaceChildren(element("span", { className: "fault" }, one.fault.message), again);
         return;

@@ -82,13 +82,17 @@ export class ThresholdPanel {
     return state && state.calibration.version === result.version && state.moved ? state.threshold : result.threshold;
   }
 
-  // Shows the calibration of a model, fetched anew where a result is of another version.
-  async show(model, version = null) {
+  // Shows the calibration of a model, fetched anew where a result is of a newer version.
+  async show(model, version = 0) {
+    this.wanted = model;
     const state = this.known.get(model);
-    if (!state || (version !== null && state.calibration.version !== version)) {
+    if (!state || version > state.calibration.version) {
       const calibration = await calibrationOf(model);
       const { threshold, fail_threshold: fail, normal_scores: scores } = calibration;
       this.known.set(model, { calibration, threshold, moved: false, axis: new Axis([...scores, threshold, fail, 0, 1]) });
+    }
+    if (this.wanted !== model) {
+      return;  // another one was asked for meanwhile
     }
     this.model = model;
     find("#thresholding").hidden = false;
@@ -135,19 +139,20 @@ export class ThresholdPanel {
     this.tellShare(calibration, threshold);
   }
 
-  // What share of the normal images would be flagged, and the command that sets the model's threshold so.
-  tellShare({ alone, count, normal_scores: scores, threshold: own }, threshold) {
+  // What share of the normal images would be flagged, and the commands that have the same in mind.
+  tellShare({ alone, normal_scores: scores, threshold: own }, threshold) {
     const share = scores.filter((score) => score > threshold).length / scores.length;
     const before = scores.filter((score) => score > own).length / scores.length;
     const percent = (part) => `${(100 * part).toFixed(1)} %`;
     find("#share").textContent = scores.length === 0 ? "" :
       `Above ${threshold.toFixed(3)}: ${percent(share)} of the normal images would be flagged; above that of the model, ${own.toFixed(3)}, it is ${percent(before)}.`;
-    const rate = !alone && share > 0 && share < 0.5;
-    find("#command-note").textContent = rate ? `; to set the model to ${percent(share)} of normal images, on new ones:` :
-      alone ? "; this export stands alone, so its threshold is set from labelled images:" :
-        share > 0 ? "; half of the normal images or more cannot be asked for, so this is from labelled images:" :
-          `; a rate below 1 in ${Math.max(1, count).toLocaleString("en")} cannot be read off so few, so this is from labelled images:`;
-    find("#command").textContent = rate ?
+    find("#commands").hidden = threshold === own;
+    find("#predict-command").textContent = `utad predict MODEL IMAGES --output DIR --threshold ${threshold.toFixed(3)}`;
+    const readable = !alone && share > 0 && share < 0.5;
+    find("#calibrate-words").textContent = readable ?
+      "To set the model's own threshold to this share of normal images, from a folder of them:" :
+      "To set the model's own threshold, from normal and anomalous images:";
+    find("#calibrate-command").textContent = readable ?
       `utad calibrate MODEL --normal DIR --fpr ${Number(share.toPrecision(3))}` : "utad calibrate MODEL --labelled DIR";
   }
 
@@ -155,8 +160,14 @@ export class ThresholdPanel {
   markScore(score) {
     const mark = find("#score-mark");
     hide(mark, score === null || !this.state);
-    if (score !== null && this.state) {
-      mark.setAttribute("transform", `translate(${WIDTH * this.state.axis.toShare(score)} 0)`);
+    if (score === null || !this.state) {
+      return;
     }
+    const place = this.state.axis.toShare(score);
+    const text = mark.querySelector("text");
+    mark.setAttribute("transform", `translate(${WIDTH * place} 0)`);
+    text.textContent = `score ${score.toFixed(3)}${place === 1 ? " →" : ""}`;
+    text.setAttribute("text-anchor", place < 0.5 ? "start" : "end");
+    text.setAttribute("x", place < 0.5 ? 6 : -6);
   }
 }
