@@ -34,8 +34,8 @@ class Server:
     def ready(self) -> bool:
         return httpx.get(f"{self.address}/v2/health/ready").status_code == 200
 
-    def predict(self) -> httpx.Response:
-        return httpx.post(f"{self.address}/v1/predict?model=part", content=IMAGE, timeout=60)
+    def predict(self, image: bytes = IMAGE) -> httpx.Response:
+        return httpx.post(f"{self.address}/v1/predict?model=part", content=image, timeout=60)
 
     def workers(self) -> list[int]:
         found = []

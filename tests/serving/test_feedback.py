@@ -139,18 +139,36 @@ def test_a_damaged_image_is_refused_and_not_kept(client, kept, folder, tmp_path)
 
 
 def test_the_limit_is_kept_and_counts_what_was_there(client, folder):
-    with feedback_folder(folder, models=(), limit=len(IMAGE) + 10) as store, keeping(client, store):
+    with feedback_folder(folder, models=(), limit=len(IMAGE) + 5000) as store, keeping(client, store):
         assert marked(client, IMAGE, "normal").status_code == 200
         answer = marked(client, png(seed=6), "normal")
         assert answer.status_code == 507
         assert "--feedback-limit" in answer.json()["error"]
         assert marked(client, IMAGE, "normal").json()["new"] is False
     with (
-        feedback_folder(folder, models=(), limit=len(IMAGE) + 10) as store,
+        feedback_folder(folder, models=(), limit=len(IMAGE) + 5000) as store,
         pytest.raises(OutputError, match="are allowed"),
     ):
         store.keep(png(seed=6), "anomalous", ABOUT)
     assert files(folder) == [f"normal/{NAME}"]
+
+
+def test_marking_to_and_fro_ends_at_the_limit(folder):
+    limit = len(IMAGE) + 8000
+    about = {**ABOUT, "name": 255 * "\U0001f9f1"}
+
+    def mark_to_and_fro(store) -> None:
+        for number in range(40):
+            store.keep(IMAGE, ("normal", "anomalous")[number % 2], about)
+
+    with (
+        feedback_folder(folder, models=(), limit=limit) as store,
+        pytest.raises(OutputError, match="are allowed"),
+    ):
+        mark_to_and_fro(store)
+    assert len(lines(folder)) == 2
+    assert len(files(folder)) == 1
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= limit
 
 
 def test_a_file_of_somebody_else_is_never_overwritten(store, folder):

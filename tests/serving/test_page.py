@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -146,7 +147,8 @@ def test_calibration_gives_the_scores_of_the_normal_images(client, service, monk
         "alone": False,
     }
     many = [index / 10_000 for index in range(10_001)]
-    monkeypatch.setattr(manifest, "__dict__", {**manifest.__dict__, "normal_scores": many})
+    model = service.model("part")
+    monkeypatch.setitem(service._models, "part", replace(model, manifest=replace(manifest, normal_scores=many)))
     thinned = client.get("/v1/models/part/calibration").json()
     assert thinned["count"] == 10_001
     assert len(thinned["normal_scores"]) == _MOST_SCORES

@@ -45,11 +45,11 @@ def serve(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keep images whose result is marked as wrong here, for utad calibrate --labelled; none if not given.",
+            help="Keep here the images whose result is marked as wrong, for utad calibrate --labelled; off by default.",
             show_default=False,
         ),
     ] = None,
-    feedback_limit: Annotated[int, typer.Option(help="Megabytes of these images, at most.", min=1)] = 1000,
+    feedback_limit: Annotated[int, typer.Option(help="Megabytes that this folder may take.", min=1)] = 1000,
 ) -> None:
     """Serve MODELs until SIGTERM or Ctrl-C: a page at /, /v1/predict, the Open Inference Protocol, /metrics, /docs."""
     start_logging()

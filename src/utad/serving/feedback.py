@@ -15,7 +15,7 @@ from typing import Any, Literal
 from utad.data.reading import format_of
 from utad.errors import OutputError
 from utad.files import append_whole, file_digest, output_errors
-from utad.output_folder import OutputFolder, output_folder
+from utad.output_folder import RECORD_NAME, OutputFolder, output_folder
 
 Label = Literal["normal", "anomalous"]
 
@@ -23,6 +23,9 @@ INDEX_NAME = "feedback.jsonl"
 _PURPOSE = "feedback"
 _FOLDERS: Mapping[Label, str] = {"normal": "normal", "anomalous": "abnormal"}
 _ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp", "PPM": ".ppm"}
+
+_LINES = 4000
+"""Bytes at most that one mark adds to the index and to the record of the folder: a name can have 255 characters."""
 
 
 class Feedback:
@@ -33,7 +36,7 @@ class Feedback:
 
     Args:
         folder: ours as long as the server runs.
-        limit: bytes of all images together.
+        limit: bytes of all that is kept, together.
 
     Raises:
         OutputError: if the index is there and is not ours, or cannot be read.
@@ -46,12 +49,8 @@ class Feedback:
         self._lock = Lock()
         self._index = folder.path(INDEX_NAME)
         with output_errors(folder.directory):
-            self._size = sum(
-                path.stat().st_size
-                for name in _FOLDERS.values()
-                for path in (folder.directory / name).glob("*")
-                if path.is_file()
-            )
+            places = (folder.directory / name for name in _FOLDERS.values())
+            self._images = sum(_size(path) for place in places for path in place.glob("*"))
             self._marks = _marks_in(self._index)
 
     def keep(self, content: bytes, label: Label, about: Mapping[str, Any]) -> tuple[str, bool]:
@@ -75,6 +74,7 @@ class Feedback:
         with self._lock:
             if self._marks.get(digest) == name and self._folder.path(name).is_file():
                 return name, False
+            self._check_room(_LINES + (0 if self._folder.path(name).is_file() else len(content)))
             self._write(name, digest, content)
             for other in _FOLDERS.values():
                 if other != _FOLDERS[label]:
@@ -85,24 +85,27 @@ class Feedback:
             self._marks[digest] = name
         return name, True
 
+    def _check_room(self, more: int) -> None:
+        # Marking one image to and fro adds lines without end, and no image.
+        used = self._images + _size(self._index) + _size(self._folder.directory / RECORD_NAME)
+        if used + more > self._limit:
+            raise OutputError(
+                f"{used / 1e6:.1f} MB are kept, and {self._limit / 1e6:.1f} MB are allowed: take some images away, or "
+                "start the server with a higher --feedback-limit"
+            )
+
     def _write(self, name: str, digest: str, content: bytes) -> None:
         path = self._folder.path(name)
         if path.is_file() and file_digest(path) == digest:
             return
-        if self._size + len(content) > self._limit:
-            raise OutputError(
-                f"{self._size / 1e6:.1f} MB of images are kept, and {self._limit / 1e6:.1f} MB are allowed: take some "
-                "away, or start the server with a higher --feedback-limit"
-            )
         self._folder.write(name, lambda temporary: temporary.write_bytes(content))
-        self._size += len(content)
+        self._images += len(content)
 
     def _take_away(self, name: str) -> None:
         path = self._folder.path(name)
-        if path.is_file():
-            size = path.stat().st_size
-            self._folder.remove(name)
-            self._size -= 0 if path.exists() else size
+        size = _size(path)
+        self._folder.remove(name)
+        self._images -= size - _size(path)
 
 
 @contextmanager
@@ -112,7 +115,7 @@ def feedback_folder(directory: Path, *, models: Iterable[Path], limit: int) -> I
     Args:
         directory: made if need be.
         models: that are served: the folder must neither hold one of them nor lie in it.
-        limit: bytes of all images together.
+        limit: bytes of all that is kept, together.
 
     Raises:
         OutputError: if it overlaps a model, holds files in the place of ours, or another server writes to it.
@@ -120,6 +123,10 @@ def feedback_folder(directory: Path, *, models: Iterable[Path], limit: int) -> I
     folders = [path.parent if path.is_file() else path for path in models]
     with output_folder(directory, _PURPOSE, apart_from=folders) as folder:
         yield Feedback(folder, limit)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _marks_in(index: Path) -> dict[str, str]:

@@ -61,13 +61,13 @@ const history = new History({ open, again, judge });
 
 // ---- sending
 let note = "";
-let openNext = false;
+let openNext = false;  // where the one that was to be opened has failed
 
 const queue = new Queue({
   send: async (item, behind) => {
     item.shown = await isShown(item.file);
     // Of many images the last ones keep their pictures, so that those of the others are not made.
-    const pictures = Boolean(item.row) || openNext || behind < MOST_PICTURES;
+    const pictures = Boolean(item.row) || item.opens || openNext || behind < MOST_PICTURES;
     return predict(item.file, item.name, item.model, { pictures, shown: item.shown });
   },
   done: (item, { pictures, ...result }) => {
@@ -76,8 +76,9 @@ const queue = new Queue({
     if (pictures) {
       history.keepPictures(row, addressesOf(pictures));
     }
+    panel.cover(row.result);
     history.tell(row);
-    if (openNext || row === history.current) {
+    if (item.opens || openNext || row === history.current) {
       open(row, { focus: row === item.row });
       openNext = false;
     }
@@ -87,6 +88,12 @@ const queue = new Queue({
       note = fault.message;
     } else {
       history.add(item, { fault });
+    }
+    const [scored] = history.scored;
+    if (item.opens && scored && !history.current) {
+      open(scored, { focus: false });
+    } else if (item.opens) {
+      openNext = true;
     }
   },
   locked: unlocked,
@@ -134,8 +141,11 @@ const add = ({ images, others, beyond }) => {
     const size = `${(item.file.size / 2 ** 20).toFixed(1)} MB`;
     history.add(item, { fault: new Refused(`It has ${size}, and the server takes ${(MAX_BYTES / 2 ** 20).toFixed(0)} MB at most.`, 413) });
   });
-  openNext = openNext || queue.idle;
-  queue.add(items.filter((item) => !tooLarge.includes(item)));
+  const sent = items.filter((item) => !tooLarge.includes(item));
+  if (queue.idle && sent.length) {
+    sent[0].opens = true;
+  }
+  queue.add(sent);
 };
 
 // ---- adding

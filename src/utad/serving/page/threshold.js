@@ -22,6 +22,11 @@ class Axis {
     Object.assign(this, { low: low - margin, high: high + margin });
   }
 
+  holds(score) {
+    const place = Math.asinh(score / UNIT);
+    return place > this.low && place < this.high;
+  }
+
   toShare(score) {
     return Math.min(1, Math.max(0, (Math.asinh(score / UNIT) - this.low) / (this.high - this.low)));
   }
@@ -89,7 +94,8 @@ export class ThresholdPanel {
     if (!state || version > state.calibration.version) {
       const calibration = await calibrationOf(model);
       const { threshold, fail_threshold: fail, normal_scores: scores } = calibration;
-      this.known.set(model, { calibration, threshold, moved: false, axis: new Axis([...scores, threshold, fail, 0, 1]) });
+      const axis = new Axis([...scores, threshold, fail, 0, 1]);
+      this.known.set(model, { calibration, threshold, moved: false, axis });
     }
     if (this.wanted !== model) {
       return;  // another one was asked for meanwhile
@@ -98,6 +104,20 @@ export class ThresholdPanel {
     find("#thresholding").hidden = false;
     this.draw();
     this.tell();
+  }
+
+  // Makes the axis long enough for a result, so that a threshold can be on either side of it.
+  cover({ model, version, pred_score: score }) {
+    const state = this.known.get(model);
+    if (!state || state.calibration.version !== version || state.axis.holds(score)) {
+      return;
+    }
+    const { low, high } = state.axis;
+    state.axis = new Axis([...[low, high].map((end) => UNIT * Math.sinh(end)), score]);
+    if (model === this.model) {
+      this.draw();
+      this.tell();
+    }
   }
 
   move(threshold) {
@@ -166,7 +186,7 @@ export class ThresholdPanel {
     const place = this.state.axis.toShare(score);
     const text = mark.querySelector("text");
     mark.setAttribute("transform", `translate(${WIDTH * place} 0)`);
-    text.textContent = `score ${score.toFixed(3)}${place === 1 ? " →" : ""}`;
+    text.textContent = `score ${score.toFixed(3)}`;
     text.setAttribute("text-anchor", place < 0.5 ? "start" : "end");
     text.setAttribute("x", place < 0.5 ? 6 : -6);
   }

@@ -56,7 +56,7 @@ const showStage = () => {
   URL.revokeObjectURL(own);
   own = row.pictures.image ? "" : URL.createObjectURL(row.file);
   stage.style.aspectRatio = `${width} / ${height}`;
-  stage.style.maxWidth = `calc(72vh * ${width / height})`;
+  stage.style.maxWidth = `calc(64vh * ${width / height})`;
   stage.classList.toggle("small-pixels", width * height <= SMALL);
   find("#restored").classList.toggle("small-pixels", width * height <= SMALL);
   find("#lines").setAttribute("viewBox", `0 0 ${width} ${height}`);
