@@ -215,7 +215,7 @@ all("#marking button").forEach((button) => button.addEventListener("click", asyn
   try {
     const { file, new: isNew } = await mark(row.file, row.name, row.result.model, label);
     row.marked = label;
-    told.textContent = isNew ? `Kept as ${file}: it should be ${label}.` : `It was marked so before, and is kept as ${file}.`;
+    told.textContent = `${isNew ? "Kept as" : "It was marked so before, and is kept as"} ${file}`;
     history.tell(row);
   } catch (error) {
     told.textContent = error.message;

@@ -164,7 +164,8 @@ export class ThresholdPanel {
     const share = scores.filter((score) => score > threshold).length / scores.length;
     const before = scores.filter((score) => score > own).length / scores.length;
     const percent = (part) => `${(100 * part).toFixed(1)} %`;
-    find("#share").textContent = scores.length === 0 ? "" :
+    find("#share").textContent = scores.length === 0 ? "" : threshold === own ?
+      `The threshold of the model, ${own.toFixed(3)}, flags ${percent(before)} of the normal images.` :
       `Above ${threshold.toFixed(3)}: ${percent(share)} of the normal images would be flagged; above that of the model, ${own.toFixed(3)}, it is ${percent(before)}.`;
     find("#commands").hidden = threshold === own;
     find("#predict-command").textContent = `utad predict MODEL IMAGES --output DIR --threshold ${threshold.toFixed(3)}`;
