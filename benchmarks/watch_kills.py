@@ -33,7 +33,7 @@ import PIL.Image
 
 from utad.output_folder import RECORD_NAME
 from utad.predictor import Predictor
-from utad.serving.watch import WatchOptions, watch_folder
+from utad.serving.watch.folder import WatchOptions, watch_folder
 from utad.types import EngineResult, Image
 
 START_SECONDS = 120.0

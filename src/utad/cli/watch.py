@@ -27,7 +27,7 @@ from utad.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from utad.serving.watch_delivery import Channel
+    from utad.serving.watch.delivery import Channel
 
 
 def watch(
@@ -69,7 +69,7 @@ def watch(
 
     from utad.loading import identity, load_detector
     from utad.overlap import refuse_overlap
-    from utad.serving.watch import WatchOptions, watch_folder
+    from utad.serving.watch.folder import WatchOptions, watch_folder
 
     options = WatchOptions(
         settle=settle,
@@ -109,11 +109,11 @@ def _channels(webhook: str | None, mqtt: str | None) -> list[Channel]:
     """
     channels: list[Channel] = []
     if webhook is not None:
-        from utad.serving.watch_webhook import Webhook
+        from utad.serving.watch.webhook import Webhook
 
         channels.append(Webhook(webhook))
     if mqtt is not None:
-        from utad.serving.watch_mqtt import MqttTopic
+        from utad.serving.watch.mqtt import MqttTopic
 
         channels.append(MqttTopic(mqtt))
     return channels

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving.watched import image, once, rows
+from tests.serving.watch.watched import image, once, rows
 from utad.errors import ConfigError, MissingDependencyError
 from utad.evaluation.prediction_tables import json_line
-from utad.serving.watch_delivery import DeliveryError
-from utad.serving.watch_mqtt import MqttTopic
+from utad.serving.watch.delivery import DeliveryError
+from utad.serving.watch.mqtt import MqttTopic
 
 
 class Broker:

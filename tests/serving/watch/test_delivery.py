@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.watched import image, once, rows, until
+from tests.serving.watch.watched import image, once, rows, until
 from utad.errors import ConfigError
-from utad.serving import watch_delivery
-from utad.serving.watch_delivery import Deliveries, DeliveryError
-from utad.serving.watch_webhook import Webhook
+from utad.serving.watch import delivery
+from utad.serving.watch.delivery import Deliveries, DeliveryError
+from utad.serving.watch.webhook import Webhook
 
 
 class Receiver:
@@ -55,7 +55,7 @@ def test_a_message_is_given_up_after_some_trials_or_a_final_answer(caplog):
 
 
 def test_a_receiver_that_hangs_holds_nobody_up(monkeypatch, caplog):
-    monkeypatch.setattr(watch_delivery, "END_SECONDS", 0.2)
+    monkeypatch.setattr(delivery, "END_SECONDS", 0.2)
     release = threading.Event()
 
     class Hanging(Receiver):
@@ -123,7 +123,7 @@ def test_answers_that_will_not_change_are_final(server, code, final):
 
 
 def test_where_nobody_listens_scoring_goes_on_and_the_loss_is_counted(server, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(watch_delivery, "END_SECONDS", 0.3)
+    monkeypatch.setattr(delivery, "END_SECONDS", 0.3)
     hook = Webhook(f"http://127.0.0.1:{server.server_port}/", timeout=0.5)
     server.server_close()
     image(tmp_path / "in" / "a.png")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from utad.serving.watch_arrivals import RETRY_SECONDS, Arrivals
-from utad.serving.watch_scan import Arrival, FileState
+from utad.serving.watch.arrivals import RETRY_SECONDS, Arrivals
+from utad.serving.watch.scan import Arrival, FileState
 
 FIRST, SECOND = FileState(10, 1), FileState(20, 2)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.serving.watched import image, once, paths
+from tests.serving.watch.watched import image, once, paths
 from utad.errors import OutputError
 from utad.output_folder import RECORD_NAME
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from utad.errors import OutputError
 from utad.files import make_directory, output_errors, write_atomically
 from utad.overlap import refuse_overlap
-from utad.serving.watch_scan import Arrival
+from utad.serving.watch.scan import Arrival
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tests.serving.watched import image
-from utad.serving.watch_scan import is_image_name, scan
+from tests.serving.watch.watched import image
+from utad.serving.watch.scan import is_image_name, scan
 
 
 @pytest.mark.parametrize("name", ["a.png", "sub/B.JPG", "gear.part.png", "caf\udce9.tif", "a b/ü.bmp"])

@@ -13,12 +13,12 @@ from utad.data.image_files import relative_name
 from utad.data.local import not_local
 from utad.errors import ConfigError, DatasetError, ImageReadError, NonFiniteScoreError, UTADError
 from utad.predictor import Predictor
-from utad.serving.watch_arrivals import Arrivals
-from utad.serving.watch_delivery import Channel, Deliveries
-from utad.serving.watch_events import RESCAN_SECONDS, FolderEvents
-from utad.serving.watch_flagged import FlaggedFolder
-from utad.serving.watch_results import Scored, WatchResults, WatchSummary
-from utad.serving.watch_scan import Arrival, FileState, is_image_name, is_watched, scan, state_of
+from utad.serving.watch.arrivals import Arrivals
+from utad.serving.watch.delivery import Channel, Deliveries
+from utad.serving.watch.events import RESCAN_SECONDS, FolderEvents
+from utad.serving.watch.flagged import FlaggedFolder
+from utad.serving.watch.results import Scored, WatchResults, WatchSummary
+from utad.serving.watch.scan import Arrival, FileState, is_image_name, is_watched, scan, state_of
 from utad.types import Prediction, Sample
 
 _LOGGER = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.watched import image, once
+from tests.serving.watch.watched import image, once
 from utad.errors import OutputError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from utad.errors import ConfigError
 from utad.export.dependencies import require
-from utad.serving.watch_delivery import DeliveryError
+from utad.serving.watch.delivery import DeliveryError
 
 PORT = 1883
 TIMEOUT = 10.0

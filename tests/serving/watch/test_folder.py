@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from tests import fabricate
-from tests.serving.watched import Counting, image, once, paths, rows, until, watching
+from tests.serving.watch.watched import Counting, image, once, paths, rows, until, watching
 from utad.errors import ConfigError, DatasetError, ImageReadError, OutputError
 from utad.evaluation.predicting import predict_to_folder
 from utad.predictor import Predictor
-from utad.serving import watch as watch_module
-from utad.serving.watch import WatchOptions, watch_folder
-from utad.serving.watch_scan import FileState
+from utad.serving.watch.folder import WatchOptions, watch_folder
+from utad.serving.watch.scan import FileState
 from watch_kills import Brightness, kill_and_count
 
 
@@ -116,8 +115,8 @@ def test_an_image_whose_score_is_not_finite_is_reported_and_the_others_are_score
 
 
 def test_images_are_scored_as_they_come_by_events(folder, output, monkeypatch):
-    monkeypatch.setattr("utad.serving.watch_events.RESCAN_SECONDS", 1000.0)
-    monkeypatch.setattr("utad.serving.watch_events._STARTING_SECONDS", 0.5)
+    monkeypatch.setattr("utad.serving.watch.events.RESCAN_SECONDS", 1000.0)
+    monkeypatch.setattr("utad.serving.watch.events._STARTING_SECONDS", 0.5)
     with watching(folder, output):
         until(lambda: len(rows(output)) == 2)
         image(folder / "c.png.part.png").rename(folder / "c.png")
@@ -143,14 +142,14 @@ def test_a_file_that_is_being_written_waits_for_its_end(folder, output):
 
 def test_a_time_of_change_that_is_none_does_not_matter(folder, output, monkeypatch):
     far = FileState(10, 10**21)
-    monkeypatch.setattr("utad.serving.watch_scan.state_of", lambda path: far)
-    monkeypatch.setattr("utad.serving.watch.state_of", lambda path: far)
+    monkeypatch.setattr("utad.serving.watch.scan.state_of", lambda path: far)
+    monkeypatch.setattr("utad.serving.watch.folder.state_of", lambda path: far)
     assert once(folder, output).n_images == 2
     assert [row["modified"] for row in rows(output)] == [None, None]
 
 
 def test_a_folder_that_goes_away_is_waited_for(folder, output, caplog, monkeypatch):
-    monkeypatch.setattr(watch_module, "_AWAY_SECONDS", 0.05)
+    monkeypatch.setattr("utad.serving.watch.folder._AWAY_SECONDS", 0.05)
     away = folder.parent / "away"
     with watching(folder, output, poll=0.05):
         until(lambda: len(rows(output)) == 2)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from utad.evaluation.prediction_tables import json_line
-from utad.serving.watch_table import Row
+from utad.serving.watch.table import Row
 
 _LOGGER = logging.getLogger(__name__)
 

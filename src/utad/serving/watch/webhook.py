@@ -9,7 +9,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from utad.errors import ConfigError
-from utad.serving.watch_delivery import DeliveryError
+from utad.serving.watch.delivery import DeliveryError
 
 TIMEOUT = 10.0
 """Seconds for a connection, and for each answer."""

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import time
 
-from tests.serving.watched import until
-from utad.serving.watch_events import FolderEvents
+from tests.serving.watch.watched import until
+from utad.serving.watch.events import FolderEvents
 
 
 def test_without_events_the_whole_folder_is_looked_at_at_intervals(tmp_path):

@@ -14,8 +14,8 @@ import numpy as np
 
 from tests import fabricate
 from utad.predictor import Predictor
-from utad.serving.watch import WatchOptions, watch_folder
-from utad.serving.watch_results import WatchSummary
+from utad.serving.watch.folder import WatchOptions, watch_folder
+from utad.serving.watch.results import WatchSummary
 from watch_kills import Brightness
 
 STOP = "stop.png"

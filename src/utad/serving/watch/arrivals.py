@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from utad.serving.watch_scan import Arrival, FileState
+from utad.serving.watch.scan import Arrival, FileState
 
 RETRY_SECONDS = 30.0
 """Between two trials of a file that the system could not read: the share may be back then, or the rights be set."""

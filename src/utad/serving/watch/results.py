@@ -22,8 +22,8 @@ from utad.evaluation.prediction_pictures import picture_folders, pictures_of
 from utad.evaluation.prediction_tables import CSV_HEADER, TABLES, csv_line, json_line
 from utad.files import write_atomically
 from utad.output_folder import OutputFolder, output_folder
-from utad.serving.watch_scan import Arrival, FileState
-from utad.serving.watch_table import GrowingTable, Row
+from utad.serving.watch.scan import Arrival, FileState
+from utad.serving.watch.table import GrowingTable, Row
 from utad.types import Prediction, Sample
 
 _LOGGER = logging.getLogger(__name__)

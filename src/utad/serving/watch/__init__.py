@@ -1,0 +1,1 @@
+"""`utad watch`: a folder that images come to."""
