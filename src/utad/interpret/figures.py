@@ -86,6 +86,11 @@ def coloured(level: FloatMap) -> NDArray[np.uint8]:
     return INFERNO[np.clip(level * 256, 0, 255).astype(np.intp)]
 
 
+def heat_layer(level: FloatMap) -> NDArray[np.uint8]:
+    """Levels `(H, W)` in [0, 1] as colours with an opacity, `(H, W, 4)` uint8, to be laid over a picture."""
+    return np.dstack([coloured(level), np.round(255.0 * opacity_of(level)).astype(np.uint8)])
+
+
 def heat_overlay(
     image: Image, anomaly_map: FloatMap, mask: Mask | None = None, inside: Mask | None = None
 ) -> NDArray[np.uint8]:
