@@ -103,12 +103,11 @@ class CAVGAu(AdversarialBaseline):
         changes=(
             "DCGAN's networks, as in the source's CAVGA-D, of {width} instead of 64 channels, trained from scratch "
             "instead of on CelebA",
-            "L_R is the squared error with a fitted gamma instead of the cross-entropy of pixels, and L_R + KL a mean "
-            "over values",
+            "L_R is the squared error with a fitted gamma, and L_R + KL a mean over values",
             "encoder and decoder have an adversarial loss that does not saturate, with the weight "
             "{adversarial_weight:g} instead of 1",
             "the map is minus the attention before ReLU and sigmoid instead of 1 - A",
-            "the image's score is not normalised",
+            "the image's score is the mean of |x - x_hat|, not normalised",
         ),
         source_steps=NOT_STATED,
     )
