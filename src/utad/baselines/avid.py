@@ -12,7 +12,7 @@ the networks see are those of the released code. It has a term for the distance 
 does this, and nothing but the game ties I(x) to x, but `reconstruction` gives the term a weight. Its D, for images of
 224 pixels, looks at patches of 51, a cell every 16 pixels. For smaller images the stride of its first layer falls with
 the side: 1 at 64 pixels, 2 at 128 and 4 at 256, so that there are 9 to 13 cells in a row and a patch is a fifth to a
-third of the image. The three-frame input for video is left out.
+third of the image.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SOURCE_SIZE = 224
 SOURCE_STRIDE = 4
 """Of the detector's first layer."""
 _HALVINGS = 4
+_LEAST_SIZE = 32
 
 
 class Inpainter(nn.Module):
@@ -145,6 +146,7 @@ class AVID(AdversarialBaseline):
             "colour where the images have it, instead of grey",
             "the detector's weights drawn after He et al., so that it learns in fewer steps",
             "no noise on test images",
+            "single images, also where the source takes three frames of a video",
             "the map is |x - I(x)| times 1 - d, interpolated between the centres of the patches and not below 0, "
             "instead of the intersection of two masks",
         ),
@@ -158,10 +160,10 @@ class AVID(AdversarialBaseline):
     reconstruction: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.size < 32 or self.size % 2**_HALVINGS:
+        if self.size < _LEAST_SIZE or self.size % 2**_HALVINGS:
             raise ConfigError(
-                f"{self.name}: got images of {self.size} pixels, expected a multiple of {2**_HALVINGS} of at least 32: "
-                "change image.size"
+                f"{self.name}: got images of {self.size} pixels, expected a multiple of {2**_HALVINGS} of at least "
+                f"{_LEAST_SIZE}: change image.size"
             )
 
     def learn(self, images: Tensor) -> None:

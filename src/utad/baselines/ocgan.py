@@ -69,7 +69,10 @@ class OCGAN(AdversarialBaseline):
         source="Perera et al., CVPR 2019",
         changes=(
             "{width} instead of 64 channels",
-            "images of 61, 125 or 253 pixels, whichever is next below their own side, instead of 61",
+            "images of 61, 125 or 253 pixels, whichever is next below their own side, and 4, 5 or 6 convolutions, "
+            "instead of 61 pixels and 4",
+            "one logit of the latent discriminator instead of 16 sigmoids",
+            "batch norm by its running statistics in the networks that are not trained at the moment",
             "batches of {batch_size} instead of 512 images",
             "the last weights instead of those with the least validation error",
             "the map, which the source does not have, is the squared error",
@@ -98,18 +101,18 @@ class OCGAN(AdversarialBaseline):
         self.classifier_ = narrowing(channels, layers, self.width, 1)
         for network in self._networks():
             network.apply(_initialise)
+        discriminators = nn.ModuleList([self.visual_discriminator_, self.latent_discriminator_])
+        auto_encoder = nn.ModuleList([self.encoder_, self.decoder_])
         history = self.train_in_turn(
-            (
+            [
                 Turn(self.classifier_, self._classifier_loss),
-                Turn(
-                    nn.ModuleList([self.visual_discriminator_, self.latent_discriminator_]), self._discriminators_loss
-                ),
-                Turn(nn.ModuleList([self.encoder_, self.decoder_]), self._auto_encoder_loss),
-            ),
+                Turn(discriminators, self._discriminators_loss),
+                Turn(auto_encoder, self._auto_encoder_loss),
+            ],
             images,
         )
-        self.adversarial_losses_ = [(auto_encoder, discriminators) for _, discriminators, auto_encoder in history]
-        self.losses_ = [auto_encoder for auto_encoder, _ in self.adversarial_losses_]
+        self.adversarial_losses_ = [(last, second) for _, second, last in history]
+        self.losses_ = [last for _, _, last in history]
 
     def score(self, images: Tensor) -> Scores:
         """What the auto-encoder does not restore."""
