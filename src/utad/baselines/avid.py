@@ -8,11 +8,12 @@ An image is irregular where D finds a patch of I(x) irregular: its score is minu
 of D(I(x)). Pixels are irregular where |x - I(x)| is large and the patch is irregular too.
 
 Layers, the noise, after which images are clipped, the learning rate, both betas of Adam and the images in [-1, 1] that
-the networks see are those of the released code. It has a term for the distance of I(x + n) from x and leaves it out; so
-does this, and nothing but the game ties I(x) to x, but `reconstruction` gives the term a weight. Its D, for images of
-224 pixels, looks at patches of 51, a cell every 16 pixels. For smaller images the stride of its first layer falls with
-the side: 1 at 64 pixels, 2 at 128 and 4 at 256, so that there are 9 to 13 cells in a row and a patch is a fifth to a
-third of the image.
+the networks see are those of the released code. That code has a term mean (x - I(x + n))^2 and switches it off. It is
+off here too, so that only the game ties I(x) to x; `reconstruction` gives it a weight.
+
+The source's D is for images of 224 pixels: it looks at patches of 51, with a cell every 16 pixels. Here the stride of
+its first layer goes with the side, up to the source's 4: 1 at 64 pixels, 2 at 128 and 4 at 256. From 64 to 256 pixels
+there are 9 to 13 cells in a row, and a patch is a fifth to a third of the image.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class PatchDetector(nn.Module):
 
 @dataclass(kw_only=True, eq=False)
 class AVID(AdversarialBaseline):
-    """An inpainter and a detector of patches that is not taken in by it.
+    """An inpainter, and a detector that judges the patches of what it makes.
 
     Args:
         width: channels of the first level of the inpainter, which the detector's go with; 64 in the source.

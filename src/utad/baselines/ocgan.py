@@ -1,10 +1,11 @@
 """OCGAN (Perera et al., "OCGAN: One-class Novelty Detection Using GANs with Constrained Latent Representations").
 
-CVPR 2019. A denoising auto-encoder whose codes, by a tanh, lie in the cube (-1, 1)^d, is trained so that every place of
+CVPR 2019. A denoising auto-encoder whose codes, by a tanh, lie in the cube (-1, 1)^d, is trained so that every point of
 the cube gives an image of the class. A latent discriminator D_l makes the codes of images fill the cube evenly; a
 visual discriminator D_v makes images of codes from anywhere in it look real; and a classifier C, of images restored
-against images of random codes, finds the codes with which D_v has most to do: informative negative mining. What is not
-of the class cannot be restored then. The image's score is the mean squared error, the map the squared error.
+against images of random codes, finds the codes whose images are least of the class, on which D_v is used: informative
+negative mining. What is not of the class cannot be restored then. The image's score is the mean squared error, the map
+the squared error.
 
 In every step, with x an image, n noise, and u even in the cube:
 
@@ -17,8 +18,8 @@ The weights, the five steps of the mining from the start on and the tanh are the
 150 epochs, 10 instead of 1 for D_l and no tanh. Layers, the noise, the settings of Adam, that the losses of 1 and 2 are
 halved and the length of the mining's steps are the code's. Convolutions have no padding there, so that 61 pixels become
 1 in four of them: images are resized to the next smaller side that ends at 1, which is 61 for 64, 125 for 128 and 253
-for 256 pixels, with a convolution more for each doubling. A network is in evaluation mode but where its weights are
-trained: batch norm has then the same statistics for images restored, generated and scored.
+for 256 pixels, with a convolution more for each doubling. In the parts of a step that do not train it a network is in
+evaluation mode: batch norm then has the same statistics for images restored, generated and scored.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ def mine(start: Tensor, decoder: nn.Module, classifier: nn.Module) -> Tensor:
 
     Args:
         start: mu, `(N, d)`, any numbers.
-        decoder: De, of codes to images; in evaluation mode, as the classifier, so that no code hangs on another.
+        decoder: De, of codes to images; in evaluation mode, as the classifier: codes do not depend on each other then.
         classifier: C, of images to logits `(N, 1)`.
 
     Returns:
