@@ -154,7 +154,7 @@ def test_the_map_is_the_residual_where_patches_are_irregular():
 
 
 def test_both_networks_learn_and_the_square_stands_out():
-    """With the term that ties I(x) to x: in so few steps the game alone does not, and min D(I(x)) goes to and fro."""
+    """With the term that ties I(x) to x: in so few steps the game alone does not, and min D(I(x)) goes up and down."""
     method, untrained = (
         AVID(size=stripes.SIZE, width=8, steps=steps, batch_size=8, learning_rate=1e-3, reconstruction=1.0)
         for steps in (70, 0)

@@ -8,11 +8,12 @@ An image is irregular where D finds a patch of I(x) irregular: its score is minu
 of D(I(x)). Pixels are irregular where |x - I(x)| is large and the patch is irregular too.
 
 Layers, the noise, after which images are clipped, the learning rate, both betas of Adam and the images in [-1, 1] that
-the networks see are those of the released code. It has a term for the distance of I(x + n) from x and leaves it out; so
-does this, and nothing but the game ties I(x) to x, but `reconstruction` gives the term a weight. Its D, for images of
-224 pixels, looks at patches of 51, a cell every 16 pixels. For smaller images the stride of its first layer falls with
-the side: 1 at 64 pixels, 2 at 128 and 4 at 256, so that there are 9 to 13 cells in a row and a patch is a fifth to a
-third of the image. The three-frame input for video is left out.
+the networks see are those of the released code. That code has a term mean (x - I(x + n))^2 and switches it off. It is
+off here too, so that only the game ties I(x) to x; `reconstruction` gives it a weight.
+
+The source's D is for images of 224 pixels: it looks at patches of 51, with a cell every 16 pixels. Here the stride of
+its first layer goes with the side, up to the source's 4: 1 at 64 pixels, 2 at 128 and 4 at 256. From 64 to 256 pixels
+there are 9 to 13 cells in a row, and a patch is a fifth to a third of the image.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ SOURCE_SIZE = 224
 SOURCE_STRIDE = 4
 """Of the detector's first layer."""
 _HALVINGS = 4
+_LEAST_SIZE = 32
 
 
 class Inpainter(nn.Module):
@@ -122,7 +124,7 @@ class PatchDetector(nn.Module):
 
 @dataclass(kw_only=True, eq=False)
 class AVID(AdversarialBaseline):
-    """An inpainter and a detector of patches that is not taken in by it.
+    """An inpainter, and a detector that judges the patches of what it makes.
 
     Args:
         width: channels of the first level of the inpainter, which the detector's go with; 64 in the source.
@@ -145,6 +147,7 @@ class AVID(AdversarialBaseline):
             "colour where the images have it, instead of grey",
             "the detector's weights drawn after He et al., so that it learns in fewer steps",
             "no noise on test images",
+            "single images, also where the source takes three frames of a video",
             "the map is |x - I(x)| times 1 - d, interpolated between the centres of the patches and not below 0, "
             "instead of the intersection of two masks",
         ),
@@ -158,10 +161,10 @@ class AVID(AdversarialBaseline):
     reconstruction: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.size < 32 or self.size % 2**_HALVINGS:
+        if self.size < _LEAST_SIZE or self.size % 2**_HALVINGS:
             raise ConfigError(
-                f"{self.name}: got images of {self.size} pixels, expected a multiple of {2**_HALVINGS} of at least 32: "
-                "change image.size"
+                f"{self.name}: got images of {self.size} pixels, expected a multiple of {2**_HALVINGS} of at least "
+                f"{_LEAST_SIZE}: change image.size"
             )
 
     def learn(self, images: Tensor) -> None:

@@ -1,10 +1,11 @@
 """OCGAN (Perera et al., "OCGAN: One-class Novelty Detection Using GANs with Constrained Latent Representations").
 
-CVPR 2019. A denoising auto-encoder whose codes, by a tanh, lie in the cube (-1, 1)^d, is trained so that every place of
+CVPR 2019. A denoising auto-encoder whose codes, by a tanh, lie in the cube (-1, 1)^d, is trained so that every point of
 the cube gives an image of the class. A latent discriminator D_l makes the codes of images fill the cube evenly; a
 visual discriminator D_v makes images of codes from anywhere in it look real; and a classifier C, of images restored
-against images of random codes, finds the codes with which D_v has most to do: informative negative mining. What is not
-of the class cannot be restored then. The image's score is the mean squared error, the map the squared error.
+against images of random codes, finds the codes whose images are least of the class, on which D_v is used: informative
+negative mining. What is not of the class cannot be restored then. The image's score is the mean squared error, the map
+the squared error.
 
 In every step, with x an image, n noise, and u even in the cube:
 
@@ -17,8 +18,8 @@ The weights, the five steps of the mining from the start on and the tanh are the
 150 epochs, 10 instead of 1 for D_l and no tanh. Layers, the noise, the settings of Adam, that the losses of 1 and 2 are
 halved and the length of the mining's steps are the code's. Convolutions have no padding there, so that 61 pixels become
 1 in four of them: images are resized to the next smaller side that ends at 1, which is 61 for 64, 125 for 128 and 253
-for 256 pixels, with a convolution more for each doubling. A network is in evaluation mode but where its weights are
-trained: batch norm has then the same statistics for images restored, generated and scored.
+for 256 pixels, with a convolution more for each doubling. In the parts of a step that do not train it a network is in
+evaluation mode: batch norm then has the same statistics for images restored, generated and scored.
 """
 
 from __future__ import annotations
@@ -69,7 +70,10 @@ class OCGAN(AdversarialBaseline):
         source="Perera et al., CVPR 2019",
         changes=(
             "{width} instead of 64 channels",
-            "images of 61, 125 or 253 pixels, whichever is next below their own side, instead of 61",
+            "images of 61, 125 or 253 pixels, whichever is next below their own side, and 4, 5 or 6 convolutions, "
+            "instead of 61 pixels and 4",
+            "one logit of the latent discriminator instead of 16 sigmoids",
+            "batch norm by its running statistics in the networks that are not trained at the moment",
             "batches of {batch_size} instead of 512 images",
             "the last weights instead of those with the least validation error",
             "the map, which the source does not have, is the squared error",
@@ -98,18 +102,18 @@ class OCGAN(AdversarialBaseline):
         self.classifier_ = narrowing(channels, layers, self.width, 1)
         for network in self._networks():
             network.apply(_initialise)
+        discriminators = nn.ModuleList([self.visual_discriminator_, self.latent_discriminator_])
+        auto_encoder = nn.ModuleList([self.encoder_, self.decoder_])
         history = self.train_in_turn(
-            (
+            [
                 Turn(self.classifier_, self._classifier_loss),
-                Turn(
-                    nn.ModuleList([self.visual_discriminator_, self.latent_discriminator_]), self._discriminators_loss
-                ),
-                Turn(nn.ModuleList([self.encoder_, self.decoder_]), self._auto_encoder_loss),
-            ),
+                Turn(discriminators, self._discriminators_loss),
+                Turn(auto_encoder, self._auto_encoder_loss),
+            ],
             images,
         )
-        self.adversarial_losses_ = [(auto_encoder, discriminators) for _, discriminators, auto_encoder in history]
-        self.losses_ = [auto_encoder for auto_encoder, _ in self.adversarial_losses_]
+        self.adversarial_losses_ = [(last, second) for _, second, last in history]
+        self.losses_ = [last for _, _, last in history]
 
     def score(self, images: Tensor) -> Scores:
         """What the auto-encoder does not restore."""
@@ -175,7 +179,7 @@ def mine(start: Tensor, decoder: nn.Module, classifier: nn.Module) -> Tensor:
 
     Args:
         start: mu, `(N, d)`, any numbers.
-        decoder: De, of codes to images; in evaluation mode, as the classifier, so that no code hangs on another.
+        decoder: De, of codes to images; in evaluation mode, as the classifier: codes do not depend on each other then.
         classifier: C, of images to logits `(N, 1)`.
 
     Returns:
