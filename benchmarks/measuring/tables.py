@@ -156,8 +156,8 @@ def small_install(document: dict[str, Any]) -> str:
             f"{largest}.",
             "",
             f"{document['images']} images have the scores there that they have in the whole installation, with a "
-            f"largest difference of {document['largest_difference']:.1g}. The process that scored them, with the preset "
-            f"`fast` and one thread, took {document['peak_memory_mb']} MB at its peak. Commands in `utad`:",
+            f"largest difference of {document['largest_difference']:.1g}. The process that scored them, with the "
+            f"preset `fast` and one thread, took {document['peak_memory_mb']} MB at its peak. Commands in `utad`:",
             "",
             *table(["command", "exit code:", "error"], commands),
             "",
