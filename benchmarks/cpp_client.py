@@ -47,8 +47,8 @@ def compile_client(program: Path) -> None:
     package = Path(spec.origin).parent
     libraries = package / "libs"
     (library,) = libraries.glob("libopenvino.so.*")
-    command = ["g++", *FLAGS, SOURCE, "-isystem", package / "include", f"-L{libraries}", f"-l:{library.name}"]
-    subprocess.run([*command, f"-Wl,-rpath,{libraries}", "-o", program], check=True)
+    where = ["-isystem", f"{package / 'include'}", f"-L{libraries}", f"-l:{library.name}", f"-Wl,-rpath,{libraries}"]
+    subprocess.run(["g++", *FLAGS, SOURCE, *where, "-o", program], check=True)
 
 
 def by_client(program: Path, graph: Path, threshold: float, images: Sequence[Path]) -> list[Scored]:

@@ -134,7 +134,7 @@ def run_commands(folder: Path, export: Path, run: Path, images: Path, place: Pat
 
 def scores_in(folder: Path, export: Path, images: Path) -> tuple[dict[str, float], float]:
     """The scores of images by an environment, one after the other, and the peak memory of the process in MB."""
-    command = [folder / "bin" / "python", "-c", SCORES, export, images]
+    command: list[str | Path] = [folder / "bin" / "python", "-c", SCORES, export, images]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     scores, kilobytes = json.loads(done.stdout)
     return scores, kilobytes / 1024

@@ -155,9 +155,9 @@ def small_install(document: dict[str, Any]) -> str:
             "MB are those of the whole virtual environment, pip included (`du -sm`). The largest in `utad`: "
             f"{largest}.",
             "",
-            f"{document['images']} images have there the scores that they have in the whole installation, within "
-            f"{document['largest_difference']:.1g}; the process that scored them with one thread took "
-            f"{document['peak_memory_mb']} MB at its peak. Commands in `utad`, with their exit codes:",
+            f"{document['images']} images have the scores there that they have in the whole installation, with a "
+            f"largest difference of {document['largest_difference']:.1g}. The process that scored them, with the "
+            f"preset `fast` and one thread, took {document['peak_memory_mb']} MB at its peak. Commands in `utad`:",
             "",
             *table(["command", "exit code:", "error"], commands),
             "",
