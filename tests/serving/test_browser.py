@@ -349,6 +349,27 @@ def test_a_server_that_is_busy_is_asked_again_when_it_says_so(browser, server):
         assert page.locator("#again").is_hidden()
 
 
+def test_a_server_that_is_gone_fails_all_that_waits_which_can_be_sent_again(browser, server):
+    gone = {"**/v1/predict*": lambda route: route.abort()}
+    with opened(browser, server.address, "ERR_FAILED", routes=gone) as page:
+        page.locator("#model:enabled").wait_for()
+        page.clock.install()
+        page.set_input_files("#files", [{**GOOD, "name": f"{index}.png"} for index in range(5)])
+
+        def later(count: int, what: str) -> bool:
+            page.clock.run_for(5_000)
+            return page.locator(f"#rows {what}").count() == count
+
+        wait_until(lambda: later(5, ".fault"))
+        assert "does not answer" in page.locator("#rows .fault").first.text_content()
+        assert page.locator("#again").text_content() == "Send again what failed (5)"
+        page.unroute("**/v1/predict*")
+        page.locator("#again").click()
+        wait_until(lambda: later(5, ".band"))
+        assert page.locator("#rows .fault").count() == 0
+        assert page.locator("#result").is_visible()
+
+
 def test_the_token_is_asked_for_once_and_kept_in_the_tab(browser, server):
     def guarded(route) -> None:
         if route.request.headers.get("authorization") == f"Bearer {TOKEN}":

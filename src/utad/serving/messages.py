@@ -23,17 +23,17 @@ class Task:
         name: of the image, for errors.
         image: the content of an image file, or pixels `(H, W, 3)` uint8, RGB.
         pictures: kinds of PNG pictures that are wanted (`utad.serving.pictures.KINDS`).
-        longest: side of these pictures, in pixels; None for the size of the image.
-        outlines: whether the outlines of the mask are wanted.
         arrays: names of arrays that are wanted (`utad.serving.pictures.ARRAYS`).
+        longest: side of the pictures, in pixels; None for the size of the image.
+        outlines: whether the outlines of the mask are wanted.
     """
 
     name: str
     image: bytes | NDArray[np.uint8] = field(repr=False)
     pictures: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = ()
     longest: int | None = None
     outlines: bool = False
-    arrays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,11 @@
 // The page: brings together what is added, the queue, the history and the result that is looked at.
 
+import { startAdding } from "./adding.js";
 import { hasToken, mark, models, predict, Refused, setToken } from "./api.js";
 import { startCamera } from "./camera.js";
 import { csvOf, download } from "./csv.js";
 import { all, counted, element, find } from "./dom.js";
-import { isShown, ofChosenFolder, ofDrop, ofFiles } from "./files.js";
+import { isShown, MOST_FILES, ofFiles } from "./files.js";
 import { History, MOST_PICTURES } from "./history.js";
 import { Queue } from "./queue.js";
 import { regionOn } from "./region.js";
@@ -38,7 +39,7 @@ const open = (row, { focus = true } = {}) => {
   history.choose(row);
   show(row, judge(row));
   regionOn(row.result);
-  panel.show(row.result.model, row.result.version).then(() => {
+  panel.show(row.result.model, row.result).then(() => {
     panel.markScore(row.result.pred_score);
     showJudged();
   }, said);
@@ -107,10 +108,11 @@ const said = (error) => {
 
 // Once a second while much happens: a screen reader reads each of these out.
 let told = 0;
+let timer = 0;
 const tell = () => {
   const wait = queue.idle ? 0 : Math.max(0, told + 1000 - Date.now());
-  clearTimeout(tell.timer);
-  tell.timer = setTimeout(() => {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
     told = Date.now();
     const left = queue.waiting.length + queue.running;
     const parts = [
@@ -127,7 +129,7 @@ const tell = () => {
 const add = ({ images, others, beyond }) => {
   note = [
     ...(others ? [`${counted(others, "file is no image and was", "files are no images and were")} left out`] : []),
-    ...(beyond ? [`${counted(beyond, "image", "images")} beyond 2,000 left out: utad predict takes any number`] : []),
+    ...(beyond ? [`the first ${MOST_FILES.toLocaleString("en")} images are taken, of more: utad predict takes any number`] : []),
     ...(!images.length && !others ? ["there was no image in it"] : []),
     ...(!model.value && images.length ? ["no model is known yet: add them again in a moment"] : []),
   ].join("; ");
@@ -148,36 +150,7 @@ const add = ({ images, others, beyond }) => {
   queue.add(sent);
 };
 
-// ---- adding
-const drop = find("#drop");
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  drop.classList.add("over");
-});
-document.addEventListener("dragleave", (event) => drop.classList.toggle("over", event.relatedTarget !== null));
-document.addEventListener("drop", async (event) => {
-  event.preventDefault();
-  drop.classList.remove("over");
-  try {
-    add(await ofDrop(event.dataTransfer));
-  } catch (error) {
-    said(new Error(`the folder cannot be read: ${error.message}`));
-  }
-});
-document.addEventListener("paste", (event) => {
-  if (event.clipboardData.files.length) {
-    add(ofFiles(event.clipboardData.files));
-  }
-});
-[["files", ofFiles], ["folder", ofChosenFolder], ["snapshot", ofFiles]].forEach(([id, of]) => {
-  const input = find(`#${id}`);
-  input.addEventListener("change", () => {
-    add(of(input.files));
-    input.value = "";  // the same file may be chosen again
-  });
-});
-find("#choose-files").addEventListener("click", () => find("#files").click());
-find("#choose-folder").addEventListener("click", () => find("#folder").click());
+startAdding({ add, said });
 startCamera((file) => add(ofFiles([file])));
 
 // ---- buttons
@@ -210,38 +183,45 @@ find("#clear").addEventListener("click", () => {
 all("#marking button").forEach((button) => button.addEventListener("click", async () => {
   const row = history.current;
   const { label } = button.dataset;
-  const told = find("#marked");
-  told.textContent = "Sending ...";
+  const answer = (text) => {
+    if (row === history.current) {  // and not another one by now
+      find("#marked").textContent = text;
+    }
+  };
+  answer("Sending ...");
   try {
     const { file, new: isNew } = await mark(row.file, row.name, row.result.model, label);
     row.marked = label;
-    told.textContent = `${isNew ? "Kept as" : "It was marked so before, and is kept as"} ${file}`;
+    answer(`${isNew ? "Kept as" : "It was marked so before, and is kept as"} ${file}`);
     history.tell(row);
   } catch (error) {
-    told.textContent = error.message;
+    answer(error.message);
   }
 }));
 
 // ---- models
-const tellModel = (known) => {
-  const one = known.find(({ name }) => name === model.value);
+let served = [];
+
+const tellModel = () => {
+  const one = served.find(({ name }) => name === model.value);
   find("#about-model").textContent = `version ${one.version}, ${one.format} ${one.precision}, threshold ${one.threshold.toFixed(3)}`;
 };
+
+model.addEventListener("change", () => {
+  tellModel();
+  panel.show(model.value).then(() => panel.markScore(null), said);
+});
 
 const load = async () => {
   if (document.body.dataset.needsToken === "true" && !hasToken()) {
     await unlocked();
   }
   try {
-    const known = await models();
-    model.replaceChildren(...known.map(({ name }) => element("option", { value: name }, name)));
+    served = await models();
+    model.replaceChildren(...served.map(({ name }) => element("option", { value: name }, name)));
     model.disabled = false;
-    find("#history").classList.toggle("one-model", known.length === 1);
-    model.addEventListener("change", () => {
-      tellModel(known);
-      panel.show(model.value).then(() => panel.markScore(null), said);
-    });
-    tellModel(known);
+    find("#history").classList.toggle("one-model", served.length === 1);
+    tellModel();
     await panel.show(model.value);
     note = "";
     tell();

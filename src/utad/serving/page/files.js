@@ -1,7 +1,7 @@
 // From what a person drops, chooses or pastes to a list of image files with names.
 
 const ENDINGS = document.body.dataset.endings.split(",");
-const MOST = 2000;
+export const MOST_FILES = 2000;
 
 // Of files that no browser shows: TIFF, and the family of PPM.
 const UNSHOWN = [[0x49, 0x49, 0x2a, 0x00], [0x4d, 0x4d, 0x00, 0x2a], ..."123456".split("").map((digit) => [0x50, digit.charCodeAt(0)])];
@@ -20,13 +20,13 @@ const sorted = (entries) => entries.sort((a, b) => a.name.localeCompare(b.name, 
 
 const chosenFrom = (entries) => {
   const images = sorted(entries.filter(ofFolder));
-  return { images: images.slice(0, MOST), others: entries.length - images.length, beyond: Math.max(0, images.length - MOST) };
+  return { images: images.slice(0, MOST_FILES), others: entries.length - images.length, beyond: images.length > MOST_FILES };
 };
 
 // Files that were chosen one by one: what they are is for the server to say.
 export const ofFiles = (list) => {
   const images = [...list].map((file) => ({ file, name: file.name }));
-  return { images: images.slice(0, MOST), others: 0, beyond: Math.max(0, images.length - MOST) };
+  return { images: images.slice(0, MOST_FILES), others: 0, beyond: images.length > MOST_FILES };
 };
 
 export const ofChosenFolder = (list) =>
@@ -38,7 +38,7 @@ const fileOf = (entry) => new Promise((done, failed) => entry.file(done, failed)
 const partOf = (reader) => new Promise((done, failed) => reader.readEntries(done, failed));
 
 const gathered = async (entry, found) => {
-  if (found.length > 2 * MOST) {
+  if (found.length > 2 * MOST_FILES) {
     return;
   }
   const name = entry.fullPath.replace(/^\//, "");

@@ -48,6 +48,10 @@ class Axis {
   }
 }
 
+// A server that was started anew begins with version 1 again.
+const isNewer = (result, known) =>
+  result.version > known.version || (result.version === known.version && result.threshold !== known.threshold);
+
 export class ThresholdPanel {
   // `changed` is called when the threshold of this page has moved.
   constructor(changed) {
@@ -87,11 +91,11 @@ export class ThresholdPanel {
     return state && state.calibration.version === result.version && state.moved ? state.threshold : result.threshold;
   }
 
-  // Shows the calibration of a model, fetched anew where a result is of a newer version.
-  async show(model, version = 0) {
+  // Shows the calibration of a model, fetched anew where a result tells of another one.
+  async show(model, result = null) {
     this.wanted = model;
     const state = this.known.get(model);
-    if (!state || version > state.calibration.version) {
+    if (!state || (result && isNewer(result, state.calibration))) {
       const calibration = await calibrationOf(model);
       const { threshold, fail_threshold: fail, normal_scores: scores } = calibration;
       const axis = new Axis([...scores, threshold, fail, 0, 1]);
