@@ -18,7 +18,17 @@ from utad.evaluation.tables import comparison_table
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from measuring.tables import busy, other_libraries, parity, speed_parts, speed_whole, table, targets, upsampled_conv  # noqa: E402
+from measuring.tables import (  # noqa: E402
+    busy,
+    other_libraries,
+    parity,
+    small_install,
+    speed_parts,
+    speed_whole,
+    table,
+    targets,
+    upsampled_conv,
+)
 
 TEXTURES = ("brick", "grass", "gravel")
 RIVALS = ("padim", "patchcore")
@@ -340,6 +350,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "speed-whole": (_PERFORMANCE, "speed", speed_whole),
     "speed-parts": (_PERFORMANCE, "speed", speed_parts),
     "busy": (_PERFORMANCE, "busy", busy),
+    "small-install": ("docs/deploying.md", "small_install", small_install),
     "copies": ("docs/experiments/copies.md", "copies", copies),
     "similar-images": ("docs/experiments/similar_images.md", "similar_images", similar_images),
     "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),

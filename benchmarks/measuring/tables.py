@@ -137,6 +137,35 @@ def busy(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", provenance(document)])
 
 
+def small_install(document: dict[str, Any]) -> str:
+    """What an installation without PyTorch takes and does, of `benchmarks/small_install.py`."""
+    sizes = [
+        ["`utad`" if extra == "none" else f"`utad[{extra}]`", str(entry["packages"]), str(entry["megabytes"])]
+        for extra, entry in document["installed"].items()
+    ]
+    largest = ", ".join(f"{name} {size} MB" for name, size in document["installed"]["none"]["largest"].items())
+    commands = [
+        [f"`{name}`", str(done["exit_code"]), done["error"] or "–"] for name, done in document["commands"].items()
+    ]
+    everything = ["`.[dev]`, everything", "–", str(document["whole_megabytes"])]
+    return "\n".join(
+        [
+            *table(["installed", "packages:", "MB:"], [*sizes, everything]),
+            "",
+            "MB are those of the whole virtual environment, pip included (`du -sm`). The largest in `utad`: "
+            f"{largest}.",
+            "",
+            f"{document['images']} images have the scores there that they have in the whole installation, with a "
+            f"largest difference of {document['largest_difference']:.1g}. The process that scored them, with the "
+            f"preset `fast` and one thread, took {document['peak_memory_mb']} MB at its peak. Commands in `utad`:",
+            "",
+            *table(["command", "exit code:", "error"], commands),
+            "",
+            f"Commit {str(document['commit'])[:10]}. Produced by `python benchmarks/small_install.py`.",
+        ]
+    )
+
+
 def upsampled_conv(document: dict[str, Any]) -> str:
     """What one transposed convolution saves in training, of `benchmarks/experiments/upsampled_conv.py`."""
     steps, stages = document["steps"], document["stages"]

@@ -6,7 +6,7 @@
     result = detector.predict("image.png")
     detector.save("bottle.safetensors")
 
-Importing the package is quick: what needs torch is imported when it is first used.
+Importing the package is quick: what needs torch is imported when it is first used, and says then if it is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from utad import errors
+from utad.dependencies import extras_named
 from utad.errors import UTADError
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ _WHERE = {
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
-        return getattr(import_module(_WHERE[name]), name)
+        with extras_named():
+            return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'utad' has no attribute {name!r}")
 
 

@@ -65,7 +65,7 @@ class OutputError(UTADError):
     """Something cannot be written: no space, no permission, or the place is taken."""
 
 
-class MissingDependencyError(UTADError):
+class MissingDependencyError(UTADError, ImportError):
     """An optional dependency is not installed; the message gives the command that installs it."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from utad.dependencies import extras_named
 from utad.errors import ConfigError, InputError, MissingDependencyError, ModelFileError
 from utad.export.exported import ExportedDetector
 from utad.export.manifest import GRAPH_NAMES, MANIFEST_NAME, read_manifest
@@ -42,7 +43,7 @@ def load_detector(
         ConfigError: if the runtime does not go with what `path` is.
         ModelFileError: if it is missing, damaged, not a model, or of a newer version; if the graph that was asked for
             is not there or belongs to another model.
-        MissingDependencyError: if the runtime of an export is not installed.
+        MissingDependencyError: if the runtime of an export is not installed, or PyTorch, where it is to compute.
     """
     path = Path(path)
     if is_export(path):
@@ -60,8 +61,8 @@ def load_detector(
             if runtime != "auto":
                 raise
             reason = str(error)
-    from utad.detector import UTAD
-
+    with extras_named(f". A folder that utad export wrote needs no PyTorch; here it has to compute: {reason}"):
+        from utad.detector import UTAD
     detector = UTAD.load(model, threads=threads)
     _LOGGER.info("scoring with PyTorch: %s", reason)
     return detector
@@ -94,13 +95,15 @@ def explaining_detector(path: Path) -> UTAD:
 
     Raises:
         InputError: for an exported folder.
+        MissingDependencyError: if PyTorch is not installed.
         ModelFileError: if it is missing, damaged, not a model, or of a newer version.
     """
     if is_export(path):
         raise InputError(NO_SHARES)
-    from utad.detector import UTAD
-
-    return UTAD.load(find_model(path))
+    model = find_model(path)
+    with extras_named(". PyTorch alone tells what each component has of a score"):
+        from utad.detector import UTAD
+    return UTAD.load(model)
 
 
 def identity(path: Path, detector: Predictor) -> str:
@@ -138,7 +141,11 @@ class SixteenBitEngine:
         self._model = model.absolute()  # for a copy in another process
 
     def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
-        """One result per image `(H, W, 3)`, all of one size."""
+        """One result per image `(H, W, 3)`, all of one size.
+
+        Raises:
+            MissingDependencyError: if one has 16 bits and PyTorch is not installed.
+        """
         shallow = [image for image in images if image.dtype == np.uint8]
         deep = [image for image in images if image.dtype != np.uint8]
         results = {
@@ -149,8 +156,8 @@ class SixteenBitEngine:
 
     @cached_property
     def _in_torch(self) -> Engine:
-        from utad.detector import UTAD
-
+        with extras_named(". PyTorch alone scores images of 16 bits"):
+            from utad.detector import UTAD
         _LOGGER.info("images of 16 bits are scored with PyTorch")
         return UTAD.load(self._model).engine
 

@@ -5,7 +5,8 @@ import torch
 
 from tests.baselines import easy
 from utad.baselines.anogan import AnoGAN, anogan_loss
-from utad.baselines.skip_ganomaly import SkipGANomaly, UNet, latent_loss, noisy, skip_ganomaly_score
+from utad.baselines.blocks import noisy
+from utad.baselines.skip_ganomaly import SkipGANomaly, UNet, latent_loss, skip_ganomaly_score
 
 
 def test_anogan_learns_and_finds_the_square():

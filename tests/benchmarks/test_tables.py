@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from measuring.tables import busy, speed_whole, table
+from measuring.tables import busy, small_install, speed_whole, table
 
 ABOUT = {
     "machine": {"cores": 2, "processor": "Abacus"},
@@ -74,3 +74,30 @@ def test_training_beside_busy_processes_has_a_section_of_its_own():
     assert lines[0] == "## Beside another busy process"
     assert "| default | none | 30.0 | 29.0 to 31.5 | 1.00 |" in lines
     assert lines[-1] == "Threads: 2; 2 cores of an Abacus, PyTorch 9.9, commit 0123456789."
+
+
+def test_installations_without_pytorch_stand_beside_the_whole_one():
+    document = {
+        "installed": {
+            "none": {"packages": 30, "megabytes": 540, "largest": {"openvino": 180, "scipy": 80}},
+            "serve": {"packages": 40, "megabytes": 560, "largest": {}},
+        },
+        "whole_megabytes": 6000,
+        "images": 3,
+        "largest_difference": 0.0,
+        "peak_memory_mb": 300,
+        "commands": {
+            "utad predict": {"exit_code": 0, "error": None},
+            "utad train": {"exit_code": 1, "error": "error: torch is needed"},
+        },
+        "commit": "0123456789abcdef",
+    }
+    lines = small_install(document).splitlines()
+    assert lines[2:5] == [
+        "| `utad` | 30 | 540 |",
+        "| `utad[serve]` | 40 | 560 |",
+        "| `.[dev]`, everything | – | 6000 |",
+    ]
+    assert "The largest in `utad`: openvino 180 MB, scipy 80 MB." in lines[6]
+    assert "| `utad predict` | 0 | – |" in lines
+    assert "| `utad train` | 1 | error: torch is needed |" in lines

@@ -179,7 +179,5 @@ def test_predict_imports_no_more_than_it_needs_and_no_cache_is_spoken_of(run, tm
     assert imported.isdisjoint({"pytorch_lightning", "lightning_fabric", "torchmetrics"})
     if runtime == "openvino":
         assert imported.isdisjoint({"torch", "torchvision", "timm"})
-        assert "matplotlib" in imported  # for the overlays, whose colours it has
-    else:
-        assert "matplotlib" not in imported
+    assert "matplotlib" not in imported
     assert [line for line in done.stderr.splitlines() if "atplotlib" in line or "cache" in line] == []

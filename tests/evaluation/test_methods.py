@@ -31,7 +31,12 @@ SHORT: dict[str, tuple[str, ...]] = {
     "anogan": ("size=32", "steps=2", "width=4", "iterations=2"),
     "f-anogan": ("size=32", "steps=2", "encoder_steps=2", "width=4"),
     "gamma-vae": ("size=32", "steps=2", "width=4", "iterations=2"),
-} | {name: ("size=32", "steps=2", "width=4") for name in ("ae-l2", "ae-ssim", "ad-vae", "skip-ganomaly", "lsa")}
+    "capsnet": ("size=32", "steps=2", "width=16"),
+    "cavga-u": ("size=32", "steps=2", "width=4"),
+} | {
+    name: ("size=32", "steps=2", "width=4")
+    for name in ("ae-l2", "ae-ssim", "ad-vae", "skip-ganomaly", "avid", "ocgan", "lsa")
+}
 
 
 def method(name: str):

@@ -13,10 +13,10 @@ import torch
 from tests import fabricate
 from utad import UTAD
 from utad.data.tiling import Tiling
-from utad.errors import ConfigError, ExportError, ModelFileError, NotFittedError, OutputError
+from utad.dependencies import require
+from utad.errors import ConfigError, ExportError, MissingDependencyError, ModelFileError, NotFittedError, OutputError
 from utad.export import writing
 from utad.export.conversion import to_openvino, write_openvino
-from utad.export.dependencies import require
 from utad.export.exported import ExportEngine
 from utad.export.graph_io import OUTPUTS, PICTURES, SCORES
 from utad.export.manifest import read_manifest
@@ -301,3 +301,10 @@ def test_load_detector_tells_models_from_exports(run, export, tmp_path):
         load_detector(tmp_path)
     with pytest.raises(ModelFileError, match="there is no model at"):
         load_detector(tmp_path / "nothing")
+
+
+def test_an_export_without_its_runtime(export, monkeypatch):
+    folder = export("colour", "onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingDependencyError, match="onnxruntime"):
+        load_detector(folder)

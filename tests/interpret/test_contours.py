@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from skimage.draw import polygon2mask
 
-from utad.interpret.contours import outlines
+from utad.interpret.contours import outline_path, outlines
 
 
 def filled(lines: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
@@ -44,3 +46,27 @@ def test_outlines_are_closed_and_one_for_each_region_and_hole():
 
 def test_an_empty_mask_has_none():
     assert outlines(np.zeros((4, 4), bool)) == []
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_an_outline_encloses_the_mask_in_pixels_of_the_image(step):
+    mask = np.zeros((90 * step, 120 * step), bool)
+    mask[30 * step : 60 * step, 45 * step : 90 * step] = True
+    mask[0 : 6 * step, 0 : 6 * step] = True
+    path = outline_path(mask, 10_000)
+    drawn = np.zeros(mask.shape, bool)
+    for part in re.findall(r"M([^Z]*)Z", path):
+        points = np.array([[float(value) for value in point.split()] for point in part.split("L")])
+        drawn |= polygon2mask(mask.shape, points[:, ::-1] - 0.5)
+    assert np.count_nonzero(drawn ^ mask) < 0.12 * np.count_nonzero(mask)
+    assert len(outline_path(np.random.default_rng(0).random((64, 64)) > 0.5, 500)) <= 500
+    assert outline_path(np.zeros((4, 4), bool), 500) == ""
+
+
+def test_a_finer_outline_follows_what_a_coarse_one_cannot():
+    mask = np.zeros((512, 512), bool)
+    mask[100:103, 200:203] = True
+    (fine,) = re.findall(r"M([^Z]*)Z", outline_path(mask, 10_000, finest=512))
+    points = np.array([[float(value) for value in point.split()] for point in fine.split("L")])
+    assert (points.min(axis=0) >= [199.9, 99.9]).all()
+    assert (points.max(axis=0) <= [203.1, 103.1]).all()

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import fabricate
+from tests.browsers import chromium, needs_axe, needs_chromium, serious_faults
 from tests.evaluated import HOSTILE, SCRATCH, report_of, samples
 from tests.explained import explanation
 from tests.figured import HOSTILE as HOSTILE_KIND
@@ -22,24 +21,15 @@ from utad.report.explanation_page import Link, explanation_page
 from utad.report.latent_page import latent_page, thumbnail_of
 from utad.report.training_page import training_page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-AXE = os.environ.get("UTAD_TEST_AXE")
-"""Where axe.min.js of axe-core lies, if it is there."""
-
 PAGES = ["explanation_file", "report_file", "benchmark_file", "latent_file", "training_file", "figures_file"]
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @contextmanager
@@ -175,14 +165,13 @@ def test_a_page_fits_into_its_width_and_has_the_colours_of_the_scheme(browser, r
         assert (colour == "rgb(255, 255, 255)") == (scheme == "light")
 
 
-@pytest.mark.skipif(AXE is None, reason="UTAD_TEST_AXE does not say where axe.min.js lies")
+@needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", PAGES)
 def test_axe_finds_no_serious_fault(browser, request, kind, scheme):
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)
     page = context.new_page()
     page.goto(request.getfixturevalue(kind).as_uri())
-    page.evaluate(Path(AXE).read_text(encoding="utf-8"))
     states = [lambda: None]
     if kind == "report_file":
         states.append(page.locator(".card").first.click)  # the dialog is a page of its own
@@ -190,8 +179,7 @@ def test_axe_finds_no_serious_fault(browser, request, kind, scheme):
         states += [page.locator(".map").first.focus, page.locator("summary").click]
     for reach in states:
         reach()
-        found = page.evaluate("axe.run()")["violations"]
-        assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
+        assert serious_faults(page) == []
     context.close()
 
 

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 import numpy as np
 import PIL.Image
 import pytest
-from skimage.draw import polygon2mask
 
 from tests import fabricate
 from tests.evaluated import HOLE, HOSTILE, SCRATCH, Squares, report_of, samples
@@ -24,7 +23,7 @@ from utad.predictor import Predictor
 from utad.report import gallery
 from utad.report.data_uris import heat_uri, thumbnail_uri
 from utad.report.evaluation_report import REPORT, HtmlReport
-from utad.report.gallery import Gallery, outline_path
+from utad.report.gallery import Gallery
 from utad.report.score_axis import UNIT, WIDTH, axis_of, histogram, ticks
 from utad.types import Category
 
@@ -168,21 +167,6 @@ def test_thumbnails_keep_small_images_exactly_and_large_ones_within_their_bytes(
             sizes.append(picture.size)
     assert sizes[0] == (320, 229)
     assert sizes == sorted(sizes, reverse=True)
-
-
-@pytest.mark.parametrize("step", [1, 3])
-def test_an_outline_encloses_the_mask_in_pixels_of_the_image(step):
-    mask = np.zeros((90 * step, 120 * step), bool)
-    mask[30 * step : 60 * step, 45 * step : 90 * step] = True
-    mask[0 : 6 * step, 0 : 6 * step] = True
-    path = outline_path(mask, 10_000)
-    drawn = np.zeros(mask.shape, bool)
-    for part in re.findall(r"M([^Z]*)Z", path):
-        points = np.array([[float(value) for value in point.split()] for point in part.split("L")])
-        drawn |= polygon2mask(mask.shape, points[:, ::-1] - 0.5)
-    assert np.count_nonzero(drawn ^ mask) < 0.12 * np.count_nonzero(mask)
-    assert len(outline_path(np.random.default_rng(0).random((64, 64)) > 0.5, 500)) <= 500
-    assert outline_path(np.zeros((4, 4), bool), 500) == ""
 
 
 def test_the_axis_holds_all_scores_and_every_image_is_in_a_bar():

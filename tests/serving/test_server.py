@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -22,61 +21,24 @@ import pytest
 from typer.testing import CliRunner
 
 from tests import fabricate
-from tests.serving.conftest import png, wait_until
-from utad import load_detector
+from tests.serving.conftest import wait_until
+from tests.serving.served import IMAGE, served
+from utad import dependencies, load_detector
 from utad.cli.app import app
 from utad.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError
-from utad.export import dependencies
 from utad.export.manifest import graph_digests, read_manifest, write_manifest
 from utad.serving.registry import named_models
-
-IMAGE = png(seed=3, defective=True)
-
-
-class Server:
-    """`utad serve` on a free port."""
-
-    def __init__(self, log: Path, *arguments: str) -> None:
-        code = "from utad.cli import main; main()"
-        command = [sys.executable, "-c", code, "serve", *arguments, "--port", "0"]
-        self.log = log
-        with log.open("w") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        line = self.process.stdout.readline()
-        found = re.fullmatch(r"serving (.*) at (http://127\.0\.0\.1:(\d+))\n", line)
-        assert found, line + log.read_text()
-        self.names, self.address, self.port = found[1], found[2], int(found[3])
-
-    def ready(self) -> bool:
-        return httpx.get(f"{self.address}/v2/health/ready").status_code == 200
-
-    def predict(self) -> httpx.Response:
-        return httpx.post(f"{self.address}/v1/predict?model=part", content=IMAGE, timeout=60)
-
-    def workers(self) -> list[int]:
-        found = []
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            for pid in (task / "children").read_text().split():
-                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.append(int(pid))
-        return found
-
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
 
 @pytest.fixture(scope="module")
 def server(graph, tmp_path_factory):
     log = tmp_path_factory.mktemp("server") / "log"
-    made = Server(log, f"part={graph}", f"other={graph}", "--workers", "1", "--max-batch", "1", "--max-wait", "0")
-    try:
+    with served(
+        log, f"part={graph}", f"other={graph}", "--workers", "1", "--max-batch", "1", "--max-wait", "0"
+    ) as made:
         assert httpx.get(f"{made.address}/v2/health/live").status_code == 200
         wait_until(made.ready)
         yield made
-    finally:
-        made.process.kill()
-        made.process.wait()
-        made.process.stdout.close()
 
 
 def test_readiness_comes_after_liveness_and_models_have_names(server):

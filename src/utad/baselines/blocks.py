@@ -81,7 +81,7 @@ class ConvDecoder(nn.Module):
 
 
 class ConvVAE(nn.Module):
-    """Encoder to mu and log sigma^2, decoder to the mean of a normal distribution; see `negative_elbo`."""
+    """Encoder to mu and log sigma^2, decoder to the mean of a normal distribution; see `elbo_bound`."""
 
     def __init__(self, channels: int, size: int, latent_dim: int, *, width: int = 32) -> None:
         super().__init__()
@@ -175,29 +175,45 @@ def signed(images: Tensor) -> Tensor:
     return 2 * images - 1
 
 
+def noisy(images: Tensor, deviation: float) -> Tensor:
+    """Images of any shape with Gaussian noise of that standard deviation, drawn from torch's own generator."""
+    return images + deviation * torch.randn_like(images)
+
+
 def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
     """Cross-entropy of a discriminator's logits, of any shape, with real or with generated images; a scalar."""
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
 
+def sampled(mu: Tensor, log_var: Tensor) -> Tensor:
+    """A latent of any shape from N(mu, sigma^2), drawn from torch's own generator."""
+    return mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)
+
+
 def negative_elbo(network: ConvVAE, images: Tensor) -> Tensor:
-    """What a VAE minimises: the negative logarithm of the density of x, bounded, per image.
+    """What a VAE minimises: the mean over images `(N, C, S, S)` of `elbo_bound` for a sampled code; a scalar."""
+    mu, log_var = network.encode(images)
+    return elbo_bound(images, network.decoder(sampled(mu, log_var)), mu, log_var)
+
+
+def elbo_bound(images: Tensor, restored: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
+    """The negative logarithm of the density of x, bounded, per image.
 
     |x - x_hat|^2 / (2 gamma^2) + S^2 C log gamma + KL(q(z|x) || N(0, 1)), x_hat being restored from a sampled code.
     gamma, the decoder's standard deviation, has the value that is best for the batch: the root of the mean squared
     error, at least 0.01. With a fixed gamma the code collapses on images that differ little (Dai and Wipf, ICLR 2019).
 
     Args:
-        network: encoder and decoder.
-        images: `(N, C, S, S)`.
+        images: x, `(N, C, S, S)`.
+        restored: x_hat, the same.
+        mu: of the code, `(N, ...)`.
+        log_var: log sigma^2 of the code, the same.
 
     Returns:
         A scalar, apart from a constant.
     """
-    mu, log_var = network.encode(images)
-    latent = mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)
-    squared = (images - network.decoder(latent)).square().flatten(1).sum(dim=1)
-    divergence = -0.5 * (1 + log_var - mu.square() - log_var.exp()).sum(dim=1)
+    squared = (images - restored).square().flatten(1).sum(dim=1)
+    divergence = -0.5 * (1 + log_var - mu.square() - log_var.exp()).flatten(1).sum(dim=1)
     values = images[0].numel()
     gamma_squared = (squared.detach().mean() / values).clamp_min(1e-4)
     total: Tensor = (0.5 * squared / gamma_squared + 0.5 * values * gamma_squared.log() + divergence).mean()

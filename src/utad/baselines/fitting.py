@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,18 @@ from utad.errors import NonFiniteLossError
 from utad.scoring.normalisation import without_gap
 
 VALIDATION_SHARE = 0.1
+
+
+class Turn(NamedTuple):
+    """What is trained in one part of a step.
+
+    Attributes:
+        network: whose weights alone are changed.
+        loss: of a batch, a scalar, that they are changed to minimise.
+    """
+
+    network: nn.Module
+    loss: Callable[[Tensor], Tensor]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -144,17 +157,42 @@ class AdversarialBaseline(TrainedBaseline):
             NonFiniteLossError: naming the method and the step.
         """
         generator_loss, discriminator_loss = losses
-        generator_adam, discriminator_adam = self._adam(generator), self._adam(discriminator)
+        turns = (Turn(discriminator, discriminator_loss), Turn(generator, generator_loss))
+        history = self.train_in_turn(turns, images, first_steps=discriminator_steps)
+        return [(first, second) for second, first in history]
+
+    def train_in_turn(
+        self,
+        turns: Sequence[Turn],
+        images: Tensor,
+        *,
+        first_steps: int = 1,
+    ) -> list[tuple[float, ...]]:
+        """Trains networks by Adam one after the other in every step, then freezes them.
+
+        Args:
+            turns: what is trained, in this order.
+            images: `(N, C, S, S)`, at least two: batch norm needs as many.
+            first_steps: batches that the first network sees in a step; the others see the last of them.
+
+        Returns:
+            The losses of every step in the order of the turns, the first network's being that of its last batch.
+
+        Raises:
+            NonFiniteLossError: naming the method and the step.
+        """
+        updates = [(self._adam(turn.network), turn.loss) for turn in turns]
         history = []
         with torch.enable_grad():
-            drawn = batches(images, steps=self.steps * discriminator_steps, batch_size=self.batch_size)
+            drawn = batches(images, steps=self.steps * first_steps, batch_size=self.batch_size)
             for count, batch in enumerate(drawn, start=1):
-                step = (count - 1) // discriminator_steps
-                second = self._update(discriminator_adam, discriminator_loss(batch), step)
-                if count % discriminator_steps == 0:
-                    first = self._update(generator_adam, generator_loss(batch), step)
-                    history.append((first, second))
-        _freeze(generator, discriminator)
+                step = (count - 1) // first_steps
+                whole = count % first_steps == 0
+                due = updates if whole else updates[:1]
+                losses = tuple(self._update(optimizer, loss(batch), step) for optimizer, loss in due)
+                if whole:
+                    history.append(losses)
+        _freeze(*(turn.network for turn in turns))
         return history
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from utad.baselines.baseline import Scores
-from utad.baselines.blocks import Discriminator, adversarial_loss, signed
+from utad.baselines.blocks import Discriminator, adversarial_loss, noisy, signed
 from utad.baselines.departures import Departures
 from utad.baselines.features import smooth
 from utad.baselines.fitting import AdversarialBaseline
@@ -144,11 +144,6 @@ class SkipGANomaly(AdversarialBaseline):
             + adversarial_loss(self.judge_(fake), real=False)
             + WEIGHT_LATENT * latent_loss(fake, real)
         )
-
-
-def noisy(images: Tensor, deviation: float) -> Tensor:
-    """Images of any shape with Gaussian noise of that standard deviation, drawn from torch's own generator."""
-    return images + deviation * torch.randn_like(images)
 
 
 def latent_loss(restored: Tensor, original: Tensor) -> Tensor:

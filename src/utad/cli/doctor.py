@@ -5,17 +5,22 @@ from __future__ import annotations
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from utad.cli.options import Json, Layout, Runtime, print_json, start_logging
 from utad.cli.smallest_defect import inspect_model, lines_of_model, numbers
+from utad.dependencies import EXTRAS, is_installed
+
+if TYPE_CHECKING:
+    from utad.config import Config
 
 PACKAGES = (
     "utad",
+    "numpy",
+    "openvino",
     "torch",
     "torchvision",
     "pytorch-lightning",
@@ -24,14 +29,7 @@ PACKAGES = (
     "scikit-image",
     "safetensors",
 )
-EXTRAS = {
-    "bench": ("mlxtend", "elpv_dataset"),
-    "tensorboard": ("tensorboard",),
-    "onnx": ("onnx", "onnxruntime", "onnxscript"),
-    "openvino": ("openvino", "nncf", "onnx", "onnxscript"),
-    "mqtt": ("paho",),
-    "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart"),
-}
+OF_TRAINING = ("threads", "bf16", "cuda", "bundled", "bundled_backbone", "parameters")
 PAPER_PARAMETERS_MILLION = 16.77
 
 
@@ -94,30 +92,37 @@ def doctor(
 
 
 def inspect(preset: str) -> dict[str, Any]:
-    """Everything the command reports, as plain values."""
-    import torch
-
+    """Everything the command reports, as plain values; without the extra `train`, None for what training alone has."""
     from utad.config import load_config
     from utad.data.catalog import DATASET_NAMES
-    from utad.models.build import count_parameters
-    from utad.models.weights import BUNDLED, load_bundled
-    from utad.training.precision import cpu_computes_bf16
 
     config = load_config(preset)
-    for name in BUNDLED:
-        load_bundled(name)
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "extras": {name: all(find_spec(module) for module in modules) for name, modules in EXTRAS.items()},
+        "extras": {name: is_installed(name) for name in EXTRAS},
+        "datasets": list(DATASET_NAMES),
+        "preset": preset,
+        **(_inspect_training(config) if is_installed("train") else dict.fromkeys(OF_TRAINING)),
+    }
+
+
+def _inspect_training(config: Config) -> dict[str, Any]:
+    import torch
+
+    from utad.models.build import count_parameters
+    from utad.models.weights import BUNDLED, load_bundled
+    from utad.training.precision import cpu_computes_bf16
+
+    for name in BUNDLED:
+        load_bundled(name)
+    return {
         "threads": torch.get_num_threads(),
         "bf16": cpu_computes_bf16(),
         "cuda": torch.cuda.is_available(),
         "bundled": list(BUNDLED),
         "bundled_backbone": "sha256 verified",
-        "datasets": list(DATASET_NAMES),
-        "preset": preset,
         "parameters": count_parameters(config),
     }
 
@@ -132,11 +137,15 @@ def _version(package: str) -> str:
 def _lines(found: dict[str, Any]) -> list[str]:
     lines = [f"Python {found['python']} on {found['platform']}"]
     lines += [f"  {name} {number}" for name, number in found["packages"].items()]
-    lines.append(f"{found['threads']} threads; bf16 native: {found['bf16']}; CUDA: {found['cuda']}")
-    lines.append(f"bundled weights of {', '.join(found['bundled'])}: {found['bundled_backbone']}")
+    trains = found["parameters"] is not None
+    if trains:
+        lines.append(f"{found['threads']} threads; bf16 native: {found['bf16']}; CUDA: {found['cuda']}")
+        lines.append(f"bundled weights of {', '.join(found['bundled'])}: {found['bundled_backbone']}")
     for name, present in found["extras"].items():
         lines.append(f"extra {name}: " + ("installed" if present else f"missing (pip install 'utad[{name}]')"))
     lines.append(f"data sets: a folder, or {', '.join(found['datasets'])}")
+    if not trains:
+        return [*lines, "scores, serves and watches with exported graphs; trains with the extra train"]
     lines.append(f"preset {found['preset']}, learnable parameters (3 channels):")
     lines += [f"  {count:>12,}  {name}" for name, count in found["parameters"].items()]
     total = sum(found["parameters"].values())

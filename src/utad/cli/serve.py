@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,14 +41,24 @@ def serve(
         ),
     ] = None,
     allow_host: Annotated[str, typer.Option(help="Comma-separated: further names that the server is reached by.")] = "",
+    feedback: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep here the images whose result is marked as wrong, for utad calibrate --labelled; off by default.",
+            show_default=False,
+        ),
+    ] = None,
+    feedback_limit: Annotated[int, typer.Option(help="Megabytes that this folder may take.", min=1)] = 1000,
 ) -> None:
-    """Serve MODELs over HTTP until SIGTERM or Ctrl-C: /v1/predict, the Open Inference Protocol, /metrics, /docs."""
+    """Serve MODELs until SIGTERM or Ctrl-C: a page at /, /v1/predict, the Open Inference Protocol, /metrics, /docs."""
     start_logging()
-    from utad.export.dependencies import require
+    from utad.dependencies import require
 
     for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
         require(module, "serve")
     from utad.errors import UnavailableError
+    from utad.serving.feedback import feedback_folder
     from utad.serving.registry import named_models
     from utad.serving.safety import AccessPolicy
     from utad.serving.server import run_server
@@ -65,11 +77,18 @@ def serve(
         max_pixels=max_pixels,
         max_files=min(16, queue),
     )
-    service = Service(named_models(models), settings)
+    named = named_models(models)
 
-    def started(bound_host: str, bound_port: int) -> None:
-        shown = f"[{bound_host}]" if ":" in bound_host else bound_host
-        print(f"serving {', '.join(sorted(service.models))} at http://{shown}:{bound_port}", flush=True)
+    with ExitStack() as stack:
+        kept = None
+        if feedback is not None:
+            limit = feedback_limit * 10**6
+            kept = stack.enter_context(feedback_folder(feedback, models=named.values(), limit=limit))
+        service = Service(named, settings)
 
-    if not run_server(service, policy, host, port, started=started):
-        raise UnavailableError("requests were left unanswered at the end of the grace period")
+        def started(bound_host: str, bound_port: int) -> None:
+            shown = f"[{bound_host}]" if ":" in bound_host else bound_host
+            print(f"serving {', '.join(sorted(service.models))} at http://{shown}:{bound_port}", flush=True)
+
+        if not run_server(service, policy, host, port, started=started, feedback=kept):
+            raise UnavailableError("requests were left unanswered at the end of the grace period")

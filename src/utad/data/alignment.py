@@ -12,20 +12,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
 from utad.config import ImageConfig
+from utad.data.even_choice import evenly_chosen
 from utad.data.motion import Matrix, Registration, about_the_middle, composed, in_parts, in_rows_and_columns
 from utad.data.reading import load_image
 from utad.errors import ImageReadError
 from utad.progress import tracked
 from utad.types import FloatMap, Image, Sample
-
-_Item = TypeVar("_Item")
 
 Motion = Literal["translation", "similarity"]
 
@@ -151,7 +150,7 @@ def alignment_of(settings: ImageConfig, samples: Sequence[Sample], *, progress: 
     if settings.align == "none":
         return None
     pictures: list[NDArray[np.uint8]] = []
-    looked_at = _evenly(samples, _KNOWN)
+    looked_at = evenly_chosen(samples, _KNOWN)
     for sample in tracked(looked_at, len(looked_at), "looking for a typical image", bar=progress):
         try:
             image = load_image(sample, max_pixels=settings.max_pixels)
@@ -170,14 +169,14 @@ def fit_alignment(pictures: Sequence[NDArray[np.uint8]], motion: Motion) -> Alig
         pictures: grey values of normal images, `(h, w)` each, as of `grey_of`; at least one.
         motion: what is looked for.
     """
-    candidates, others = (_evenly(pictures, count) for count in (_CANDIDATES, _OTHERS))
+    candidates, others = (evenly_chosen(pictures, count) for count in (_CANDIDATES, _OTHERS))
     medians = []
     for reference in candidates:
         tried = Alignment(reference, motion, least_agreement=-1.0)
         medians.append(float(np.median([tried.register_grey(picture).agreement for picture in others])))
     reference = candidates[int(np.argmax(medians))]
     tried = Alignment(reference, motion, least_agreement=-1.0)
-    found = np.array([tried.register_grey(picture).agreement for picture in _evenly(pictures, _KNOWN)])
+    found = np.array([tried.register_grey(picture).agreement for picture in evenly_chosen(pictures, _KNOWN)])
     middle = float(np.median(found))
     spread = 1.4826 * float(np.median(np.abs(found - middle)))
     return Alignment(reference, motion, max(_LEAST_AGREEMENT, middle - max(_MARGIN, _SIGMAS * spread)))
@@ -214,11 +213,6 @@ def grey_of(image: Image, size: tuple[int, int] | None = None) -> NDArray[np.uin
     levels = image if image.dtype == np.uint8 else (image * (255.0 / max(1, int(image.max())))).astype(np.uint8)
     picture = PIL.Image.fromarray(levels).convert("L")
     return np.asarray(picture.resize((size[1], size[0]), PIL.Image.Resampling.BILINEAR, reducing_gap=2.0))
-
-
-def _evenly(given: Sequence[_Item], count: int) -> list[_Item]:
-    count = min(count, len(given))
-    return [given[index * len(given) // count] for index in range(count)]
 
 
 def _shift(fixed: FloatMap, moving: FloatMap) -> tuple[float, float]:

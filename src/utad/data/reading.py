@@ -34,6 +34,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "count_pages",
     "decoded",
+    "format_of",
     "has_two_colours",
     "image_from_array",
     "image_from_bytes",
@@ -94,6 +95,17 @@ def image_from_bytes(content: bytes, *, name: str, max_pixels: int = DEFAULT_MAX
     """
     with _opened(name, max_pixels=max_pixels, content=content) as image:
         return decoded(image)
+
+
+def format_of(content: bytes, *, name: str) -> str:
+    """The format of an image file that is in memory, told from its header: one of `ACCEPTED_FORMATS`.
+
+    Raises:
+        ImageReadError: it is empty, damaged, or of another format; named.
+    """
+    with _opened(name, max_pixels=None, content=content) as image:
+        # Photographs of some cameras hold further pictures behind the first; it is a JPEG all the same.
+        return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def read_mask(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Mask:

@@ -31,9 +31,13 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "anogan": ("utad.baselines.anogan", "AnoGAN"),
         "f-anogan": ("utad.baselines.f_anogan", "FAnoGAN"),
         "skip-ganomaly": ("utad.baselines.skip_ganomaly", "SkipGANomaly"),
+        "avid": ("utad.baselines.avid", "AVID"),
+        "ocgan": ("utad.baselines.ocgan", "OCGAN"),
         "lsa": ("utad.baselines.lsa", "LSA"),
         "unst": ("utad.baselines.students", "UninformedStudents"),
         "efficientad-s": ("utad.baselines.efficient_ad", "EfficientADS"),
+        "capsnet": ("utad.baselines.capsnet", "CapsNet"),
+        "cavga-u": ("utad.baselines.cavga", "CAVGAu"),
     }
 )
 """Module and class of every baseline."""

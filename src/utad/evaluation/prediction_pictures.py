@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from utad.data.reading import load_image
 from utad.errors import InputError
 from utad.evaluation.prediction_tables import SAVABLE
-from utad.interpret.figures import heat_overlay
+from utad.interpret.figures import heat_layer, heat_overlay, strength, to_8_bit
 from utad.interpret.png import encode_map, png_writer
 from utad.types import Image, Prediction, Sample
 
@@ -21,12 +21,14 @@ PICTURES: Mapping[str, Callable[[Prediction, Callable[[], Image]], NDArray[Any]]
     "overlay": lambda prediction, image: heat_overlay(
         image(), prediction.anomaly_map, prediction.pred_mask, prediction.inside
     ),
+    "heat": lambda prediction, _: heat_layer(strength(prediction.anomaly_map, prediction.inside)),
+    "image": lambda _, image: to_8_bit(image()),
     "impression": lambda prediction, _: prediction.impression,
     "naive_impression": lambda prediction, _: prediction.naive_impression,
     "reconstruction": lambda prediction, _: prediction.reconstruction,
 }
 """What becomes a PNG, from the prediction and what gives its image: the map `(H, W)` uint16, as `encode_map` has it,
-the mask `(H, W)` bool, the others `(H, W, 3)` uint8."""
+the mask `(H, W)` bool, the heat `(H, W, 4)` uint8, to be laid over the image, the others `(H, W, 3)` uint8."""
 
 _FOLDERS = {
     "maps": ("map",),

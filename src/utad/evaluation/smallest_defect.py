@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from utad.data.even_choice import evenly_chosen
 from utad.data.planted_defects import ELONGATION, SHAPES, Shape, plant_defect
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.data.region_of_interest import RegionOfInterest
-from utad.data.subsets import evenly
 from utad.errors import ConfigError, DataError, InputError, checked
 from utad.predictor import Predictor
 from utad.progress import Progress
@@ -135,7 +135,7 @@ def measure_smallest_defect(
         raise ConfigError(f"got {n_images} images and {len(contrasts)} contrasts, expected at least 1 of each")
     if not normal:
         raise DataError("got no normal images to plant defects in")
-    chosen = [normal[index] for index in evenly(len(normal), n_images).tolist()]
+    chosen = evenly_chosen(normal, n_images)
     size = load_image(chosen[0], max_pixels=max_pixels).shape[:2]
     seen = min(size) if detector.tiling is None else min(*size, detector.tiling.side)
     plan = [

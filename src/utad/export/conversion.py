@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from utad.export.dependencies import require
+from utad.dependencies import require
 from utad.export.graph import ExportGraph, MaskRule
 from utad.export.graph_io import INPUT, OUTPUTS, boundary_outputs, component_outputs
 from utad.models.upsampling import UpsampledConv

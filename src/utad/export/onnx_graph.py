@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from utad.export.dependencies import require
+from utad.dependencies import require
 from utad.export.graph_io import INPUT, SCORES
 from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.data.streaming import BATCH_PIXELS
-from utad.export.dependencies import require
+from utad.dependencies import require
 from utad.export.graph_io import CUTS, INPUT
 from utad.export.manifest import Precision
 from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores

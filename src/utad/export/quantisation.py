@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from utad.data.streaming import iterate_images
 from utad.data.tiling import Tiling
+from utad.dependencies import require
 from utad.errors import checked
-from utad.export.dependencies import require
 from utad.interpret.figures import to_8_bit
 from utad.types import Image, Sample
 

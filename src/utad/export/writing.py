@@ -13,9 +13,9 @@ from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tiling import Tiling
+from utad.dependencies import require
 from utad.errors import ConfigError, ExportError, NotFittedError
 from utad.export.conversion import keep_single_precision, to_openvino, write_onnx, write_openvino
-from utad.export.dependencies import require
 from utad.export.exported import open_engine
 from utad.export.graph import MaskRule
 from utad.export.manifest import (

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from utad.types import Mask
 
+_COARSEST = 8
+"""Cells along the longer side of a mask below which nothing of it could be known again."""
+
 
 def outlines(mask: Mask) -> list[NDArray[np.float64]]:
     """Closed lines around the regions of a mask and around their holes.
@@ -25,3 +28,32 @@ def outlines(mask: Mask) -> list[NDArray[np.float64]]:
     # A rim of background closes the lines of regions that reach the border.
     padded = np.pad(mask.astype(np.float64), 1)
     return [line[:, ::-1] - 1.0 for line in find_contours(padded, 0.5, fully_connected="high")]
+
+
+def outline_path(mask: Mask, most: int, *, finest: int = 128) -> str:
+    """The outlines of a mask as the path of an SVG whose unit is a pixel of the image.
+
+    Args:
+        mask: `(H, W)`.
+        most: characters; a mask with more to tell is drawn coarser.
+        finest: cells along the longer side of the mask that the lines follow, at most.
+    """
+    if not mask.any():
+        return ""
+    from skimage.measure import approximate_polygon, block_reduce
+
+    path = ""
+    side = finest
+    while side >= _COARSEST:
+        step = -(-max(mask.shape) // side)
+        coarse = block_reduce(mask, (step, step), np.max)
+        lines = [approximate_polygon(line, 0.4) for line in outlines(coarse)]
+        # The first pixel of the coarse mask covers -0.5 to 0.5, and 0 to `step` of the image.
+        path = "".join(
+            "M" + "L".join(f"{step * (x + 0.5):g} {step * (y + 0.5):g}" for x, y in line[:-1].tolist()) + "Z"
+            for line in lines
+        )
+        if len(path) <= most:
+            break
+        side //= 2
+    return path

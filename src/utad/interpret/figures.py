@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.interpret.inferno import INFERNO
 from utad.types import FloatMap, Image, Mask, Prediction
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ COLUMNS = (
     "mask",
 )
 """What a grid shows of each image, from left to right."""
-
-_COLOUR_MAP = "inferno"
-"""Perceptually uniform, and readable for people who do not see all colours."""
 
 OUTLINE = (0, 230, 118)
 """A green that `inferno` lacks."""
@@ -85,10 +83,12 @@ def opacity_of(level: FloatMap) -> FloatMap:
 
 def coloured(level: FloatMap) -> NDArray[np.uint8]:
     """Levels `(H, W)` in [0, 1] to colours `(H, W, 3)` uint8; the threshold, 0.5, has the middle one."""
-    from matplotlib import colormaps
+    return INFERNO[np.clip(level * 256, 0, 255).astype(np.intp)]
 
-    found: NDArray[np.uint8] = colormaps[_COLOUR_MAP](level, bytes=True)[..., :3]
-    return found
+
+def heat_layer(level: FloatMap) -> NDArray[np.uint8]:
+    """Levels `(H, W)` in [0, 1] as colours with an opacity, `(H, W, 4)` uint8, to be laid over a picture."""
+    return np.dstack([coloured(level), np.round(255.0 * opacity_of(level)).astype(np.uint8)])
 
 
 def heat_overlay(

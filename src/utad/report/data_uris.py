@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from utad.interpret.figures import coloured, opacity_of, thinned
+from utad.interpret.figures import coloured, heat_layer, opacity_of, thinned
 from utad.types import FloatMap
 
 _EXACT = 256 * 256
@@ -34,10 +34,9 @@ def picture_uri(pixels: NDArray[np.uint8], longest: int) -> str:
     return _uri(picture, "JPEG", quality=92, subsampling=0)
 
 
-def layer_uri(colours: NDArray[np.uint8], opacity: NDArray[np.float32]) -> str:
-    """Colours `(h, w, 3)` with an opacity `(h, w)` in [0, 1] at each pixel, to be laid over a picture."""
-    alpha = np.round(255.0 * opacity).astype(np.uint8)
-    return _uri(PIL.Image.fromarray(np.dstack([colours, alpha])), "PNG", compress_level=_FAST)
+def layer_uri(level: FloatMap) -> str:
+    """A map of levels `(h, w)` in [0, 1] as colours that cover the more the higher they are."""
+    return _uri(PIL.Image.fromarray(heat_layer(level)), "PNG", compress_level=_FAST)
 
 
 def thumbnail_uri(pixels: NDArray[np.uint8], longest: int, most_bytes: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from utad.interpret.component_maps import component_maps, is_standardised, middle_of_components
 from utad.interpret.contours import outlines
 from utad.interpret.explanation import Explanation
-from utad.interpret.figures import coloured, opacity_of, strength, thinned, to_8_bit
+from utad.interpret.figures import coloured, strength, thinned, to_8_bit
 from utad.report.colour_scale import colour_scale
 from utad.report.data_uris import layer_uri, picture_uri
 from utad.report.region_rows import region_rows
@@ -68,7 +68,7 @@ def explanation_page(
         height=height,
         pictures=_pictures(explanation, image),
         large=picture_uri(image, LARGE),
-        layer=layer_uri(coloured(level), opacity_of(level)),
+        layer=layer_uri(level),
         whole_map=picture_uri(coloured(level), MEDIUM),
         contour=svg_path(prediction.pred_mask),
         region=svg_path(prediction.inside) if prediction.inside is not None else "",

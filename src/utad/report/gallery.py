@@ -6,15 +6,12 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from skimage.measure import approximate_polygon, block_reduce
-
 from utad.data.ground_truth import Truth
-from utad.interpret.contours import outlines
+from utad.interpret.contours import outline_path
 from utad.interpret.figures import strength, to_8_bit
 from utad.report.data_uris import heat_uri, thumbnail_uri
 from utad.report.rendering import text
-from utad.types import Image, Mask, Prediction, Sample
+from utad.types import Image, Prediction, Sample
 
 SHOWN = 2000
 """Images in a gallery, at most: those farthest on the wrong side of the threshold, then those closest to it."""
@@ -124,27 +121,3 @@ def wrongness(prediction: Prediction, *, anomalous: bool) -> float:
 def kind_of(sample: Sample, *, anomalous: bool) -> str:
     """The kind of defect, as text, or that there is none that counts."""
     return text(sample.defect) or "anomalous" if anomalous else "normal"
-
-
-def outline_path(mask: Mask, most: int) -> str:
-    """The outlines of a mask as the path of an SVG whose unit is a pixel of the image.
-
-    Args:
-        mask: `(H, W)`.
-        most: characters; a mask with more to tell is drawn coarser.
-    """
-    if not mask.any():
-        return ""
-    path = ""
-    for side in (128, 64, 32, 16, 8):
-        step = -(-max(mask.shape) // side)
-        coarse = block_reduce(mask, (step, step), np.max)
-        lines = [approximate_polygon(line, 0.4) for line in outlines(coarse)]
-        # The first pixel of the coarse mask covers -0.5 to 0.5, and 0 to `step` of the image.
-        path = "".join(
-            "M" + "L".join(f"{step * (x + 0.5):g} {step * (y + 0.5):g}" for x, y in line[:-1].tolist()) + "Z"
-            for line in lines
-        )
-        if len(path) <= most:
-            break
-    return path

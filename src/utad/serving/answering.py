@@ -18,14 +18,16 @@ def service_of(request: Request) -> Service:
     return service
 
 
-async def scored(request: Request, service: Service, model: str | None, tasks: Sequence[Task]) -> Scores:
+async def scored(
+    request: Request, service: Service, model: str | None, tasks: Sequence[Task], *, counted: bool = True
+) -> Scores:
     """The scores; what no worker has begun is given up when the client goes.
 
     Raises:
         HTTPException: 499 if the client is gone, which nobody reads.
         UTADError: as `Service.score`.
     """
-    scoring = asyncio.ensure_future(service.score(model, tasks))
+    scoring = asyncio.ensure_future(service.score(model, tasks, counted=counted))
     gone = asyncio.ensure_future(_until_gone(request))
     try:
         await asyncio.wait({scoring, gone}, return_when=asyncio.FIRST_COMPLETED)

@@ -11,10 +11,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from utad import __version__
-from utad.errors import ModelFileError, UnavailableError, UTADError
-from utad.serving import model_routes, open_inference, predict_route
+from utad.errors import ModelFileError, OutputError, UnavailableError, UTADError
+from utad.serving import feedback_route, model_routes, open_inference, page_route, predict_route
 from utad.serving.answering import service_of
 from utad.serving.docs_page import docs_page
+from utad.serving.feedback import Feedback
 from utad.serving.metrics import Measured
 from utad.serving.safety import AccessPolicy, Guard
 from utad.serving.service import Service, UnknownModelError
@@ -24,12 +25,19 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _router = APIRouter()
 
 
-def create_app(service: Service, policy: AccessPolicy, *, on_start: Callable[[], None] | None = None) -> FastAPI:
+def create_app(
+    service: Service,
+    policy: AccessPolicy,
+    *,
+    feedback: Feedback | None = None,
+    on_start: Callable[[], None] | None = None,
+) -> FastAPI:
     """The application around a service, which begins and ends with it.
 
     Args:
         service: not started yet.
         policy: who may ask.
+        feedback: keeps what people say of results; None where nothing is kept.
         on_start: called once the workers are being started.
     """
 
@@ -53,7 +61,10 @@ def create_app(service: Service, policy: AccessPolicy, *, on_start: Callable[[],
         redoc_url=None,
     )
     app.state.service = service
-    for router in (predict_route.router, model_routes.router, open_inference.router, _router):
+    app.state.feedback = feedback
+    app.state.needs_token = policy.needs_token
+    routers = (predict_route, model_routes, feedback_route, open_inference, page_route)
+    for router in (*(module.router for module in routers), _router):
         app.include_router(router)
     app.add_exception_handler(UTADError, _failed)
     app.add_exception_handler(HTTPException, _refused)
@@ -78,7 +89,8 @@ async def docs(request: Request) -> Response:
 async def _failed(_: Request, error: Exception) -> Response:
     if isinstance(error, UnavailableError):
         return JSONResponse({"error": str(error)}, 503, {"retry-after": str(error.retry_after)})
-    status = 404 if isinstance(error, UnknownModelError) else 409 if isinstance(error, ModelFileError) else 400
+    statuses = ((UnknownModelError, 404), (ModelFileError, 409), (OutputError, 507))
+    status = next((status for kind, status in statuses if isinstance(error, kind)), 400)
     return JSONResponse({"error": str(error)}, status)
 
 

@@ -24,12 +24,16 @@ class Task:
         image: the content of an image file, or pixels `(H, W, 3)` uint8, RGB.
         pictures: kinds of PNG pictures that are wanted (`utad.serving.pictures.KINDS`).
         arrays: names of arrays that are wanted (`utad.serving.pictures.ARRAYS`).
+        longest: side of the pictures, in pixels; None for the size of the image.
+        outlines: whether the outlines of the mask are wanted.
     """
 
     name: str
     image: bytes | NDArray[np.uint8] = field(repr=False)
     pictures: tuple[str, ...] = ()
     arrays: tuple[str, ...] = ()
+    longest: int | None = None
+    outlines: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,8 @@ class Answer:
         width: of the image, in pixels.
         aligned: as in `Prediction`.
         pictures: PNG files by kind.
+        outlines: of `mask` and, where the model has one, of its `region` of interest, as paths of an SVG in pixels of
+            the image; empty where they were not wanted.
         arrays: by name.
     """
 
@@ -60,6 +66,7 @@ class Answer:
     width: int
     aligned: bool | None
     pictures: dict[str, bytes] = field(repr=False, default_factory=dict)
+    outlines: dict[str, str] = field(repr=False, default_factory=dict)
     arrays: dict[str, NDArray[Any]] = field(repr=False, default_factory=dict)
 
 

@@ -10,6 +10,9 @@ from utad.serving.registry import ServedModel
 
 router = APIRouter()
 
+_MOST_SCORES = 2000
+"""Of normal images, in one answer."""
+
 
 class ModelBody(BaseModel):
     """A model that is served."""
@@ -24,6 +27,22 @@ class ModelBody(BaseModel):
     normal_scores: int
 
 
+class CalibrationBody(BaseModel):
+    """What the thresholds of a model rest on.
+
+    `normal_scores` ascend; of more than 2,000 as many are given, evenly from all `count` of them. `alone` tells of an
+    export that stands alone: its normalisation lies inside its graph.
+    """
+
+    model: str
+    version: int
+    threshold: float
+    fail_threshold: float
+    count: int
+    normal_scores: list[float]
+    alone: bool
+
+
 class ModelsBody(BaseModel):
     """All of them."""
 
@@ -35,6 +54,28 @@ async def models(request: Request) -> ModelsBody:
     """Names, versions and thresholds."""
     served = service_of(request).models
     return ModelsBody(models=[_body(served[name]) for name in sorted(served)])
+
+
+@router.get(
+    "/v1/models/{name}/calibration",
+    summary="The scores of the normal images that set the thresholds of a model",
+    responses={404: {"description": "No such model."}},
+)
+async def calibration(request: Request, name: str) -> CalibrationBody:
+    """What share of normal images another threshold would flag can be read off them."""
+    model = service_of(request).model(name)
+    manifest = model.manifest
+    scores = manifest.normal_scores
+    kept = min(len(scores), _MOST_SCORES)
+    return CalibrationBody(
+        model=model.name,
+        version=model.version,
+        threshold=manifest.threshold,
+        fail_threshold=max(manifest.threshold, manifest.fail_threshold or manifest.threshold),
+        count=len(scores),
+        normal_scores=[scores[(2 * index + 1) * len(scores) // (2 * kept)] for index in range(kept)],
+        alone=manifest.model is None,
+    )
 
 
 @router.post(

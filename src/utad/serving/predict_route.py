@@ -42,6 +42,7 @@ class PredictionBody(BaseModel):
     height: int | None = None
     aligned: bool | None = None
     pictures: dict[str, str] | None = None
+    outlines: dict[str, str] | None = None
 
 
 class PredictBody(BaseModel):
@@ -53,7 +54,7 @@ class PredictBody(BaseModel):
 
 
 _FILE = {"type": "string", "format": "binary"}
-_BODY: dict[str, Any] = {
+BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -75,13 +76,19 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 @router.post(
-    "/v1/predict", response_model_exclude_none=True, openapi_extra=_BODY, responses=_REFUSALS, summary="Score images"
+    "/v1/predict", response_model_exclude_none=True, openapi_extra=BODY, responses=_REFUSALS, summary="Score images"
 )
 async def predict(
     request: Request,
     response: Response,
     model: Annotated[str | None, Query(description="Name of the model; needed where there are several.")] = None,
     save: Annotated[str, Query(description=f"PNG pictures in base64, comma-separated: {', '.join(KINDS)}.")] = "",
+    longest: Annotated[
+        int | None, Query(description="Longer side of these pictures, at most, in pixels.", ge=16, le=65536)
+    ] = None,
+    outlines: Annotated[
+        bool, Query(description="The outlines of the mask, and of a region of interest, as paths of an SVG.")
+    ] = False,
 ) -> PredictBody:
     """Scores the files of a form, or one image as the whole body. Nothing that is sent is kept.
 
@@ -92,7 +99,7 @@ async def predict(
     service.model(model)
     async with accepted(request, service) as pieces:
         uploads = await uploads_of(request, pieces, service)
-        tasks = [Task(upload.name, upload.content, kinds) for upload in uploads]
+        tasks = [Task(upload.name, upload.content, kinds, longest=longest, outlines=outlines) for upload in uploads]
         scores = await scored(request, service, model, tasks)
     if all(isinstance(result, Refusal) for result in scores.results):
         response.status_code = 422
@@ -127,4 +134,5 @@ def _one(name: str, result: Answer | Refusal) -> PredictionBody:
         height=result.height,
         aligned=result.aligned,
         pictures={kind: base64.b64encode(png).decode() for kind, png in result.pictures.items()} or None,
+        outlines=result.outlines or None,
     )

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from utad.errors import ConfigError
+from utad.serving.page_files import PAGE_PATHS
 
 OPEN_PATHS = frozenset({"/v2/health/live", "/v2/health/ready"})
 """What a supervisor asks, by whatever name it knows the server and without a token: it tells nothing else."""
@@ -43,6 +44,10 @@ class AccessPolicy:
         token: that requests have to bring, as `Authorization: Bearer TOKEN`; None asks for none.
         allowed_hosts: further names that the server is reached by.
 
+    Attributes:
+        loopback: whether only this machine reaches the host.
+        needs_token: whether requests have to bring one.
+
     Raises:
         ConfigError: if the host is not loopback and there is no token, or a short one.
     """
@@ -59,6 +64,7 @@ class AccessPolicy:
                 f"got a token of {len(token)} characters, expected at least {_SHORTEST_TOKEN}, of ASCII; "
                 "python -c 'import secrets; print(secrets.token_urlsafe())' makes one"
             )
+        self.needs_token = token is not None
         self._token = None if token is None else token.encode()
         names = {"localhost", host.lower(), *(name.lower() for name in allowed_hosts)}
         self._names = names if self.loopback else names | {socket.gethostname().lower()}
@@ -73,7 +79,8 @@ class AccessPolicy:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return 403, "the request comes from a page of another origin"
-        if self._token is not None and not self._right(headers.get("authorization", "")):
+        # The page itself holds no data, and asks for the token.
+        if self._token is not None and path not in PAGE_PATHS and not self._right(headers.get("authorization", "")):
             return 401, "expected the header Authorization: Bearer TOKEN with the token of this server"
         return None
 

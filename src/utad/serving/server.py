@@ -15,6 +15,7 @@ import uvicorn
 
 from utad.errors import ModelFileError, OutputError
 from utad.serving.application import create_app
+from utad.serving.feedback import Feedback
 from utad.serving.safety import AccessPolicy
 from utad.serving.service import Service
 
@@ -27,7 +28,13 @@ _NOTICE_SECONDS = 1.0
 
 
 def run_server(
-    service: Service, policy: AccessPolicy, host: str, port: int, *, started: Callable[[str, int], None]
+    service: Service,
+    policy: AccessPolicy,
+    host: str,
+    port: int,
+    *,
+    started: Callable[[str, int], None],
+    feedback: Feedback | None = None,
 ) -> bool:
     """Serves until SIGINT or SIGTERM. The service is stopped in any case.
 
@@ -37,6 +44,7 @@ def run_server(
         host: address to bind to.
         port: 0 for any that is free.
         started: called with host and port once requests can come; they are refused until a worker is ready.
+        feedback: keeps what people say of results; None where nothing is kept.
 
     Returns:
         Whether all that was accepted was answered within the grace period.
@@ -50,7 +58,7 @@ def run_server(
         listening = _bound(host, port)
         undoing.pop_all()
     address = listening.getsockname()
-    app = create_app(service, policy, on_start=lambda: started(host, address[1]))
+    app = create_app(service, policy, feedback=feedback, on_start=lambda: started(host, address[1]))
     server = _Server(app, service)
     server.run(sockets=[listening])
     failures = service.pool.failures

@@ -158,12 +158,13 @@ class Service:
         """The request is answered."""
         self._in_hand -= 1
 
-    async def score(self, name: str | None, tasks: Sequence[Task]) -> Scores:
+    async def score(self, name: str | None, tasks: Sequence[Task], *, counted: bool = True) -> Scores:
         """Scores the images of a request. Cancelling it takes back what no worker has begun.
 
         Args:
             name: of the model; None for the only one.
             tasks: the images.
+            counted: whether metrics and drift take them in; not what is scored for a second time.
 
         Raises:
             UnknownModelError: if the model is not served.
@@ -181,7 +182,7 @@ class Service:
         finally:
             for future in waiting:
                 future.cancel()
-        for result in results:
+        for result in results if counted else ():
             if isinstance(result, Answer):
                 self.metrics.scored(model, result)
             else:

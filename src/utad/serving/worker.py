@@ -14,7 +14,7 @@ from utad.data.reading import image_from_bytes
 from utad.errors import ImageReadError, InputError, ModelFileError, NonFiniteScoreError, UTADError
 from utad.export.exported import ExportedDetector
 from utad.serving.messages import Answer, Load, Loaded, ModelKey, Refusal, Run, Scored, Task, Unload
-from utad.serving.pictures import png_of
+from utad.serving.pictures import outlines_of, png_of
 from utad.types import Image, Prediction, Sample
 
 _LOGGER = logging.getLogger(__name__)
@@ -143,6 +143,7 @@ def _answer(task: Task, image: Image, prediction: Prediction) -> Answer:
         height=image.shape[0],
         width=image.shape[1],
         aligned=prediction.aligned,
-        pictures={kind: png_of(kind, image, prediction) for kind in task.pictures},
+        pictures={kind: png_of(kind, image, prediction, longest=task.longest) for kind in task.pictures},
+        outlines=outlines_of(prediction) if task.outlines else {},
         arrays={name: np.asarray(getattr(prediction, name)) for name in task.arrays},
     )

@@ -12,7 +12,14 @@ import pytest
 
 from tests import fabricate
 from tests.serving.watch.watched import Counting, image, once, paths, rows, until, watching
-from utad.errors import ConfigError, DatasetError, ImageReadError, OutputError
+from utad.errors import (
+    ConfigError,
+    DatasetError,
+    ImageReadError,
+    InputError,
+    MissingDependencyError,
+    OutputError,
+)
 from utad.evaluation.predicting import predict_to_folder
 from utad.predictor import Predictor
 from utad.serving.watch.folder import WatchOptions, watch_folder
@@ -112,6 +119,22 @@ def test_an_image_whose_score_is_not_finite_is_reported_and_the_others_are_score
     assert (summary.n_images, summary.n_failed) == (1, 1)
     assert paths(output) == ["sub/b.png"]
     assert "a.png is not finite" in summary.failed[0]
+
+
+@pytest.mark.parametrize("error", [InputError, MissingDependencyError])
+def test_an_image_that_the_engine_does_not_take_is_reported_and_the_others_are_scored(folder, output, error):
+    class Refusing(Brightness):
+        def run(self, images, *, concurrent=False):
+            results = super().run(images, concurrent=concurrent)
+            if any(result.pred_score < 0.5 for result in results):
+                raise error("got an image of 16 bits")
+            return results
+
+    options = WatchOptions(settle=0.0, once=True, save=frozenset())
+    summary = watch_folder(Predictor(Refusing(), threads=1), folder, output, options=options)
+    assert (summary.n_images, summary.n_failed) == (1, 1)
+    assert paths(output) == ["sub/b.png"]
+    assert "16 bits" in summary.failed[0]
 
 
 def test_images_are_scored_as_they_come_by_events(folder, output, monkeypatch):

@@ -11,7 +11,15 @@ from pathlib import Path
 
 from utad.data.image_files import relative_name
 from utad.data.local import not_local
-from utad.errors import ConfigError, DatasetError, ImageReadError, NonFiniteScoreError, UTADError
+from utad.errors import (
+    ConfigError,
+    DatasetError,
+    ImageReadError,
+    InputError,
+    MissingDependencyError,
+    NonFiniteScoreError,
+    UTADError,
+)
 from utad.predictor import Predictor
 from utad.serving.watch.arrivals import Arrivals
 from utad.serving.watch.delivery import Channel, Deliveries
@@ -25,6 +33,9 @@ _LOGGER = logging.getLogger(__name__)
 
 _BATCHES_AT_ONCE = 16
 """Scored before the folder is looked at again."""
+
+_OF_ONE_IMAGE = (NonFiniteScoreError, InputError, MissingDependencyError)
+"""What a single image can end its batch with: a score, or 16 bits, which graphs do not take."""
 
 _AWAY_SECONDS = 2.0
 """Between two looks for a folder that is not there."""
@@ -205,7 +216,7 @@ class _Watch:
         try:
             for batch in self._detector.predict_batches(samples, batch_size=self._options.batch_size):
                 self._keep([Scored(by_name.pop(sample.name), sample, outcome) for sample, outcome in batch])
-        except NonFiniteScoreError:
+        except _OF_ONE_IMAGE:
             # Of one image in a batch of which nothing was kept.
             for arrival in list(by_name.values()):
                 sample = Sample(arrival.name, self._folder / arrival.name)
@@ -214,7 +225,7 @@ class _Watch:
     def _alone(self, sample: Sample) -> Prediction | UTADError:
         try:
             ((_, outcome),) = self._detector.predict_samples([sample])
-        except NonFiniteScoreError as error:
+        except _OF_ONE_IMAGE as error:
             return error
         return outcome
 

@@ -7,8 +7,8 @@ import threading
 import uuid
 from typing import Any
 
+from utad.dependencies import require
 from utad.errors import ConfigError
-from utad.export.dependencies import require
 from utad.serving.watch.delivery import DeliveryError
 
 PORT = 1883
