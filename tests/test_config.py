@@ -61,7 +61,6 @@ def test_the_presets_of_the_paper_have_nothing_that_its_text_has_not(name):
         "rotation": 0.0,
         "crop_scale": 1.0,
     }
-    assert set(config.ie_net.pools) == set(config.ie_net.upsamples) == {2}
     assert config.ie_net.branch_pooling == "max"
     assert config.expert_training.anomalous == config.ie_training.anomalous == 0.0
 

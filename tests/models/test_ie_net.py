@@ -24,10 +24,15 @@ def test_every_preset_restores_the_size_it_reads(preset, channels):
     assert output.mu.shape == output.log_var.shape == (1, config.ie_net.latent_dim)
 
 
-def test_the_paper_doubles_the_side_in_each_block_of_the_decoder():
+def test_the_feature_map_of_the_paper_is_512_by_8_by_8():
     config = load_config("paper").ie_net
-    assert config.pools == config.upsamples == (2, 2, 2, 2)
-    net = build_ie_net(config, 3)
+    assert build_ie_net(config, 3).encoder(torch.rand(2, 3, 256, 256)).shape == (2, 512, 8, 8)
+
+
+def test_the_decoder_of_the_paper_can_double_the_side_in_each_block_with_as_many_parameters():
+    twos = ["ie_net.pools=[2,2,2,2]", "ie_net.upsamples=[2,2,2,2]"]
+    net, paper = (build_ie_net(load_config("paper", overrides=given).ie_net, 3) for given in (twos, []))
+    assert sum(weight.numel() for weight in net.parameters()) == sum(weight.numel() for weight in paper.parameters())
     features = net.encoder(torch.rand(2, 3, 256, 256))
     assert features.shape == (2, 512, 16, 16)
     sides = [(features := block(features)).shape[-1] for block in net.decoder.layers]
