@@ -55,6 +55,6 @@ def test_of_one_seed_there_is_one_table_and_a_failed_benchmark_has_a_page():
 def test_a_study_has_its_own_table_beside_the_papers_numbers():
     study = next(iter(STUDIES.values()))
     page = Elements(benchmark_page(document(cells=[]), study))
-    for heading in study.paper_columns:
+    for heading in study.paper.columns:
         assert f"paper, {heading}" in page.text
     assert study.name in page.text

@@ -37,6 +37,7 @@ class ADVAE(TrainedBaseline):
         changes=(
             "the encoder of Bergmann et al. instead of ResNet-18",
             "attention at a quarter of the image's side",
+            "the map of each number of the code is weighted by that number's distance from normal images",
             "the decoder's gamma is fitted",
         ),
         source_steps=NOT_STATED,

@@ -42,6 +42,7 @@ class GammaVAE(TrainedBaseline):
             "the auto-encoder of Bergmann et al.",
             "{iterations} iterations of the projection instead of 100 and more",
             "the weights of a step are divided by the largest of the image, so that fewer go far enough",
+            "the weights are those of the first residual in all steps, where released code computes them anew",
         ),
         source_steps=NOT_STATED,
     )

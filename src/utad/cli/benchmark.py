@@ -19,7 +19,8 @@ def benchmark(
         str,
         typer.Argument(
             help="textures, elpv, mnist-5k, mvtec, mnist, fashion-mnist, cifar10, real, folder or class-folders; or a "
-            "study: ablation-components, ablation-measurement, ablation-restoration or ablation-capacity.",
+            "study: methods-defects, methods-one-class, ablation-components, ablation-measurement, "
+            "ablation-restoration or ablation-capacity.",
             show_default=False,
         ),
     ],
