@@ -4,7 +4,7 @@
 
 The engine is a light one, since it is the folder, the journal and the tables that are tried. Images come in three ways:
 written under a temporary name and renamed, written in two parts, and moved in with a folder. Prints one JSON object,
-and exits with 1 where an image is missing or scored twice.
+which benchmarks/results/watch_kills.json keeps, and exits with 1 where an image is missing or scored twice.
 """
 
 from __future__ import annotations
@@ -190,6 +190,8 @@ def main() -> int:
     if arguments.watch is not None:
         watch(arguments.watch, arguments.output, once=arguments.once)
         return 0
+    if arguments.folder is not None:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(dir=arguments.folder))
     try:
         result = kill_and_count(place, images=arguments.images, kills=arguments.kills, seed=arguments.seed)
