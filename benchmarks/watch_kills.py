@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from utad.output_folder import RECORD_NAME
+from utad.output_record import RECORD_NAME
 from utad.predictor import Predictor
 from utad.serving.watch.folder import WatchOptions, watch_folder
 from utad.types import EngineResult, Image

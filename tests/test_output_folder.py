@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from utad.errors import OutputError
-from utad.output_folder import RECORD_NAME, OutputFolder, output_folder
+from utad.output_folder import OutputFolder, output_folder
+from utad.output_record import RECORD_NAME
 
 
 def write(folder: OutputFolder, name: str, text: str = "ours") -> None:

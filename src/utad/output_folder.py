@@ -1,27 +1,25 @@
 """A folder that a command writes to: one process at a time, and nothing in it is overwritten but what it wrote itself.
 
 `.utad-record.jsonl` in the folder says which files are ours: a line each, written before the file takes its place, with
-its sha256. Its lock is the operating system's, which ends with the process that holds it. docs/adr/0012-outputs.md.
+its sha256. docs/adr/0012-outputs.md.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from utad.errors import OutputError
-from utad.files import append_whole, atomic_path, file_digest, output_errors
+from utad.files import atomic_path, file_digest, output_errors
+from utad.output_record import OutputRecord
 from utad.overlap import refuse_overlap
 
 _LOGGER = logging.getLogger(__name__)
 
-RECORD_NAME = ".utad-record.jsonl"
 _NAMED = 3
 """Files that an error names; of more it gives the number."""
 
@@ -32,17 +30,17 @@ class OutputFolder:
     Args:
         directory: of the files.
         purpose: whose files these are; those of another purpose in the same folder stay.
-        record: `.utad-record.jsonl`, open and locked.
+        record: of the folder, open and locked.
     """
 
-    def __init__(self, directory: Path, purpose: str, record: IO[bytes]) -> None:
+    def __init__(self, directory: Path, purpose: str, record: OutputRecord) -> None:
         self.directory = directory
         self.purpose = purpose
         self._real = Path(os.path.realpath(directory))
         self._inside: set[Path] = set()
         self._record = record
         self._files: dict[str, tuple[str, str | None]] = {}
-        for line in self._lines():
+        for line in self._record.lines():
             if "cleared" in line:
                 self._files = {name: file for name, file in self._files.items() if file[0] != line["cleared"]}
             elif "file" in line:
@@ -152,8 +150,7 @@ class OutputFolder:
         if self._files:
             self._add({"cleared": self.purpose})
         else:
-            with output_errors(self.directory / RECORD_NAME):
-                self._record.truncate(0)
+            self._record.clear()
 
     def remove_empty(self, folder: Path) -> None:
         """Removes a folder below this one and those above it, up to this one, as far as they are empty."""
@@ -175,8 +172,8 @@ class OutputFolder:
 
     def notes(self) -> Iterator[dict[str, Any]]:
         """What was noted under this purpose since it was last cleared, in order."""
-        lines = [number for number, line in enumerate(self._lines()) if line.get("cleared") == self.purpose]
-        for number, line in enumerate(self._lines()):
+        lines = [number for number, line in enumerate(self._record.lines()) if line.get("cleared") == self.purpose]
+        for number, line in enumerate(self._record.lines()):
             if "note" in line and line["by"] == self.purpose and number > (lines[-1] if lines else -1):
                 yield line["note"]
 
@@ -219,30 +216,9 @@ class OutputFolder:
         return path
 
     def _add(self, line: dict[str, Any], *, durable: bool = False) -> None:
-        complete = {"by": self.purpose, **line}
-        text = json.dumps(complete, ensure_ascii=True, allow_nan=False) + "\n"
-        with output_errors(self.directory / RECORD_NAME):
-            append_whole(self.directory / RECORD_NAME, text.encode(), durable=durable)
+        self._record.add({"by": self.purpose, **line}, durable=durable)
         if "file" in line:
             self._files[line["file"]] = (self.purpose, line["sha256"])
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        """The lines of the record; one that a killed process left torn ends it, and is cut off."""
-        position = 0
-        while True:
-            self._record.seek(position)
-            text = self._record.readline()
-            if not text:
-                return
-            try:
-                line = json.loads(text) if text.endswith(b"\n") else None
-            except ValueError:
-                line = None
-            if not isinstance(line, dict) or "by" not in line:
-                self._record.truncate(position)
-                return
-            position += len(text)
-            yield line
 
 
 @contextmanager
@@ -263,59 +239,29 @@ def output_folder(directory: Path, purpose: str, *, apart_from: Iterable[Path] =
     with output_errors(directory):
         made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
         directory.mkdir(parents=True, exist_ok=True)
-        record = _locked(directory / RECORD_NAME)
-    folder: OutputFolder | None = None
+        record = OutputRecord(directory)
     try:
-        folder = OutputFolder(directory, purpose, record)
-        yield folder
+        yield OutputFolder(directory, purpose, record)
     finally:
-        unused = os.fstat(record.fileno()).st_size == 0
-        if unused:
-            # Removed while it is still locked: who waits for it finds that it holds the lock of no file.
-            with suppress(OSError):
-                (directory / RECORD_NAME).unlink()
-        record.close()
-        if unused:
+        if record.close():
             with suppress(OSError):
                 for empty in made:
                     empty.rmdir()
 
 
-def _locked(path: Path) -> IO[bytes]:
-    """The record, open, with an exclusive lock on it.
+def complete(write: Callable[[], None], *, after: BaseException | None) -> None:
+    """Writes what is to be there in the end, however a command ended.
+
+    Args:
+        write: does it.
+        after: what ended the command; None where nothing did.
 
     Raises:
-        OutputError: if another process, or another thread of this one, holds it.
+        OutputError: of `write`; after another error, which is to be told, it is a warning.
     """
-    while True:
-        record = path.open("a+b")
-        try:
-            _lock(record)
-        except (BlockingIOError, PermissionError) as error:
-            record.close()
-            raise OutputError(
-                f"another run writes to {path.parent} at this moment: wait for it to end, or choose another folder"
-            ) from error
-        except OSError as error:
-            _LOGGER.warning("%s cannot be locked (%s): let no other run write to it", path.parent, error.strerror)
-        # The one before may have removed the file between our opening and our locking it.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(record.fileno()), path.stat()):
-                return record
-        record.close()
-
-
-if sys.platform == "win32":
-
-    def _lock(file: IO[bytes]) -> None:
-        import msvcrt
-
-        file.seek(2**30)  # far behind what is ever read: on Windows a locked part cannot be read
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-
-    def _lock(file: IO[bytes]) -> None:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        write()
+    except OutputError as failure:
+        if after is None:
+            raise
+        _LOGGER.warning("%s", failure)

@@ -20,7 +20,7 @@ from utad.evaluation.methods import departures_named, variants_of
 from utad.evaluation.suites import SUITES, suite_named
 from utad.evaluation.tables import comparison_table
 from utad.evaluation.variant import Variant
-from utad.output_folder import RECORD_NAME
+from utad.output_record import RECORD_NAME
 
 PADIM = (Variant("padim", "padim", ("size=32",)),)
 

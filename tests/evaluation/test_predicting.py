@@ -12,7 +12,7 @@ from utad.errors import DatasetError, InputError, OutputError
 from utad.evaluation.predicting import predict_to_folder
 from utad.evaluation.prediction_folder import PredictionFolder
 from utad.evaluation.prediction_tables import TABLES
-from utad.output_folder import RECORD_NAME
+from utad.output_record import RECORD_NAME
 from utad.predictor import Engine, Predictor
 from utad.types import Sample
 

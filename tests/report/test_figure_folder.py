@@ -16,7 +16,7 @@ from utad.data.catalog import open_category
 from utad.errors import ConfigError, DataError, OutputError, TrainingError
 from utad.evaluation.figure_plan import FigurePlan, plan_figures
 from utad.evaluation.suites import suite_named
-from utad.output_folder import RECORD_NAME
+from utad.output_record import RECORD_NAME
 from utad.report.figure_folder import figures_of_model, figures_of_suite
 
 SETTINGS = (*SHORTEST, "padim.size=32")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -12,14 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from utad.errors import ImageReadError, OutputError
+from utad.errors import ImageReadError
 from utad.evaluation.picture_names import picture_names
 from utad.evaluation.prediction_pictures import picture_folders, pictures_of
 from utad.evaluation.prediction_tables import CSV_HEADER, TABLES, csv_line, json_line
-from utad.output_folder import OutputFolder, output_folder
+from utad.output_folder import OutputFolder, complete, output_folder
 from utad.types import Outcome, Prediction, Sample
-
-_LOGGER = logging.getLogger(__name__)
 
 PURPOSE = "predictions"
 
@@ -114,12 +111,7 @@ class PredictionFolder:
                 return
             if error is not None:
                 error.add_note(self._kept_so_far())
-            try:
-                self._write_tables(self._folder)
-            except OutputError as failure:
-                if kind is None:
-                    raise
-                _LOGGER.warning("%s", failure)
+            complete(lambda: self._write_tables(self._folder), after=error)
 
     def write(self, name: str, text: str) -> None:
         """Writes a further text file, which goes with the predictions.

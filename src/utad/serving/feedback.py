@@ -15,7 +15,8 @@ from typing import Any, Literal
 from utad.data.reading import format_of
 from utad.errors import OutputError
 from utad.files import append_whole, file_digest, output_errors
-from utad.output_folder import RECORD_NAME, OutputFolder, output_folder
+from utad.output_folder import OutputFolder, output_folder
+from utad.output_record import RECORD_NAME
 
 Label = Literal["normal", "anomalous"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.serving.watch.watched import image, once, paths
 from utad.errors import OutputError
-from utad.output_folder import RECORD_NAME
+from utad.output_record import RECORD_NAME
 
 TABLES = ("predictions.csv", "predictions.jsonl")
 

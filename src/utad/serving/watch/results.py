@@ -16,12 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from utad.errors import ImageReadError, OutputError, UTADError
+from utad.errors import ImageReadError, UTADError
 from utad.evaluation.picture_names import unique_picture_name
 from utad.evaluation.prediction_pictures import picture_folders, pictures_of
 from utad.evaluation.prediction_tables import CSV_HEADER, TABLES, csv_line, json_line
 from utad.files import write_atomically
-from utad.output_folder import OutputFolder, output_folder
+from utad.output_folder import OutputFolder, complete, output_folder
 from utad.serving.watch.scan import Arrival, FileState
 from utad.serving.watch.table import GrowingTable, Row
 from utad.types import Prediction, Sample
@@ -111,13 +111,8 @@ class WatchResults:
         with self._stack:
             if error is not None:
                 error.add_note(self._kept_so_far())
-            try:
-                if self._behind:
-                    self._complete_tables()
-            except OutputError as failure:
-                if kind is None:
-                    raise
-                _LOGGER.warning("%s", failure)
+            if self._behind:
+                complete(self._complete_tables, after=error)
 
     def add(self, scored: Sequence[Scored]) -> list[Row]:
         """Keeps a batch; when this returns, it is on disk.
