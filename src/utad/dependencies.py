@@ -54,22 +54,22 @@ def extras_named(advice: str = "") -> Iterator[None]:
         ) from None
 
 
-def require(module: str, extra: str) -> Any:
-    """Imports a package of an extra.
+def require(module: str) -> Any:
+    """Imports an optional package, or OpenVINO, without their telemetry.
 
     Args:
-        module: `onnxruntime`, `openvino`, `nncf`, ...
-        extra: the extra of this package that installs it.
+        module: `onnxruntime`, `openvino`, `nncf`, ... or a module in one of them.
 
     Raises:
-        MissingDependencyError: if it is not installed.
+        MissingDependencyError: if it cannot be imported; it names the extra that installs it.
     """
     try:
         with _no_telemetry():
             return import_module(module)
     except ImportError as error:
+        extra = _EXTRA_OF.get(module.partition(".")[0])
         raise MissingDependencyError(
-            f"{module} is needed and cannot be imported ({error}): pip install 'utad[{extra}]'"
+            f"{module} is needed and cannot be imported ({error}): pip install 'utad{f'[{extra}]' if extra else ''}'"
         ) from None
 
 

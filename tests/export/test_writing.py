@@ -126,7 +126,7 @@ def test_batches_are_filled_up_a_few_times_and_never_with_large_images(export, m
 
 def test_the_runtime_has_no_constant_left_to_compute(export):
     # Compiled for several streams, OpenVINO 2026.4 computes some of those wrongly, in one process of many.
-    openvino, passes = require("openvino", "openvino"), require("openvino.passes", "openvino")
+    openvino, passes = require("openvino"), require("openvino.passes")
     model = openvino.Core().read_model(export("colour", "openvino") / "detector.xml")
     model.reshape([4, 40, 48, 3])
     manager = passes.Manager()
@@ -205,7 +205,7 @@ def test_bf16_is_for_the_networks_alone(export):
 
 @pytest.mark.parametrize(("name", "precision"), [("colour", "fp32"), ("grey", "fp32"), ("colour", "int8")])
 def test_a_plain_reader_computes_nothing_in_less_than_single_precision(name, precision, export):
-    openvino = require("openvino", "openvino")
+    openvino = require("openvino")
     folder = export(name, "openvino", precision)
     operations = openvino.Core().read_model(folder / "detector.xml").get_ops()
     computing = [node for node in operations if node.get_type_name() not in ("Parameter", "Constant", "Result")]
@@ -218,7 +218,7 @@ def test_a_plain_reader_computes_nothing_in_less_than_single_precision(name, pre
 @pytest.mark.parametrize("name", ["colour", "grey"])
 def test_a_plain_runtime_with_default_options_gives_the_scores_of_the_detector(name, export, request):
     # On a CPU with bf16 this fails where a graph leaves its precision to the runtime.
-    openvino = require("openvino", "openvino")
+    openvino = require("openvino")
     compiled = openvino.Core().compile_model(export(name, "openvino") / "detector.xml", "CPU")
     for image, expected in zip(IMAGES, request.getfixturevalue(name).predict(IMAGES), strict=True):
         results = compiled(image[None])
@@ -271,7 +271,7 @@ def test_a_path_that_cannot_be_written_is_named(colour, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OutputError, match="cannot write"):
         export_detector(colour, tmp_path / "file" / "x", graph_format="onnx")
-    openvino = require("openvino", "openvino")
+    openvino = require("openvino")
     value = openvino.opset13.parameter([1], openvino.Type.f32, name="x")
     with pytest.raises(OSError, match="file"):
         write_openvino(openvino.Model([value], [value], "m"), tmp_path / "file" / "x" / "detector.xml")

@@ -53,10 +53,10 @@ def serve(
 ) -> None:
     """Serve MODELs until SIGTERM or Ctrl-C: a page at /, /v1/predict, the Open Inference Protocol, /metrics, /docs."""
     start_logging()
-    from utad.dependencies import require
+    from utad.dependencies import EXTRAS, require
 
-    for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
-        require(module, "serve")
+    for module in EXTRAS["serve"]:
+        require(module)
     from utad.errors import UnavailableError
     from utad.serving.feedback import feedback_folder
     from utad.serving.registry import named_models

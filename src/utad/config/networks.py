@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from utad.config.section import Positive, Section
 
@@ -18,6 +19,8 @@ class IENetConfig(Section):
     that of the fourth branch of an inception block (docs/adr/0032).
     """
 
+    unwritten: ClassVar[Mapping[str, Any]] = {"branch_pooling": "average"}
+
     filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = (8, 8, 16, 32)
     pools: Annotated[tuple[Positive, ...], Field(min_length=1)] = (4, 2, 2, 2)
     decoder_filters: Annotated[tuple[Positive, ...], Field(min_length=1)] = (32, 16, 8, 8)
@@ -27,12 +30,6 @@ class IENetConfig(Section):
     latent_dim: Positive = 128
     hidden_dim: Positive = 256
     critic_dim: Positive = 128
-
-    @model_serializer(mode="wrap")
-    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A config that averages is written, and known again, as before there was a choice.
-        values: dict[str, Any] = dump(self)
-        return {name: value for name, value in values.items() if (name, value) != ("branch_pooling", "average")}
 
     @model_validator(mode="after")
     def _one_pool_per_block(self) -> Self:

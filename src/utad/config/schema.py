@@ -5,18 +5,17 @@ Unknown keys are errors. The resolved config is stored in the model file and bes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import lcm
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_serializer,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -41,6 +40,14 @@ class ImageConfig(Section):
     rotation and scale; docs/adr/0024).
     """
 
+    unwritten: ClassVar[Mapping[str, Any]] = {
+        "roi": [],
+        "ignore": [],
+        "tile": None,
+        "smallest_defect": None,
+        "align": "none",
+    }
+
     size: Annotated[int, Field(ge=16, le=2048)] = 128
     channels: Literal["auto", 1, 3] = "auto"
     max_pixels: Positive = 100_000_000
@@ -61,15 +68,6 @@ class ImageConfig(Section):
     @field_serializer("roi", "ignore")
     def _plain(self, shapes: tuple[Shape, ...]) -> list[Any]:
         return [plain(shape) for shape in shapes]
-
-    @model_serializer(mode="wrap")
-    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A config without a region, tiles or an alignment is written, and known again, as before there were any.
-        values: dict[str, Any] = dump(self)
-        optional = ("roi", "ignore", "tile", "smallest_defect", "align")
-        return {
-            name: value for name, value in values.items() if name not in optional or value not in (None, [], "none")
-        }
 
     @model_validator(mode="after")
     def _region_of_aligned_images(self) -> Self:

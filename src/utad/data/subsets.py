@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from utad.data.even_choice import even_indices
+
 RUNS_PER_FOLD = 4
 
 
@@ -33,7 +35,7 @@ def fold_indices(count: int, folds: int) -> torch.Tensor:
 
 def evenly(count: int, limit: int) -> torch.Tensor:
     """At most `limit` of the indices below `count`, evenly from all of them, int64."""
-    return torch.arange(min(count, limit)) * count // min(count, limit)
+    return torch.tensor(even_indices(count, limit), dtype=torch.int64)
 
 
 def spread_over(count: int, wanted: int) -> torch.Tensor:

@@ -53,9 +53,9 @@ def to_openvino(network: DetectorNetwork, mask: MaskRule, *, boundaries: bool = 
     Raises:
         MissingDependencyError: if openvino is not installed.
     """
-    openvino = require("openvino", "openvino")
+    openvino = require("openvino")
     # The parts of openvino.convert_model, without its command line's checks, which take twice as long as all else.
-    decoding = require("openvino.frontend.pytorch.ts_decoder", "openvino")
+    decoding = require("openvino.frontend.pytorch.ts_decoder")
     graph = ExportGraph(_on_cpu(network), mask, boundaries=boundaries).eval()
     images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
@@ -89,7 +89,7 @@ def write_openvino(model: Any, path: Path) -> None:
         OSError: if that is not possible.
     """
     try:
-        require("openvino", "openvino").save_model(model, path, compress_to_fp16=False)
+        require("openvino").save_model(model, path, compress_to_fp16=False)
     except RuntimeError as error:  # its writer wraps the operating system's errors
         raise OSError(" ".join(str(error).split())) from error
 

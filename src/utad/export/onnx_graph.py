@@ -26,7 +26,7 @@ class OnnxGraph:
     """
 
     def __init__(self, graph: bytes, *, size: int, threads: int | None = None) -> None:
-        self._runtime, self._onnx = require("onnxruntime", "onnx"), require("onnx", "onnx")
+        self._runtime, self._onnx = require("onnxruntime"), require("onnx")
         self._graph = graph
         self._lock = Lock()
         self._sessions: dict[tuple[tuple[str, ...], bool], Any] = {}

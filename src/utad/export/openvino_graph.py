@@ -41,7 +41,7 @@ class OpenVinoGraph:
     def __init__(
         self, graph: bytes, weights: bytes, precision: Precision, *, size: int, threads: int | None = None
     ) -> None:
-        self._openvino = require("openvino", "openvino")
+        self._openvino = require("openvino")
         self._core = _core(os.getpid())
         # Its binding to NumPy is set up at the first use, and two threads that do so at once wait for each other
         # for ever.
@@ -165,7 +165,7 @@ def _core(process: int) -> Any:
     next signal, a Ctrl-C say, ends the process with SIGSEGV (OpenVINO 2026.4).
     """
     del process  # what a fork leaves of the parent's core is of no use
-    return require("openvino", "openvino").Core()
+    return require("openvino").Core()
 
 
 def tensor_names(ports: Sequence[Any]) -> list[str]:

@@ -41,7 +41,7 @@ def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int, tiling: 
         MissingDependencyError: if nncf is not installed.
         ImageReadError: naming a file that cannot be read.
     """
-    nncf = require("nncf", "openvino")
+    nncf = require("nncf")
     logging.getLogger("nncf").setLevel(logging.ERROR)
     kept = [node.get_friendly_name() for node in model.get_ops() if not _is_quantised(node)]
     step = -(-len(samples) // MOST_IMAGES)

@@ -109,7 +109,7 @@ def export_detector(
     if network is None:
         raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
     for module in _NEEDED[graph_format]:
-        require(module, graph_format)
+        require(module)
     earlier = (MANIFEST_NAME, *GRAPH_NAMES[graph_format]) if replace else ()
     with atomic_directory(output, replaces=earlier) as folder:
         with output_errors(output):

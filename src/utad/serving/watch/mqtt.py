@@ -35,7 +35,7 @@ class MqttTopic:
                 f"got --mqtt {address}, expected HOST[:PORT]/TOPIC, such as broker.local:1883/line1/results; a topic "
                 "to publish to has no + or #"
             )
-        self._mqtt = require("paho.mqtt.client", "mqtt")
+        self._mqtt = require("paho.mqtt.client")
         self._host, self._port, self._topic = found[1].strip("[]"), int(found[2] or PORT), found[3]
         self.name = f"MQTT {self._host}:{self._port}"
         self._timeout = timeout
