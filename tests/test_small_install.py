@@ -149,7 +149,7 @@ def test_an_export_gets_the_scores_of_the_whole_installation(installed, run, ima
 
 
 COMMANDS = """
-import contextlib, io, json, sys, traceback
+import contextlib, io, json, sys
 from utad.cli import main
 answers = []
 for arguments in json.load(sys.stdin):
@@ -161,8 +161,6 @@ for arguments in json.load(sys.stdin):
             main()
         except SystemExit as end:
             code = end.code
-        except BaseException:
-            code, _ = "crashed", traceback.print_exc()
     answers.append([code, out.getvalue(), errors.getvalue()])
 print(json.dumps(answers))
 """

@@ -5,9 +5,13 @@ An auto-encoder that was not trained has less to restore in the square than arou
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
+
+from utad.baselines.fitting import TrainedBaseline
 
 SIZE = 32
 
@@ -35,3 +39,22 @@ def auroc(scores: Tensor) -> float:
     """Of the scores of as many normal images as anomalous ones behind them."""
     half = len(scores) // 2
     return float(roc_auc_score([0] * half + [1] * half, scores))
+
+
+def check_seeds(build: Callable[[], TrainedBaseline]) -> None:
+    """The same seed gives the same scores and maps, and another one others.
+
+    Args:
+        build: a method with its settings, of a few steps.
+    """
+    images = normal(8, seed=0)
+    scores = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        method = build()
+        method.learn(images)
+        with torch.no_grad():
+            scores.append(method.score(images))
+    assert torch.equal(scores[0].image, scores[1].image)
+    assert torch.equal(scores[0].maps, scores[1].maps)
+    assert not torch.equal(scores[0].image, scores[2].image)

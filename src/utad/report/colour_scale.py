@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from utad.interpret.figures import coloured, strength
 from utad.report.data_uris import picture_uri
@@ -26,9 +27,13 @@ class ColourScale:
     marks: tuple[tuple[float, float], ...]
 
 
+def colour_ramp() -> NDArray[np.uint8]:
+    """The colours from the lowest level, left, to the highest, `(8, 256, 3)` uint8, RGB."""
+    return np.repeat(coloured(np.linspace(0.0, 1.0, 256, dtype=np.float32)[None]), 8, axis=0)
+
+
 def colour_scale() -> ColourScale:
     """The one scale that there is."""
-    ramp = coloured(np.linspace(0.0, 1.0, 256, dtype=np.float32)[None])
     positions = 100.0 * strength(np.asarray(LEVELS, np.float32))
     marks = tuple(zip(positions.tolist(), LEVELS, strict=True))
-    return ColourScale(picture_uri(np.repeat(ramp, 8, axis=0), 256), marks)
+    return ColourScale(picture_uri(colour_ramp(), 256), marks)

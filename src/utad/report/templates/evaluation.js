@@ -19,9 +19,7 @@
   const normalScores = data.groups.filter((group) => !group.anomalous).flatMap((group) => group.scores);
   const percent = (part, whole) => `${(100 * part / whole).toFixed(1)} %`;
 
-  // The axis of the histogram, as score_axis.py has it.
-  const toShare = (score) => (Math.asinh(score / data.unit) - data.low) / (data.high - data.low);
-  const toScore = (share) => data.unit * Math.sinh(data.low + share * (data.high - data.low));
+  const axis = new ScoreAxis(data.unit, data.low, data.high);
 
   // ---- the threshold
   const slider = find("#threshold");
@@ -66,7 +64,7 @@
   };
 
   const showThreshold = () => {
-    const share = Math.min(1, Math.max(0, toShare(threshold)));
+    const share = axis.toShare(threshold);
     const text = threshold.toFixed(3);
     slider.value = Math.round(STEPS * share);
     slider.setAttribute("aria-valuetext", text);
@@ -89,30 +87,14 @@
     showDetails();
   };
 
-  slider.addEventListener("input", () => setThreshold(toScore(slider.value / STEPS)));
+  slider.addEventListener("input", () => setThreshold(axis.toScore(slider.value / STEPS)));
   const reset = () => setThreshold(data.threshold);
   find("#reset").addEventListener("click", () => {
     reset();
     slider.focus();
   });
 
-  const histogram = find("#histogram");
-  const dragTo = (event) => {
-    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(histogram.getScreenCTM().inverse());
-    setThreshold(toScore(Math.min(1, Math.max(0, point.x / WIDTH))));
-  };
-  histogram.addEventListener("pointerdown", (event) => {
-    if (event.button === 0) {
-      histogram.setPointerCapture(event.pointerId);
-      event.preventDefault();
-      dragTo(event);
-    }
-  });
-  histogram.addEventListener("pointermove", (event) => {
-    if (histogram.hasPointerCapture(event.pointerId)) {
-      dragTo(event);
-    }
-  });
+  followPointer(find("#histogram"), WIDTH, (share) => setThreshold(axis.toScore(share)));
 
   // ---- the gallery
   const gallery = find("#gallery");

@@ -13,33 +13,26 @@ const APART = 50;
 const slider = find("#threshold");
 const histogram = find("#histogram");
 
-// The axis of the evaluation's page: nearly linear below the default threshold, logarithmic far above it.
-class Axis {
+/* global ScoreAxis, followPointer -- of score_plot.js, which the page loads before its modules */
+
+class Axis extends ScoreAxis {
   constructor(values) {
     const ends = values.map((value) => Math.asinh(value / UNIT));
     const [low, high] = [Math.min(...ends), Math.max(...ends)];
     const margin = 0.03 * (high - low);
-    Object.assign(this, { low: low - margin, high: high + margin });
+    super(UNIT, low - margin, high + margin);
   }
 
   holds(score) {
-    const place = Math.asinh(score / UNIT);
-    return place > this.low && place < this.high;
-  }
-
-  toShare(score) {
-    return Math.min(1, Math.max(0, (Math.asinh(score / UNIT) - this.low) / (this.high - this.low)));
-  }
-
-  toScore(share) {
-    return UNIT * Math.sinh(this.low + share * (this.high - this.low));
+    const place = this.placeOf(score);
+    return place > 0 && place < 1;
   }
 
   ticks() {
     const decades = [-1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].flatMap((digit) => [digit * 10 ** power, -digit * 10 ** power]));
     const kept = [];
     for (const value of [0, UNIT, ...decades.sort((a, b) => Math.abs(a) - Math.abs(b))]) {
-      const place = (Math.asinh(value / UNIT) - this.low) / (this.high - this.low);
+      const place = this.placeOf(value);
       if (place >= 0 && place <= 1 && kept.every(([other]) => Math.abs(other - WIDTH * place) >= APART)) {
         kept.push([WIDTH * place, String(Number(value.toPrecision(2)))]);
       }
@@ -63,22 +56,7 @@ export class ThresholdPanel {
       this.move(this.state.calibration.threshold);
       slider.focus();
     });
-    const dragTo = (event) => {
-      const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(histogram.getScreenCTM().inverse());
-      this.move(this.state.axis.toScore(Math.min(1, Math.max(0, point.x / WIDTH))));
-    };
-    histogram.addEventListener("pointerdown", (event) => {
-      if (event.button === 0) {
-        histogram.setPointerCapture(event.pointerId);
-        event.preventDefault();
-        dragTo(event);
-      }
-    });
-    histogram.addEventListener("pointermove", (event) => {
-      if (histogram.hasPointerCapture(event.pointerId)) {
-        dragTo(event);
-      }
-    });
+    followPointer(histogram, WIDTH, (share) => this.move(this.state.axis.toScore(share)));
   }
 
   get state() {
