@@ -34,9 +34,12 @@ def outline_path(mask: Mask, most: int, *, finest: int = 128) -> str:
     """The outlines of a mask as the path of an SVG whose unit is a pixel of the image.
 
     Args:
-        mask: `(H, W)`.
-        most: characters; a mask with more to tell is drawn coarser.
+        mask: `(H, W)` bool.
+        most: characters; a mask with more to tell is drawn coarser, down to 8 cells along its longer side.
         finest: cells along the longer side of the mask that the lines follow, at most.
+
+    Returns:
+        The path; empty for an empty mask.
     """
     if not mask.any():
         return ""
