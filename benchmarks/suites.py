@@ -1,17 +1,18 @@
 """Runs the committed comparisons, which docs/render.py puts into docs/benchmarks.md.
 
-    python benchmarks/suites.py [NAME ...] [--real-root DIR] [--work runs/benchmarks]
+    python benchmarks/suites.py [NAME ...] [--real-root DIR] [--work runs/benchmarks] [--only VARIANT,...] [--jobs N]
 
 Each is what `utad benchmark` does, with three seeds for every method, all cells at one commit. Takes hours on two
-cores; interrupted, it goes on where it stopped when run again at the same commit.
+cores; interrupted, it goes on where it stopped when run again at the same commit. With `--only`, the cells of these
+variants are run and kept, and the results are written by the run that has no cell left.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from utad.evaluation.suites import suite_named
 from utad.evaluation.variant import Variant
 
 SEEDS = (0, 1, 2)
-COMPARED = ("utad", "padim", "patchcore", "efficientad-s", "ae-l2")
+COMPARED = ("padim", "patchcore", "efficientad-s", "ae-l2")
 PRESET = "fast"
 
 
@@ -35,36 +36,40 @@ class Comparison:
     suite: str
     variants: Sequence[Variant]
     categories: Sequence[str] | None = None
-    share_training: bool = False
 
-    def run(self, work: Path, root: Path | None) -> dict[str, Any]:
-        """The document of `results.json`.
+    def run(self, work: Path, root: Path | None, *, only: Collection[str] = (), jobs: int = 1) -> dict[str, Any] | None:
+        """The document of `results.json`; None while variants are left that `only` does not name.
 
         Args:
             work: where finished cells are kept.
             root: of data that is not installed.
+            only: names of the variants that are run now; all if empty.
+            jobs: cells at a time.
         """
         plan = Benchmark(
             suite_named(self.suite),
-            self.variants,
+            [variant for variant in self.variants if not only or variant.name in only],
             SEEDS,
             root=root if suite_named(self.suite).needs_root else None,
             categories=self.categories,
             preset=PRESET,
-            share_training=self.share_training,
+            share_training=True,  # variants of utad whose networks train alike train once
         )
-        return run_benchmark(plan, work, report=show).document
+        document = run_benchmark(plan, work, report=show, jobs=jobs).document
+        return document if len(plan.variants) == len(self.variants) else None
 
 
-def _ablation(name: str, suite: str) -> Comparison:
-    return Comparison(suite, study_named(name).variants(PRESET), share_training=True)
+def _study(name: str) -> tuple[Variant, ...]:
+    return study_named(name).variants(PRESET)
 
 
-SUITES = ("real", "elpv", "mnist-5k", "textures")
+_DEFAULT, *_RESTORATIONS = _study("ablation-restoration")
+_BESIDE = (replace(_DEFAULT, name="utad"), *_RESTORATIONS, *variants_of(COMPARED))
+"""The default, without what the restoration adds, without training, and the compared methods: on the same images."""
+
 COMPARISONS = {
-    **{suite: Comparison(suite, variants_of(COMPARED)) for suite in SUITES},
-    **{f"restoration-{suite}": _ablation("ablation-restoration", suite) for suite in SUITES},
-    "measurement-textures": _ablation("ablation-measurement", "textures"),
+    **{suite: Comparison(suite, _BESIDE) for suite in ("real", "elpv", "mnist-5k", "textures")},
+    "measurement-textures": Comparison("textures", _study("ablation-measurement")),
     "brick-all": Comparison("textures", variants_of(METHODS), ("brick",)),
 }
 
@@ -81,11 +86,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(COMPARISONS)}; all if none is given")
     parser.add_argument("--real-root", type=Path, metavar="DIR", help="the categories of suite real")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"), help="where finished cells are kept")
+    parser.add_argument("--only", default="", metavar="VARIANT,...", help="run the cells of these variants now")
+    parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args(argv)
     unknown = sorted(set(arguments.names) - set(COMPARISONS))
     if unknown:
         parser.error(f"unknown comparison {', '.join(unknown)}: choose from {', '.join(COMPARISONS)}")
+    only = tuple(filter(None, arguments.only.split(",")))
+    known = {variant.name for comparison in COMPARISONS.values() for variant in comparison.variants}
+    if strange := sorted(set(only) - known):
+        parser.error(f"unknown variant {', '.join(strange)}: choose from {', '.join(sorted(known))}")
     at = commit()
     if at is None or at.endswith("-dirty"):
         parser.error("the tables name one commit: commit your changes, then run again")
@@ -94,8 +105,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("suite real needs --real-root, or name the comparisons that you want")
     for name in names:
         # A folder per commit: cells of two are never mixed.
-        document = COMPARISONS[name].run(arguments.work / at[:10] / name, arguments.real_root)
-        write_results(arguments.output / f"{name}.json", document)
+        document = COMPARISONS[name].run(
+            arguments.work / at[:10] / name, arguments.real_root, only=only, jobs=arguments.jobs
+        )
+        if document is not None:
+            write_results(arguments.output / f"{name}.json", document)
     return 0
 
 

@@ -66,15 +66,16 @@ def end_to_end(document: dict[str, Any]) -> str:
 
 def comparison(document: dict[str, Any]) -> str:
     """The table of `benchmarks/suites.py`."""
-    machine, versions = document["machine"], document["versions"]
+    machine, versions, jobs = document["machine"], document["versions"], document.get("jobs", 1)
     commits = sorted({str(cell["commit"])[:10] for cell in document["cells"] if cell.get("commit")})
     lines = [comparison_table(rows_of(document)), ""]
     if any("departures" not in cell for cell in document["cells"]):
         lines += ["The list is that of the methods as they are now: these results are older than it.", ""]
     lines += [
         f"Protocol: {document['protocol']}. Licence of the images: {document['licence']}. Preset "
-        f"`{document['preset']}`, seeds {', '.join(map(str, document['seeds']))}, {machine['cores']} cores of an "
-        f"{machine['processor']}, PyTorch {versions['torch']}, commit {', '.join(commits) or document['commit'][:10]}.",
+        f"`{document['preset']}`, seeds {', '.join(map(str, document['seeds']))}, {jobs} "
+        f"{'cell' if jobs == 1 else 'cells'} at a time on {machine['cores']} cores of an {machine['processor']}, "
+        f"PyTorch {versions['torch']}, commit {', '.join(commits) or document['commit'][:10]}.",
     ]
     failures = document["failures"]
     if failures:

@@ -6,6 +6,7 @@ import pytest
 
 import suites
 from utad.evaluation.benchmark import Benchmark, BenchmarkReport
+from utad.evaluation.variant import Variant
 
 
 @pytest.fixture
@@ -13,7 +14,7 @@ def plans(monkeypatch):
     """What would have been run, and where."""
     found: list[tuple[Benchmark, str]] = []
 
-    def run(plan, work, report):
+    def run(plan, work, report, jobs):
         found.append((plan, work.relative_to(work.parents[1]).as_posix()))
         return BenchmarkReport({"suite": plan.suite.name}, "", "")
 
@@ -33,10 +34,21 @@ def test_every_method_has_the_same_seeds_and_images(plans, tmp_path):
         assert json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_the_ablation_has_the_rows_that_may_never_be_missing():
-    for name in ("restoration-real", "restoration-elpv", "restoration-mnist-5k", "measurement-textures"):
+def test_the_rows_that_may_never_be_missing():
+    for name in ("real", "elpv", "mnist-5k", "textures", "measurement-textures"):
         variants = {variant.name for variant in suites.COMPARISONS[name].variants}
         assert variants >= {"features of x alone", "restoration alone", "networks never trained"}
+        assert "default" not in variants
+    assert suites.COMPARISONS["real"].variants[0] == Variant("utad", "utad", ("scoring.method=calibrated",))
+
+
+def test_some_variants_first(plans, tmp_path):
+    arguments = ["textures", "--work", str(tmp_path), "--output", str(tmp_path / "results")]
+    assert suites.main([*arguments, "--only", "utad,features of x alone"]) == 0
+    ((plan, _),) = plans
+    assert [variant.name for variant in plan.variants] == ["utad", "features of x alone"]
+    assert plan.share_training
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize(("at", "words"), [(40 * "a" + "-dirty", "commit your changes"), (None, "name one commit")])
@@ -48,7 +60,14 @@ def test_tables_of_changed_code_are_refused(plans, monkeypatch, capsys, at, word
     assert plans == []
 
 
-@pytest.mark.parametrize(("names", "words"), [(["bricks"], "unknown comparison bricks"), (["real"], "--real-root")])
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["bricks"], "unknown comparison bricks"),
+        (["real"], "--real-root"),
+        (["textures", "--only", "utad,gan"], "unknown variant gan: choose from "),
+    ],
+)
 def test_refuses(plans, capsys, names, words):
     with pytest.raises(SystemExit):
         suites.main(names)

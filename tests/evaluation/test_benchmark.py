@@ -225,6 +225,12 @@ def test_the_mean_and_the_leads_are_marked_too():
     assert leads.splitlines()[-1].startswith("- lsa (simplified): Abati et al.")
 
 
+def test_a_variant_of_utad_is_no_rival_of_it():
+    untrained = stored_cell("networks never trained", 0.95, cell={"base": "utad"})
+    cells = [stored_cell("utad", 0.9), untrained, stored_cell("padim", 0.8, cell={"base": "padim"})]
+    assert "| padim | +0.100 |" in lead_tables(rows_of({"cells": cells}), "real defects")
+
+
 def test_unknown_names_are_named():
     with pytest.raises(ConfigError, match="unknown method gan: choose from utad, padim"):
         variants_of(["gan"])

@@ -43,6 +43,16 @@ def test_each_direction_is_put_together_as_the_paper_says(layout):
 
 
 @LAYOUTS
+def test_the_naive_impression_of_some_images_is_that_among_all(layout):
+    net = built(layout=layout)
+    x, m = images(0), images(1)
+    every, some = net(x, m), net(x, m, naive_from=1)
+    torch.testing.assert_close(some.naive_impression, every.naive_impression[1:])
+    assert len(some.naive_impression) == len(x) - 1
+    torch.testing.assert_close(some.reconstruction, every.reconstruction)
+
+
+@LAYOUTS
 def test_separate_decoders_and_extractors_cost_one_more_of_each(layout):
     shared, separate = built(layout=layout, shared=True), built(layout=layout, shared=False)
     assert (len(shared.decoders), len(shared.detail_extractors)) == (1, 1)

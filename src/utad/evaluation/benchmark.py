@@ -6,7 +6,7 @@ import csv
 import io
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,8 +187,11 @@ def lead_tables(rows: Sequence[Row], anomalies: str) -> str:
 
 
 def leads_of(rows: Sequence[Row]) -> dict[str, list[Difference]]:
-    """How far utad is ahead of the best of all other methods, for each key of `LEADS` that rows have."""
-    rivals = sorted({row.method for row in rows} - {LEADER})
+    """How far utad is ahead of the best of all other methods, for each key of `LEADS` that rows have.
+
+    Variants of utad itself are no other methods.
+    """
+    rivals = sorted({row.method for row in rows if (row.base or row.method) != LEADER})
     found = {key: differences(rows, key, LEADER, rivals) for key in LEADS}
     return {key: leads for key, leads in found.items() if leads}
 
@@ -215,20 +218,27 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
     for result in sorted(document["cells"], key=lambda item: item["cell"]["seed"]):
         beside = {**result, **result["evaluation"]}
         groups.setdefault((result["cell"]["category"], result["cell"]["method"]), []).append(beside)
-    rows = [row_of(category, method, group, _departures(group[0])) for (category, method), group in groups.items()]
+    rows = [
+        replace(row_of(category, method, group, _departures(group[0])), base=_base(group[0]))
+        for (category, method), group in groups.items()
+    ]
     methods = list(dict.fromkeys(row.method for row in rows))
     everywhere = {row.category for row in rows}
     if len(everywhere) > 1:
         for method in methods:
             own = [row for row in rows if row.method == method]
             if {row.category for row in own} == everywhere:
-                rows.append(Row("mean", method, _mean_over_categories(own), own[0].departures))
+                rows.append(replace(own[0], category="mean", values=_mean_over_categories(own)))
     return rows
+
+
+def _base(result: Mapping[str, Any]) -> str:
+    return str(result["cell"].get("base", result["cell"]["method"]))
 
 
 def _departures(result: Mapping[str, Any]) -> Departures | None:
     if "departures" not in result:
-        return departures_named(result["cell"].get("base", result["cell"]["method"]))
+        return departures_named(_base(result))
     return from_json(result["departures"]) if result["departures"] is not None else None
 
 

@@ -42,12 +42,14 @@ class Row:
         method: the column of the benchmark.
         values: one per seed.
         departures: of the method from its source; None if it is none of the compared ones.
+        base: one of `METHODS` that the column runs; the column's own name unless given.
     """
 
     category: str
     method: str
     values: Mapping[str, Sequence[float]]
     departures: Departures | None = None
+    base: str = ""
 
     @property
     def shown(self) -> str:

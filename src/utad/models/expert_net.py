@@ -20,7 +20,7 @@ class ExpertOutput:
 
     Attributes:
         reconstruction: x_hat, `(N, C, S, S)`; within [0, 1] in the paper's layout only.
-        naive_impression: m_hat, the same.
+        naive_impression: m_hat, the same; of the last images only, where `forward` was told so.
         image_detail: s = E_S(x), `(N, detail_dim)`; random without guidance.
     """
 
@@ -61,11 +61,26 @@ class ExpertNet(nn.Module):
         self.skip = skip
         self.guidance = guidance
 
-    def forward(self, images: Tensor, impressions: Tensor, generator: torch.Generator | None = None) -> ExpertOutput:
-        """Both directions at once; `generator` draws the detail codes where there is no guidance."""
+    def forward(
+        self,
+        images: Tensor,
+        impressions: Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        naive_from: int = 0,
+    ) -> ExpertOutput:
+        """Both directions at once.
+
+        Args:
+            images: x, `(N, C, S, S)` in [0, 1].
+            impressions: m, the same.
+            generator: draws the detail codes where there is no guidance.
+            naive_from: the first image whose m_hat is made; those before it cost nothing that way.
+        """
         detail = self.image_detail(images, generator)
-        impression_detail = self.impression_detail(impressions, generator)
-        return ExpertOutput(self.reconstruct(impressions, detail), self.naive(images, impression_detail), detail)
+        impression_detail = self.impression_detail(impressions[naive_from:], generator)
+        naive = self.naive(images[naive_from:], impression_detail)
+        return ExpertOutput(self.reconstruct(impressions, detail), naive, detail)
 
     def reconstruct(self, impressions: Tensor, image_detail: Tensor) -> Tensor:
         """x_hat of impressions m `(N, C, S, S)` and the details s `(N, detail_dim)` of their images."""

@@ -58,7 +58,8 @@ class ExpertStage(Stage):
             seen = self.with_anomalies(images, anomalous).images
             impressions = self.ie_net(seen).impression.float().contiguous()
         generator = generator_for(self.seed, f"expert_net/detail/{self.global_rank}", self.global_step)
-        output = self.expert_net(seen, impressions, generator)
+        # What is wrong in x is to stay in m_hat, where it differs from m: that way is learned from normal images.
+        output = self.expert_net(seen, impressions, generator, naive_from=anomalous)
         detail = output.image_detail.float()
         # Without guidance there is no E_S to restore the detail with: the term is absent (Table 2).
         restored = (
@@ -67,8 +68,7 @@ class ExpertStage(Stage):
         terms = expert_losses(
             reconstruction=output.reconstruction.float(),
             image=images,
-            # What is wrong in x is to stay in m_hat, where it differs from m: that way is learned from normal images.
-            naive_impression=output.naive_impression[anomalous:].float(),
+            naive_impression=output.naive_impression.float(),
             impression=impressions[anomalous:],
             restored_detail=restored,
             detail=detail,
