@@ -117,4 +117,6 @@ def _bar() -> RichProgress:
 
 def spoken(seconds: float) -> str:
     """A duration in words, to two digits or so."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3 * 3600 else f"{seconds / 3600:.0f} h"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -44,6 +45,7 @@ class TrainedBaseline(Baseline):
 
     Attributes:
         losses_: the loss of every step, from `fit` on.
+        step_seconds: how long each batch of the last `fit` took, of all its networks.
     """
 
     learns_from = "normal images without the held-out share, as UTAD's networks; threshold as UTAD's"
@@ -56,6 +58,7 @@ class TrainedBaseline(Baseline):
     batch_size: int = 16
     learning_rate: float = 2e-4
     losses_: list[float] = field(init=False, repr=False)
+    step_seconds: list[float] = field(init=False, repr=False, default_factory=list)
 
     def training_steps(self) -> str:
         """Batches of the training, and images in one."""
@@ -89,7 +92,7 @@ class TrainedBaseline(Baseline):
         losses = []
         with torch.enable_grad():
             drawn = batches(images, steps=self.steps if steps is None else steps, batch_size=self.batch_size)
-            for step, batch in enumerate(drawn):
+            for step, batch in enumerate(self._timed(drawn)):
                 if step == drop_after:
                     for group in optimizer.param_groups:
                         group["lr"] *= 0.1
@@ -99,9 +102,16 @@ class TrainedBaseline(Baseline):
 
     def _fit(self, images: Tensor, image_of: Tensor) -> Scores:
         trained_on = ~held_out_block(int(image_of.max()) + 1, self.held_out)[image_of]
+        self.step_seconds.clear()
         self._learn(images[trained_on])
         scores = self._score_all(images)
         return Scores(without_gap(scores.image, trained_on), scores.maps)
+
+    def _timed(self, drawn: Iterator[Tensor]) -> Iterator[Tensor]:
+        for batch in drawn:
+            start = time.perf_counter()
+            yield batch
+            self.step_seconds.append(time.perf_counter() - start)
 
     def _adam(self, *networks: nn.Module) -> torch.optim.Adam:
         parameters = [parameter for network in networks for parameter in network.parameters()]
@@ -185,7 +195,7 @@ class AdversarialBaseline(TrainedBaseline):
         history = []
         with torch.enable_grad():
             drawn = batches(images, steps=self.steps * first_steps, batch_size=self.batch_size)
-            for count, batch in enumerate(drawn, start=1):
+            for count, batch in enumerate(self._timed(drawn), start=1):
                 step = (count - 1) // first_steps
                 whole = count % first_steps == 0
                 due = updates if whole else updates[:1]

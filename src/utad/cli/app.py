@@ -17,6 +17,7 @@ from utad.cli import (
     export,
     figures,
     predict,
+    reproduce,
     serve,
     train,
     watch,
@@ -41,6 +42,7 @@ app.command()(figures.figures)
 app.command()(calibrate.calibrate)
 app.command()(export.export)
 app.command()(benchmark.benchmark)
+app.command()(reproduce.reproduce)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 

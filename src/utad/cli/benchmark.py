@@ -68,14 +68,14 @@ def benchmark(
     plan = Benchmark(
         chosen,
         with_settings(variants, settings or ()),
-        [_seed(text) for text in names_in(seeds)],
+        seeds_in(seeds),
         root=root,
         categories=names_in(categories) if categories is not None else None,
         preset=preset,
         limit=limit,
         share_training=study is not None,
     )
-    report = run_benchmark(plan, output, jobs=jobs, report=_show)
+    report = run_benchmark(plan, output, jobs=jobs, report=show)
     tables = [write_study(study, report, output) if study is not None else report.table, report.leads]
     write_beside(output, PAGE, benchmark_page(report.document, study))
     if as_json:
@@ -99,13 +99,21 @@ def _variants_of_study(study: Study, methods: str | None, preset: str) -> tuple[
     return study.variants(preset)
 
 
-def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise typer.BadParameter(f"{text!r} is not a whole number", param_hint="--seeds")
-    return int(text)
+def seeds_in(text: str) -> list[int]:
+    """The whole numbers of a comma-separated option.
+
+    Raises:
+        typer.BadParameter: if one is none.
+    """
+    names = names_in(text)
+    wrong = [name for name in names if not name.isdigit()]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r} is not a whole number", param_hint="--seeds")
+    return [int(name) for name in names]
 
 
-def _show(progress: Progress) -> None:
+def show(progress: Progress) -> None:
+    """One line on stderr for a cell that ended."""
     cell = progress.cell
     left = f", about {progress.seconds_left / 60:.0f} min left" if progress.seconds_left else ""
     outcome = "done" if progress.error is None else f"FAILED ({progress.error})"

@@ -24,6 +24,7 @@ from utad.evaluation.methods import (
     learns_from,
     learnt_parameters,
     predictor_of,
+    seconds_per_step,
 )
 from utad.evaluation.provenance import commit
 from utad.evaluation.suites import suite_named
@@ -134,8 +135,8 @@ def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
         trainings: where trainings that cells share are kept.
 
     Returns:
-        The cell, its evaluation, seconds and peak memory of the fit, and of the whole, and what the method leaves out
-        of its source.
+        The cell, its evaluation, seconds and peak memory of the fit, and of the whole, milliseconds of a batch of
+        training, and what the method leaves out of its source.
 
     Raises:
         UTADError: whatever goes wrong.
@@ -145,12 +146,13 @@ def run_cell(cell: Cell, trainings: Path | None = None) -> dict[str, Any]:
     fit_cell(cell, method, category, trainings)
     fit_seconds, fit_memory = time.perf_counter() - start, _peak_memory_mb()
     evaluation = evaluate_method(predictor_of(method), category)
-    departures = departures_of(method)
+    departures, step = departures_of(method), seconds_per_step(method)
     return {
         "cell": asdict(cell),
         "commit": commit(),
         "n_train": len(category.train),
         "fit_seconds": round(fit_seconds, 2),
+        "ms_per_step": round(1000 * step, 2) if step is not None else None,
         "fit_peak_memory_mb": round(fit_memory),
         "peak_memory_mb": round(_peak_memory_mb()),
         "learns_from": learns_from(method),

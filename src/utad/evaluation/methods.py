@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from statistics import fmean
 from types import MappingProxyType
 
 from utad.baselines.baseline import MAX_PIXELS, Baseline
 from utad.baselines.departures import Departures
+from utad.baselines.fitting import TrainedBaseline
 from utad.config import Config, load_config
 from utad.detector import UTAD
 from utad.errors import ConfigError
@@ -198,6 +200,19 @@ def learnt_parameters(method: Method) -> int:
         own, features = count_parameters(method.config, method.network_.channels), method.network_.feature_impression
         return sum(own.values()) + sum(weights.numel() for weights in (features.parameters() if features else ()))
     return method.count_parameters()
+
+
+def seconds_per_step(method: Method) -> float | None:
+    """Mean time of a batch of training of a fitted method, of all its networks; None where this fit trained nothing."""
+    if isinstance(method, UTAD):
+        assert method.report_ is not None
+        seconds = method.report_.stage_seconds
+        trained = [stage for stage in method.report_.record.stages if seconds[stage.name] > 0]  # others were there
+        steps, spent = sum(stage.steps for stage in trained), sum(seconds[stage.name] for stage in trained)
+        return spent / steps if steps else None
+    if isinstance(method, TrainedBaseline) and method.step_seconds:
+        return fmean(method.step_seconds)
+    return None
 
 
 def training_digest(variant: Variant, preset: str, size: int | None, seed: int) -> str | None:

@@ -29,6 +29,7 @@ _PLAIN: Mapping[str, tuple[str, float, str]] = {
     "masked_normals": ("normal images with a mask", 100.0, " %"),
     "ms_per_image": ("ms/image", 1.0, ""),
     "fit_seconds": ("fit, s", 1.0, ""),
+    "ms_per_step": ("ms/step of training", 1.0, ""),
     "peak_memory_mb": ("memory, MB", 1.0, ""),
 }
 
