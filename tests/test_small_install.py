@@ -189,6 +189,7 @@ def commands(run: Path, parts: Path, images: Path, place: Path) -> dict[str, tup
         "export": (["export", run, "--format", "onnx", output, place / "x"], 1, f"error: {TRAIN}\n"),
         "figures": (["figures", run, "--data", parts, output, place / "f"], 1, "pip install 'utad[train]'"),
         "benchmark": (["benchmark", "textures", output, place / "b"], 1, "pip install 'utad[train]'"),
+        "reproduce": (["reproduce", "--root", parts, output, place / "r"], 1, "pip install 'utad[train]'"),
         "evaluate": (
             ["evaluate", export, parts, output, place / "e"],
             *(1, "error: sklearn is needed and not installed: pip install 'utad[train]'\n"),

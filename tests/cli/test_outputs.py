@@ -53,6 +53,7 @@ def data(tmp_path) -> Path:
         ["train", "data/normal", "--output", "data"],
         ["export", "no model", "--format", "onnx", "--normal", "data/normal", "--output", "data/normal/export"],
         ["benchmark", "folder", "--root", "data", "--output", "data/benchmark", "--methods", "padim"],
+        ["reproduce", "--root", "data", "--output", "data/tables"],
     ],
 )
 def test_an_output_over_an_input_is_refused_before_anything_is_read(data, monkeypatch, arguments):

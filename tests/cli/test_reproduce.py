@@ -61,7 +61,8 @@ def test_a_wrong_setting_is_named_before_anything_runs(root, tmp_path):
 
 
 def test_data_that_is_nowhere(tmp_path):
-    result = reproduce("--root", tmp_path, "--output", tmp_path / "out")
+    (tmp_path / "data").mkdir()
+    result = reproduce("--root", tmp_path / "data", "--output", tmp_path / "out")
     assert isinstance(result.exception, DatasetError)
     assert "none of the paper's data is there" in str(result.exception)
 

@@ -53,9 +53,11 @@ def reproduce(
     start_logging()
     from utad.evaluation.expected_time import expected_benchmark_seconds
     from utad.evaluation.reproduction import PAGE, plan_reproduction, run_reproduction
+    from utad.overlap import refuse_overlap
     from utad.progress import spoken
     from utad.report.benchmark_page import benchmark_page
 
+    refuse_overlap(output, [root])
     with _quiet("utad.data"):
         plan = plan_reproduction(
             root,
