@@ -108,6 +108,15 @@ def test_settings_are_of_utad_and_lie_under_its_own():
     )
 
 
+def test_a_setting_of_utad_without_utad_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"got the setting image.size=64, .* utad is not among the methods: padim, lsa;"
+    ):
+        with_settings([Variant("a", "padim"), Variant("b", "lsa")], ["image.size=64"])
+    (padim,) = with_settings([Variant("a", "padim")], ["image.tile=auto"])
+    assert padim.overrides == ("image.tile=auto",)
+
+
 def test_every_method_gets_the_tiles():
     settings = ["seed=1", "image.tile=auto", "image.smallest_defect=12"]
     _, padim = with_settings([Variant("a", "utad"), Variant("b", "padim", ("size=64",))], settings)

@@ -85,7 +85,7 @@ def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple
             baseline, such as `ae-l2.steps=200`.
 
     Raises:
-        ConfigError: if a setting is of a baseline that is not among the variants.
+        ConfigError: if a setting is of a method that is not among the variants.
     """
     by_base: dict[str, list[str]] = {variant.base: [] for variant in variants}
     for setting in settings:
@@ -96,6 +96,11 @@ def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple
             raise ConfigError(f"got the setting {setting}, and {base} is not among the methods: {', '.join(by_base)}")
         else:
             shared = setting.strip().startswith(_TILES)
+            if not shared and "utad" not in by_base:
+                raise ConfigError(
+                    f"got the setting {setting}, which is one of utad's, and utad is not among the methods: "
+                    f"{', '.join(by_base)}; write METHOD.argument=value for one of theirs, such as padim.size=64"
+                )
             for name in by_base if shared else by_base.keys() & {"utad"}:
                 by_base[name].append(setting)
     return tuple(
