@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests import fabricate
 from tests.baselines import easy
 from tests.conftest import SHORTEST
 from utad.errors import ConfigError
@@ -20,7 +21,7 @@ from utad.evaluation.methods import (
     variants_of,
     with_settings,
 )
-from utad.types import Sample
+from utad.types import Category, Sample
 
 SHORT: dict[str, tuple[str, ...]] = {
     "utad": SHORTEST,
@@ -134,3 +135,26 @@ def test_variants_that_measure_otherwise_train_alike():
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
     assert training_digest(Variant("x", "padim"), "fast", 64, 0) is None
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_method_makes_everything_on_its_device(name):
+    """Where a device is named, torch makes tensors there, and refuses generators of another one."""
+    method = build_method(name, seed=0, size=None, preset="fast", overrides=SHORT[name])
+    pictures = [fabricate.picture(32, 32, seed=index) for index in range(8)]
+    normal = Category("parts", [Sample(f"{index}", picture) for index, picture in enumerate(pictures)])
+    scores = {}
+    for device in ("cpu:0", "cpu"):
+        method.device = device
+        scores[device] = [result.pred_score for result in method.fit(normal).run(pictures[:2])]
+    assert scores["cpu:0"] == pytest.approx(scores["cpu"], rel=1e-4)
+
+
+def test_the_accelerator_reaches_every_method(monkeypatch):
+    assert build_method("padim", seed=0, size=None, preset="fast", overrides=("accelerator=gpu",)).device == "cuda"
+    assert build_method("padim", seed=0, size=None, preset="fast", overrides=("accelerator=cpu",)).device == "cpu"
+    (padim,) = with_settings([Variant("a", "padim")], ["accelerator=cpu"])
+    assert padim.overrides == ("accelerator=cpu",)
+    for there, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        assert build_method("padim", seed=0, size=None, preset="fast").device == device

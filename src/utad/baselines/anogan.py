@@ -72,7 +72,8 @@ class AnoGAN(AdversarialBaseline):
 
     def search(self, images: Tensor) -> Tensor:
         """The latents whose images resemble these most, `(N, latent_dim)`; every search starts at the same one."""
-        start = torch.randn(self.latent_dim, generator=torch.Generator().manual_seed(self.seed))
+        generator = torch.Generator().manual_seed(self.seed)  # of the CPU: the same start on every device
+        start = torch.randn(self.latent_dim, generator=generator, device="cpu").to(images.device)
         with torch.enable_grad():
             latent = start.repeat(len(images), 1).requires_grad_()
             optimizer = torch.optim.Adam([latent], lr=0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple, Self
 
@@ -57,6 +58,7 @@ class Baseline(ABC):
         image_fpr: rate of normal images above the threshold.
         pixel_fpr: the same for pixels.
         image: the section of UTAD's config that says how images are cut into tiles; None for whole images.
+        device: that computes, such as `cuda`.
     """
 
     name: ClassVar[str]
@@ -79,6 +81,7 @@ class Baseline(ABC):
     image_fpr: float = 0.01
     pixel_fpr: float = 0.01
     image: ImageConfig | None = None
+    device: str = "cpu"
     channels_: int | None = field(default=None, init=False, repr=False)
     image_normalisation_: Normalisation | None = field(default=None, init=False, repr=False)
     pixel_normalisation_: Normalisation | None = field(default=None, init=False, repr=False)
@@ -183,10 +186,20 @@ class Baseline(ABC):
 
     def _learn(self, images: Tensor) -> None:
         torch.manual_seed(derived_seed(self.seed, f"baseline/{self.name}"))
-        self.learn(images)
+        with self._on_device():
+            self.learn(images.to(self.device))
 
     def _score_all(self, images: Tensor) -> Scores:
-        return Scores(*(part.float() for part in in_batches(self.score, images)))
+        with self._on_device():
+            return Scores(*in_batches(self._scores, images))
+
+    def _scores(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(part.float().cpu() for part in self.score(images.to(self.device)))
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        """What a method makes in the block without naming a device is made on that of this one."""
+        # A context for the CPU too would slow down every call of torch for nothing.
+        return nullcontext() if self.device == "cpu" else torch.device(self.device)
 
 
 def in_batches(function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor, size: int = 16) -> tuple[Tensor, ...]:

@@ -9,6 +9,8 @@ from importlib import import_module
 from statistics import fmean
 from types import MappingProxyType
 
+import torch
+
 from utad.baselines.baseline import MAX_PIXELS, Baseline
 from utad.baselines.departures import Departures
 from utad.baselines.fitting import TrainedBaseline
@@ -46,8 +48,8 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 METHODS: tuple[str, ...] = ("utad", *BASELINES)
 
-_TILES = ("image.tile", "image.smallest_defect")
-"""Settings that every method has."""
+_SHARED = ("image.tile", "image.smallest_defect", "accelerator")
+"""Settings of UTAD that every method has."""
 
 
 Method = UTAD | Baseline
@@ -81,8 +83,8 @@ def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple
 
     Args:
         variants: of any methods.
-        settings: `section.key=value` of UTAD, of which all methods get those of tiles; `METHOD.argument=value` of a
-            baseline, such as `ae-l2.steps=200`.
+        settings: `section.key=value` of UTAD, of which all methods get those of tiles and `accelerator`;
+            `METHOD.argument=value` of a baseline, such as `ae-l2.steps=200`.
 
     Raises:
         ConfigError: if a setting is of a method that is not among the variants.
@@ -95,7 +97,7 @@ def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple
         elif base in BASELINES:
             raise ConfigError(f"got the setting {setting}, and {base} is not among the methods: {', '.join(by_base)}")
         else:
-            shared = setting.strip().startswith(_TILES)
+            shared = setting.strip().startswith(_SHARED)
             if not shared and "utad" not in by_base:
                 raise ConfigError(
                     f"got the setting {setting}, which is one of utad's, and utad is not among the methods: "
@@ -138,7 +140,7 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         size: side of the images; None for the preset's.
         preset: of UTAD; the baselines see images of its size.
         overrides: on top of the preset, `section.key=value`; of a baseline `argument=value`, a whole number, or the
-            settings of tiles.
+            settings that all methods have.
 
     Raises:
         ConfigError: if there is no such method, or a setting is wrong.
@@ -147,8 +149,8 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         return UTAD(config=_config(preset, size, seed, overrides))
     if name not in BASELINES:
         raise ConfigError(f"unknown method {name!r}: choose from {', '.join(METHODS)}")
-    tiles = [override for override in overrides if override.strip().startswith(_TILES)]
-    config = _config(preset, size, seed, tiles)
+    shared = [override for override in overrides if override.strip().startswith(_SHARED)]
+    config = _config(preset, size, seed, shared)
     arguments = {
         "size": config.image.size,
         "seed": seed,
@@ -157,12 +159,19 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         "image_fpr": config.calibration.image_fpr,
         "pixel_fpr": config.calibration.pixel_fpr,
         "image": config.image if config.image.tile is not None else None,
+        "device": _device(config.accelerator),
     }
     try:
-        own = dict(_argument(override) for override in overrides if override not in tiles)
+        own = dict(_argument(override) for override in overrides if override not in shared)
         return _factory(name)(**arguments | own)
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from None
+
+
+def _device(accelerator: str) -> str:
+    if accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return {"gpu": "cuda"}.get(accelerator, accelerator)
 
 
 def _factory(name: str) -> Callable[..., Baseline]:
