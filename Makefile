@@ -48,8 +48,12 @@ bench-busy: $(STAMP)
 	$(BIN)/python benchmarks/busy.py
 	$(BIN)/python docs/render.py
 
+# The tables, then the site: build/site/index.html opens in a browser, from disk too.
 docs: $(STAMP)
 	$(BIN)/python docs/render.py
+	rm -rf build/site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --builder html --doctree-dir build/doctrees docs build/site
+	$(BIN)/python docs/check_site.py build/site
 
 clean:
 	rm -rf $(VENV) demo build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

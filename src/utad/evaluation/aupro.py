@@ -1,7 +1,7 @@
 """AUPRO: the area under the per-region overlap (Bergmann et al., 2021, "The MVTec Anomaly Detection Dataset").
 
 At a threshold, the overlap of a defect is the share of its pixels that are found; PRO is its mean over all
-defects, large and small alike. Giving each pixel of a region R the weight 1 / |R| turns PRO into the true-positive
+defects, large and small alike. Giving each pixel of a region R the weight `1 / |R|` turns PRO into the true-positive
 rate of a weighted ROC curve, which knows no order of images.
 """
 

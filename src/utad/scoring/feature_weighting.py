@@ -73,7 +73,7 @@ def vectors_at(maps: Tensor, mask: Tensor, source: Tensor) -> AnomalousVectors:
 
 
 def weighting_matrix(anomalous: Tensor) -> Tensor:
-    """The matrix R with |R u|^2 = sum_k max(0, 1 - 1 / lambda_k) (p_k^T u)^2, `(C, C)`.
+    """The matrix R with `|R u|^2 = sum_k max(0, 1 - 1 / lambda_k) (p_k^T u)^2`, `(C, C)`.
 
     Args:
         anomalous: whitened vectors at synthetic anomalies, `(K, C)`, K at least 1.
