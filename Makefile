@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench bench-speed bench-other-libraries bench-parity bench-busy docs clean
+.PHONY: install demo test check bench bench-speed bench-other-libraries bench-parity bench-busy docs release clean
 
 install: $(STAMP)
 
@@ -55,5 +55,12 @@ docs: $(STAMP)
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --builder html --doctree-dir build/doctrees docs build/site
 	$(BIN)/python docs/check_site.py build/site
 
+# What is uploaded is in dist, and what `utad[train,serve]` consists of in build/sbom.json.
+release: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python benchmarks/bill_of_materials.py --output build/sbom.json
+
 clean:
-	rm -rf $(VENV) demo build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
