@@ -29,7 +29,7 @@ REVIEWED: Mapping[str, str] = MappingProxyType(
         "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",
     }
 )
-"""Licences of packages whose metadata state none: NOTICE has those of the weights; cuda-toolkit has no files of its own."""
+"""Of packages whose metadata state none: NOTICE has those of the weights; cuda-toolkit only leads to NVIDIA's others."""
 
 _TEXTS: Mapping[str, str] = MappingProxyType(
     {

@@ -4,11 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-import bill_of_materials
 import pytest
-from bill_of_materials import Package, complaints, document, main, packages
 
+import bill_of_materials
 import utad
+from bill_of_materials import Package, complaints, document, main, packages
 
 
 def installed(folder: Path, name: str, *lines: str) -> None:
