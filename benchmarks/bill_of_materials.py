@@ -81,12 +81,14 @@ def _active(installed: Distribution, extras: frozenset[str]) -> Iterator[Require
 
 
 def _licence(name: str, installed: Distribution) -> str | None:
-    metadata = installed.metadata
+    def field(key: str) -> list[str]:
+        return installed.metadata.get_all(key) or []
+
     return stated(
         name,
-        expression=metadata.get("License-Expression"),
-        text=metadata.get("License"),
-        classifiers=metadata.get_all("Classifier") or [],
+        expression=next(iter(field("License-Expression")), None),
+        text=next(iter(field("License")), None),
+        classifiers=field("Classifier"),
     )
 
 
@@ -112,7 +114,7 @@ def document(found: dict[str, Package]) -> str:
     bom.metadata.component = components[ROOT]
     for package in found.values():
         bom.register_dependency(components[package.name], [components[name] for name in sorted(package.requires)])
-    text = JsonV1Dot6(bom).output_as_string(indent=2)
+    text: str = JsonV1Dot6(bom).output_as_string(indent=2)
     problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if problem is not None:
         raise ValueError(f"the bill of materials does not follow the schema of CycloneDX 1.6: {problem}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from license_expression import ExpressionError, Licensing
 
@@ -29,7 +30,7 @@ REVIEWED: Mapping[str, str] = MappingProxyType(
         "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",
     }
 )
-"""Of packages whose metadata state none: NOTICE has those of the weights; cuda-toolkit only leads to NVIDIA's others."""
+"""Of packages whose metadata state none. NOTICE has those of the weights; cuda-toolkit leads to NVIDIA's others alone."""
 
 _TEXTS: Mapping[str, str] = MappingProxyType(
     {
@@ -79,10 +80,11 @@ def is_allowed(expression: str) -> bool:
     return parsed is not None and _holds(parsed)
 
 
-def _holds(node: object) -> bool:
+def _holds(node: Any) -> bool:
     if isinstance(node, _LICENSING.OR):
         return any(map(_holds, node.args))
     if isinstance(node, _LICENSING.AND):
         return all(map(_holds, node.args))
     # An exception (WITH) adds to what a licence permits.
-    return getattr(node, "license_symbol", node).key in ALLOWED
+    allowed: bool = getattr(node, "license_symbol", node).key in ALLOWED
+    return allowed
