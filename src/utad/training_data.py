@@ -121,8 +121,8 @@ def _say_if_squeezed(shapes: Sequence[tuple[int, int]], size: int) -> None:
     squeezed = max(height, width) / min(height, width)
     if squeezed >= SQUEEZED:
         _log.warning(
-            "images of %d x %d pixels become %d x %d, which squeezes them %.1f times more along their %s: a defect that "
-            "is narrow that way is lost first. --set image.tile=auto cuts them into squares instead",
+            "images of %d x %d pixels become %d x %d, which squeezes them %.1f times more along their %s: a defect "
+            "that is narrow that way is lost first. --set image.tile=auto cuts them into squares instead",
             *(width, height, size, size, squeezed, "width" if width > height else "height"),
         )
 
