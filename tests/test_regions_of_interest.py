@@ -134,6 +134,15 @@ def test_an_exported_graph_has_the_region_in_it(exports, detector, kind):
         assert not one.pred_mask[~one.inside].any()
 
 
+@pytest.mark.parametrize("kind", ["openvino", "onnx"])
+def test_an_exported_graph_sees_no_more_of_images_of_16_bits(exports, detector, kind):
+    exported = load_detector(exports[kind])
+    image = fabricate.picture(*SIZES[0], seed=77).astype(np.uint16) * 256 + 11
+    one, other = exported.predict([image, outside_changed(image, detector.region)])
+    assert same(one, other)
+    assert one.pred_score == pytest.approx(detector.predict(image).pred_score, abs=1e-3, rel=1e-3)
+
+
 def test_a_plain_runtime_gives_what_the_detector_gives(exports, detector):
     import onnxruntime
 

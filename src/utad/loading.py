@@ -125,7 +125,7 @@ def is_export(path: Path) -> bool:
 
 
 class SixteenBitEngine:
-    """The graph beside a model, which takes 8 bits; images of 16 bits are scored by the model itself, in PyTorch.
+    """The graph beside a model, of a version that takes 8 bits; images of 16 are scored by the model, in PyTorch.
 
     Args:
         graph: the engine of the graph.
@@ -172,6 +172,8 @@ def _open_graph(folder: Path, model: Path, *, threads: int | None) -> ExportedDe
     _check_belongs(folder, model)
     exported = ExportedDetector.load(folder, threads=threads)
     _LOGGER.info("scoring with the %s graph in %s", exported.manifest.format, folder)
+    if exported.manifest.bits >= 16:
+        return exported
     return ExportedDetector(exported.manifest, SixteenBitEngine(exported.engine, model), threads=threads)
 
 

@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 
 _LEAST = 4
 
+SQUEEZED = 1.5
+"""The longer side of an image over the shorter one from which on it is said that the aspect is not kept."""
+
 
 class TrainingData(NamedTuple):
     """What a detector learns from.
@@ -105,10 +108,23 @@ def load_training_data(
         skip_bad=skip_bad,
         progress=progress,
     )
+    _say_if_squeezed(loaded.shapes, settings.size)
     checked = _checked(loaded.images, loaded.names, samples, config, region)
     return TrainingData(
         loaded, checked.of_files, checked.colours, region, checked.copies, category, alignment=alignment
     )
+
+
+def _say_if_squeezed(shapes: Sequence[tuple[int, int]], size: int) -> None:
+    """Says that long images lose more along one side than along the other when they become squares."""
+    height, width = sorted(shapes, key=lambda shape: shape[1] / shape[0])[len(shapes) // 2]
+    squeezed = max(height, width) / min(height, width)
+    if squeezed >= SQUEEZED:
+        _log.warning(
+            "images of %d x %d pixels become %d x %d, which squeezes them %.1f times more along their %s: a defect "
+            "that is narrow that way is lost first. --set image.tile=auto cuts them into squares instead",
+            *(width, height, size, size, squeezed, "width" if width > height else "height"),
+        )
 
 
 class _Checked(NamedTuple):

@@ -9,7 +9,8 @@ from PIL import Image
 from skimage.transform import rescale
 
 from tests import fabricate
-from utad.data.tensors import is_grey, to_tensor, to_uint8
+from utad.data.conversion import is_grey
+from utad.data.tensors import to_tensor, to_uint8
 from utad.errors import InputError
 
 

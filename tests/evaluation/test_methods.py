@@ -150,6 +150,23 @@ def test_a_method_makes_everything_on_its_device(name):
     assert scores["cpu:0"] == pytest.approx(scores["cpu"], rel=1e-4)
 
 
+def test_arguments_are_numbers_or_words_as_the_method_has_them():
+    method = build_method("capsnet", seed=0, size=64, preset="fast", overrides=("scored_by=pp", "steps=3"))
+    assert (method.scored_by, method.steps) == ("pp", 3)
+    with pytest.raises(ConfigError, match="got scored_by 'p', expected one of re, pp"):
+        build_method("capsnet", seed=0, size=64, preset="fast", overrides=("scored_by=p",))
+    with pytest.raises(ConfigError, match="'scored_by=', expected argument=value"):
+        build_method("capsnet", seed=0, size=64, preset="fast", overrides=("scored_by=",))
+
+
+@pytest.mark.parametrize("name", ["anogan", "f-anogan", "skip-ganomaly"])
+@pytest.mark.parametrize("size", [96, 16])
+def test_a_size_that_no_dcgan_has_is_refused(name, size):
+    method = build_method(name, seed=0, size=None, preset="fast", overrides=(f"size={size}",))
+    with pytest.raises(ConfigError, match=f"^{name}: got images of {size} pixels, expected a power of two of at least"):
+        method.fit(Category("parts", [Sample("a", fabricate.picture(32, 32))]))
+
+
 def test_the_accelerator_reaches_every_method(monkeypatch):
     assert build_method("padim", seed=0, size=None, preset="fast", overrides=("accelerator=gpu",)).device == "cuda"
     assert build_method("padim", seed=0, size=None, preset="fast", overrides=("accelerator=cpu",)).device == "cpu"

@@ -43,7 +43,7 @@ def graph():
 def exported(graph):
     config = load_config().model_dump(mode="json")
     manifest = Manifest("onnx", "fp32", config, 3, 128, 0.5, {}, {"utad": "0.1.0"}, {}, ["near", "far"])
-    return ExportedDetector(manifest, ExportEngine(graph, manifest.components))
+    return ExportedDetector(manifest, ExportEngine(graph, manifest))
 
 
 def filled(value: int, height: int = 4, width: int = 5, dtype=np.uint8):
@@ -80,7 +80,7 @@ def test_the_image_may_change_before_its_pictures_are_looked_at(exported):
     assert np.array_equal(prediction.impression, filled(51))
 
 
-def test_sixteen_bits_are_refused_and_eight_stretched_to_sixteen_are_taken(exported):
+def test_a_graph_of_before_refuses_sixteen_bits_and_takes_eight_stretched_to_sixteen(exported):
     assert exported.predict(filled(257 * 51, dtype=np.uint16)).pred_score == pytest.approx(0.2)
     with pytest.raises(InputError, match="takes images of 8 bits, and got one of 16"):
         exported.predict(filled(257 * 51 + 100, dtype=np.uint16))

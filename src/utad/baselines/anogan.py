@@ -35,6 +35,7 @@ class AnoGAN(AdversarialBaseline):
     """
 
     name = "anogan"
+    needs_power_of_two = True
     departs: ClassVar[Departures] = Departures(
         source="Schlegl et al., IPMI 2017",
         changes=(

@@ -19,7 +19,7 @@ from utad.data.subsets import fold_indices
 from utad.data.tensors import to_tensor
 from utad.data.tiled_images import load_tiles
 from utad.data.tiling import Tiling
-from utad.errors import NotFittedError
+from utad.errors import ConfigError, NotFittedError
 from utad.scoring.image_scores import whole_image_scores
 from utad.scoring.normalisation import Normalisation, fit_normalisation, sampled_pixels
 from utad.scoring.perceptual import upsample
@@ -69,6 +69,9 @@ class Baseline(ABC):
 
     learns_from: ClassVar[str] = "all normal images; threshold cross-fitted"
     """What of the normal images it learns from, and how they set its threshold."""
+
+    needs_power_of_two: ClassVar[bool] = False
+    """Whether the size must be a power of two of at least 32, as for DCGAN's networks."""
 
     max_batch = 8
     same_size = False
@@ -126,8 +129,14 @@ class Baseline(ABC):
         """Learns from the normal images of a category and sets the threshold on them; its test images are not touched.
 
         Raises:
+            ConfigError: if the method does not take images of this size.
             DatasetError: naming every damaged image, or if there are none.
         """
+        if self.needs_power_of_two and (self.size < 32 or self.size & (self.size - 1)):
+            raise ConfigError(
+                f"{self.name}: got images of {self.size} pixels, expected a power of two of at least 32: set "
+                f"{self.name}.size"
+            )
         tiles = None
         if self.image is not None:
             tiles = load_tiles(data.train, self.image.model_copy(update={"size": self.size}))

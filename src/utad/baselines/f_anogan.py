@@ -46,6 +46,7 @@ class FAnoGAN(AdversarialBaseline):
     """
 
     name = "f-anogan"
+    needs_power_of_two = True
     betas = (0.0, 0.9)
     departs: ClassVar[Departures] = Departures(
         source="Schlegl et al., Medical Image Analysis 2019",

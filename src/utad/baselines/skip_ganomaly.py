@@ -79,6 +79,7 @@ class SkipGANomaly(AdversarialBaseline):
     """
 
     name = "skip-ganomaly"
+    needs_power_of_two = True
     departs: ClassVar[Departures] = Departures(
         source="Akçay et al., IJCNN 2019",
         changes=(

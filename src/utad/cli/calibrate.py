@@ -108,7 +108,7 @@ def calibrate(
             # The graph beside a model keeps no history of its own.
             trained.calibrations = (*trained.calibrations, detector.calibrations[-1])
             trained.threshold = outcome.threshold
-        trained.save(saved)
+        trained.save(saved, graph=_has_graph(saved))
     if as_json:
         print_json(outcome.as_dict())
     say(_said(outcome, saved, model), as_json=as_json)
@@ -178,13 +178,21 @@ def _undo(model: Path, *, as_json: bool) -> None:
         saved = find_model(model)
         detector = UTAD.load(saved)
         threshold, left = detector.undo_calibration().threshold, len(detector.calibrations)
-        detector.save(saved)
+        detector.save(saved, graph=_has_graph(saved))
     if as_json:
         print_json({"threshold": threshold, "basis": "undo", "left": left})
     say(
         f"threshold {threshold:.4f}, as before the last calibration; {left} earlier ones; saved in {saved}",
         as_json=as_json,
     )
+
+
+def _has_graph(model: Path) -> bool:
+    """Whether a graph lies beside a model, to be kept in step; who trained without one wants none now."""
+    from utad.loading import is_export
+    from utad.run_folder import GRAPH_FORMAT
+
+    return is_export(model.parent / GRAPH_FORMAT)
 
 
 def _said(outcome: Recalibration, saved: Path, model: Path) -> str:

@@ -17,6 +17,9 @@ from utad.types import Image
 
 _log = logging.getLogger(__name__)
 
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601, the weights that Pillow and OpenCV use for grey."""
+
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
@@ -88,6 +91,16 @@ def decoded(image: PIL.Image.Image) -> Image:
         # Pillow's decoders raise whatever the damage makes them raise: struct.error, SyntaxError, ...
         raise InputError(f"the image cannot be decoded: {one_line(error)}") from error
     return cast("Image", oriented(pixels, orientation))
+
+
+def is_grey(image: Image) -> bool:
+    """Whether the three channels are equal everywhere.
+
+    Args:
+        image: `(H, W, 3)`, uint8 or uint16.
+    """
+    red, green, blue = image[:, :, 0], image[:, :, 1], image[:, :, 2]
+    return bool(np.array_equal(red, green) and np.array_equal(red, blue))
 
 
 def check_image(image: Image, *, name: str = "image", min_side: int = 1) -> None:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from utad.data.alignment import Alignment, aligned
+from utad.data.conversion import is_grey
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
-from utad.data.tensors import is_grey, to_tensor
+from utad.data.tensors import to_tensor
 from utad.errors import DatasetError, ImageReadError
 from utad.progress import tracked
 from utad.types import Sample

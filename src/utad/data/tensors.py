@@ -8,12 +8,10 @@ import torch.nn.functional as F  # noqa: N812 - the name everyone gives it
 from numpy.typing import NDArray
 from torch import Tensor
 
-from utad.data.conversion import check_image
+from utad.data.conversion import LUMA, check_image, is_grey
+from utad.data.sixteen_bits import prepare_uint16
 from utad.errors import InputError
 from utad.types import Image
-
-LUMA = (0.299, 0.587, 0.114)
-"""ITU-R BT.601, the weights that Pillow and OpenCV use for grey."""
 
 
 def to_tensor(image: Image, size: int, channels: int) -> Tensor:
@@ -38,9 +36,11 @@ def to_tensor(image: Image, size: int, channels: int) -> Tensor:
         raise InputError(f"got size {size}, expected at least 1 pixel")
     if channels not in (1, 3):
         raise InputError(f"got {channels} channels, expected 1 (grey) or 3 (RGB)")
+    if image.dtype == np.uint16:
+        return torch.from_numpy(prepare_uint16(image, size, channels))
     grey = is_grey(image)
     pixels = image[:, :, :1] if grey else image  # (H, W, 1 or 3)
-    resized = _resize_uint8(pixels, size) if image.dtype == np.uint8 else _resize_uint16(pixels, size)
+    resized = _resize_uint8(pixels, size)
     if grey:
         return resized.repeat(channels, 1, 1)  # (channels, S, S)
     if channels == 1:
@@ -48,16 +48,6 @@ def to_tensor(image: Image, size: int, channels: int) -> Tensor:
         luma: Tensor = torch.tensordot(torch.tensor(LUMA), resized, dims=1)  # (S, S)
         return luma.unsqueeze(0).clamp(0, 1)  # (1, S, S)
     return resized
-
-
-def is_grey(image: Image) -> bool:
-    """Whether the three channels are equal everywhere.
-
-    Args:
-        image: `(H, W, 3)`, uint8 or uint16.
-    """
-    red, green, blue = image[:, :, 0], image[:, :, 1], image[:, :, 2]
-    return bool(np.array_equal(red, green) and np.array_equal(red, blue))
 
 
 def to_uint8(tensor: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -93,17 +83,6 @@ def _resize_uint8(pixels: Image, size: int) -> Tensor:
     if batch.shape[2:] != (size, size):
         batch = F.interpolate(batch, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
     return batch[0].contiguous().float() / 255  # (C, S, S)
-
-
-def _resize_uint16(pixels: Image, size: int) -> Tensor:
-    planes = []
-    # One channel at a time: of a large picture only one is ever held in floating point.
-    for channel in range(pixels.shape[2]):
-        plane = torch.from_numpy(pixels[:, :, channel].astype(np.float32))[None, None]  # (1, 1, H, W)
-        if plane.shape[2:] != (size, size):
-            plane = F.interpolate(plane, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-        planes.append(plane[0, 0])
-    return (torch.stack(planes) / 65535).clamp_(0, 1)  # (C, S, S)
 
 
 def _from_numpy(pixels: Image) -> Tensor:

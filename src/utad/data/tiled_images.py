@@ -17,10 +17,11 @@ from torch import Tensor
 
 from utad.config import ImageConfig
 from utad.data.alignment import Alignment, aligned
+from utad.data.conversion import is_grey
 from utad.data.loading import LoadedImages, joined, refuse_damaged
 from utad.data.reading import load_image, read_size
 from utad.data.streaming import in_order
-from utad.data.tensors import is_grey, to_tensor
+from utad.data.tensors import to_tensor
 from utad.data.tiling import LEAST_DEFECT, Tile, Tiling, automatic_side
 from utad.errors import DatasetError, ImageReadError
 from utad.progress import tracked

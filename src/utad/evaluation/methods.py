@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from importlib import import_module
 from statistics import fmean
 from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -139,8 +140,8 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         seed: of everything random.
         size: side of the images; None for the preset's.
         preset: of UTAD; the baselines see images of its size.
-        overrides: on top of the preset, `section.key=value`; of a baseline `argument=value`, a whole number, or the
-            settings that all methods have.
+        overrides: on top of the preset, `section.key=value`; of a baseline `argument=value`, a whole number or a
+            word such as `scored_by=pp`, or the settings that all methods have.
 
     Raises:
         ConfigError: if there is no such method, or a setting is wrong.
@@ -151,7 +152,7 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         raise ConfigError(f"unknown method {name!r}: choose from {', '.join(METHODS)}")
     shared = [override for override in overrides if override.strip().startswith(_SHARED)]
     config = _config(preset, size, seed, shared)
-    arguments = {
+    arguments: dict[str, Any] = {
         "size": config.image.size,
         "seed": seed,
         "held_out": config.calibration.held_out,
@@ -162,8 +163,9 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         "device": _device(config.accelerator),
     }
     try:
-        own = dict(_argument(override) for override in overrides if override not in shared)
-        return _factory(name)(**arguments | own)
+        factory = _factory(name)
+        own = dict(_argument(override, factory) for override in overrides if override not in shared)
+        return factory(**arguments | own)
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from None
 
@@ -174,17 +176,18 @@ def _device(accelerator: str) -> str:
     return {"gpu": "cuda"}.get(accelerator, accelerator)
 
 
-def _factory(name: str) -> Callable[..., Baseline]:
+def _factory(name: str) -> type[Baseline]:
     module, kind = BASELINES[name]
-    factory: Callable[..., Baseline] = getattr(import_module(module), kind)
+    factory: type[Baseline] = getattr(import_module(module), kind)
     return factory
 
 
-def _argument(override: str) -> tuple[str, int]:
+def _argument(override: str, factory: type[Baseline]) -> tuple[str, int | str]:
     key, _, value = override.partition("=")
-    if not value.isdigit():
+    in_words = any(one.name == key and isinstance(one.default, str) for one in fields(factory))
+    if not value.isdigit() and not (in_words and value):
         raise ConfigError(f"got {override!r}, expected argument=value with a whole number")
-    return key, int(value)
+    return key, value if in_words else int(value)
 
 
 def learns_from(method: Method) -> str:

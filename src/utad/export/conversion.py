@@ -12,7 +12,7 @@ import torch
 
 from utad.dependencies import require
 from utad.export.graph import ExportGraph, MaskRule
-from utad.export.graph_io import INPUT, OUTPUTS, boundary_outputs, component_outputs
+from utad.export.graph_io import INPUT, OUTPUTS, PREPARED, boundary_outputs, component_outputs
 from utad.models.upsampling import UpsampledConv
 from utad.scoring.network import DetectorNetwork
 
@@ -36,7 +36,7 @@ def write_onnx(network: DetectorNetwork, path: Path, mask: MaskRule) -> None:
     sizes = {dim: torch.export.Dim(name, min=1, max=_MOST) for dim, name in enumerate(("n", "h", "w"))}
     images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
     program = torch.export.export(ExportGraph(_on_cpu(network), mask).eval(), (images,), dynamic_shapes=(sizes,))
-    names = [*OUTPUTS, *component_outputs(len(network.measurement.component_names))]
+    names = [*OUTPUTS, *component_outputs(len(network.measurement.component_names)), PREPARED]
     exported: Any = torch.onnx.export(program, dynamo=True, input_names=[INPUT], output_names=names, verbose=False)
     assert exported is not None
     exported.save(path)
@@ -95,7 +95,7 @@ def write_openvino(model: Any, path: Path) -> None:
 
 
 def _name(model: Any, network: DetectorNetwork, *, boundaries: bool) -> None:
-    names: Sequence[str] = (*OUTPUTS, *component_outputs(len(network.measurement.component_names)))
+    names: Sequence[str] = (*OUTPUTS, *component_outputs(len(network.measurement.component_names)), PREPARED)
     if boundaries:
         names = (*names, *boundary_outputs(len(model.outputs) - len(names)))
     model.inputs[0].get_tensor().set_names({INPUT})

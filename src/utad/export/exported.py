@@ -18,6 +18,7 @@ from utad.config import Config, parse_config, with_present_names
 from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
 from utad.data.region_of_interest import RegionOfInterest
+from utad.data.sixteen_bits import prepare_uint16
 from utad.data.tiling import Tiling
 from utad.errors import InputError, ModelFileError
 from utad.export.graph_io import PICTURES, SCORES, component_outputs
@@ -31,7 +32,7 @@ from utad.types import EngineResult, Image, LazyArrays
 
 
 class ExportedDetector(Predictor):
-    """What `utad export` wrote, ready to score. Its graph takes images of 8 bits.
+    """What `utad export` wrote, ready to score.
 
     Args:
         manifest: of the folder.
@@ -107,18 +108,18 @@ class ExportEngine:
 
     Args:
         graph: ready to compute.
-        components: names of the score components whose maps it gives.
-        region: that the graph was made for; None for the whole image.
+        manifest: of the folder.
     """
 
     same_size = True
 
-    def __init__(self, graph: Graph, components: Sequence[str], region: RegionOfInterest | None = None) -> None:
+    def __init__(self, graph: Graph, manifest: Manifest) -> None:
         self.max_batch = graph.max_batch
         self.streams = graph.streams
         self._graph = graph
-        self._components = tuple(components)
-        self._region = region
+        self._manifest = manifest
+        self._components = tuple(manifest.components)
+        self._region = RegionOfInterest.of(manifest.region)
         self._maps = component_outputs(len(self._components))
         self._process = os.getpid()
         self._renewing = Lock()
@@ -138,7 +139,7 @@ class ExportEngine:
             ModelFileError: if a graph file is damaged, or the runtime does not accept the graph.
         """
         graph = _open_graph(folder, manifest, threads)
-        engine = cls(graph, manifest.components, RegionOfInterest.of(manifest.region))
+        engine = cls(graph, manifest)
         engine._opened = folder.absolute(), manifest, threads
         return engine
 
@@ -146,19 +147,39 @@ class ExportEngine:
         """One result per image `(H, W, 3)`, all of one size.
 
         Raises:
-            InputError: if an image has 16 bits.
+            InputError: if an image has 16 bits, and the graph is of an earlier version, which takes 8.
             ModelFileError: if the runtime does not accept the graph, which it compiles when it is needed; or in a
                 process that was forked off the one that opened it, where that folder is another one by now.
         """
-        if any(image.dtype != np.uint8 for image in images):
-            raise InputError(
-                "an export takes images of 8 bits, and got one of 16: rounding it could lose all that the model was "
-                "trained on. Score it with the run (utad predict RUN), or train and export on images of 8 bits"
-            )
+        shallow = [image for image in images if image.dtype == np.uint8]
+        of_8_bits = iter(self._run_8_bits(shallow, concurrent=concurrent) if shallow else ())
+        return [
+            next(of_8_bits) if image.dtype == np.uint8 else self._run_16_bits(image, concurrent=concurrent)
+            for image in images
+        ]
+
+    def _run_8_bits(self, images: Sequence[Image], *, concurrent: bool) -> list[EngineResult]:
         # Copies: a camera's driver may fill the caller's array anew before a picture is looked at.
         batch = np.stack([image.astype(np.uint8) for image in images])
         arrays = self._usable().run(batch, SCORES, concurrent=concurrent)
-        return [self._result(arrays, index, batch[index].copy()) for index in range(len(images))]
+        return [self._of_8_bits(arrays, index, batch[index].copy()) for index in range(len(images))]
+
+    def _of_8_bits(self, arrays: Arrays, index: int, image: NDArray[np.uint8]) -> EngineResult:
+        size = (image.shape[0], image.shape[1])
+        return self._result(arrays, index, size, lambda names: self._usable().run(image[None], names))
+
+    def _run_16_bits(self, image: Image, *, concurrent: bool) -> EngineResult:
+        if self._manifest.bits < 16:
+            raise InputError(
+                "this export takes images of 8 bits, and got one of 16: rounding it could lose all that the model was "
+                "trained on. Export the model again with this version of utad, or score it with the run itself"
+            )
+        prepared, size = self._prepared(image), (image.shape[0], image.shape[1])
+        arrays = self._usable().run_prepared(prepared, size, SCORES, concurrent=concurrent)
+        return self._result(arrays, 0, size, lambda names: self._usable().run_prepared(prepared, size, names))
+
+    def _prepared(self, image: Image) -> NDArray[np.float32]:
+        return prepare_uint16(image, self._manifest.size, self._manifest.channels)
 
     def _usable(self) -> Graph:
         """The graph; opened anew in a process that was forked off, where the threads of the runtime are not."""
@@ -174,28 +195,32 @@ class ExportEngine:
                 self._graph, self._process = _open_graph(*self._opened), os.getpid()
         return self._graph
 
-    def _result(self, arrays: Arrays, index: int, image: NDArray[np.uint8]) -> EngineResult:
+    def _result(
+        self, arrays: Arrays, index: int, size: tuple[int, int], again: Callable[[Sequence[str]], Arrays]
+    ) -> EngineResult:
+        """That of one image of size `(H, W)`, of which `again` computes further outputs."""
         return EngineResult(
             raw_score=float(arrays["raw_score"][index]),
             pred_score=float(arrays["pred_score"][index]),
             # A copy: a runtime may compute the next images into the same memory, and a view keeps the whole batch.
             anomaly_map=arrays["anomaly_map"][index].copy(),
-            pictures=self._computed(image, PICTURES, PICTURES),
-            component_maps=self._computed(image, self._maps, self._components),
-            inside=self._region.inside((image.shape[0], image.shape[1])) if self._region is not None else None,
+            pictures=_computed(again, PICTURES, PICTURES),
+            component_maps=_computed(again, self._maps, self._components),
+            inside=self._region.inside(size) if self._region is not None else None,
         )
 
-    def _computed(self, image: NDArray[np.uint8], outputs: Sequence[str], names: Sequence[str]) -> LazyArrays:
-        """Outputs of one image `(H, W, 3)` under `names`, all computed when one of them is asked for."""
 
-        @cache
-        def computed() -> Arrays:
-            return self._usable().run(image[None], outputs)
+def _computed(again: Callable[[Sequence[str]], Arrays], outputs: Sequence[str], names: Sequence[str]) -> LazyArrays:
+    """Outputs of one image under `names`, all computed when one of them is asked for."""
 
-        def maker(output: str) -> Callable[[], NDArray[Any]]:
-            return lambda: computed()[output][0].copy()
+    @cache
+    def computed() -> Arrays:
+        return again(outputs)
 
-        return LazyArrays({name: maker(output) for name, output in zip(names, outputs, strict=True)})
+    def maker(output: str) -> Callable[[], NDArray[Any]]:
+        return lambda: computed()[output][0].copy()
+
+    return LazyArrays({name: maker(output) for name, output in zip(names, outputs, strict=True)})
 
 
 def _open(folder: Path, manifest: Manifest, threads: int | None) -> ExportEngine:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from utad.config import MaskConfig
-from utad.data.tensors import LUMA
+from utad.data.conversion import LUMA
 from utad.export.resize import (
     antialiased_weights,
     bilinear_weights,
@@ -86,9 +86,9 @@ class ExportGraph(nn.Module):
 
         Returns:
             Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool; impression,
-            naive impression and reconstruction, `(N, H, W, 3)` uint8; the map of each score component `(N, H, W)`.
-            With `boundaries`, then x, m, m_hat and x_hat as the networks see and give them, `(N, C, S, S)` in [0, 1],
-            and, where there is a backbone, all images that it sees in one batch and the maps of its stages.
+            naive impression and reconstruction, `(N, H, W, 3)` uint8; the map of each score component `(N, H, W)`;
+            x as the networks see it, `(N, C, S, S)` in [0, 1]. With `boundaries`, then m, m_hat and x_hat as they give
+            them, and, where there is a backbone, all images that it sees in one batch and the maps of its stages.
         """
         network = self.network
         rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(network.size)
@@ -112,11 +112,12 @@ class ExportGraph(nn.Module):
             self.mask(anomaly_map, score, inside),
             *(_picture(picture, *weights) for picture in pictures),
             *(_lowest_outside(resize(maps, *to_image), inside) for maps in measured.component_maps.values()),
+            prepared,
         )
         if not self.boundaries:
             return outputs
         backbone = () if stages[0] is seen else (seen, *stages)  # compared pixels pass through none
-        return (*outputs, prepared, *pictures, *backbone)
+        return (*outputs, *pictures, *backbone)
 
     def _inside(self, rows: Tensor, columns: Tensor) -> Tensor | None:
         """What `RegionOfInterest.inside` gives, bool `(H, W)`; None without a region."""

@@ -6,9 +6,13 @@ INPUT = "image"
 SCORES = ("pred_score", "raw_score", "anomaly_map", "pred_mask")
 PICTURES = ("impression", "naive_impression", "reconstruction")
 OUTPUTS = (*SCORES, *PICTURES)
-"""What every graph gives, in this order; after them come the maps of the score components."""
+"""What every graph gives, in this order; after them come the maps of the score components, and then `PREPARED`."""
 
-CUTS: tuple[tuple[str, str], ...] = (("prepared", "f32"), ("restored", "bf16"), ("seen", "f32"), ("stage", "bf16"))
+PREPARED = "prepared"
+"""The images as the networks see them, `(N, C, S, S)` in [0, 1]. Where they have more than 8 bits, whoever runs the
+graph makes them, and the graph is computed from there on."""
+
+CUTS: tuple[tuple[str, str], ...] = ((PREPARED, "f32"), ("restored", "bf16"), ("seen", "f32"), ("stage", "bf16"))
 """A graph for bf16 is cut where networks and arithmetic meet: the tensors there, which it gives too, and the precision
 of the part that computes them. What comes last is f32."""
 
@@ -19,9 +23,9 @@ def component_outputs(count: int) -> tuple[str, ...]:
 
 
 def boundary_outputs(count: int) -> tuple[str, ...]:
-    """Names of the `count` further outputs of a graph for bf16.
+    """Names of the `count` outputs that a graph for bf16 has beyond `PREPARED`.
 
-    They are x, the restored images and, where there is a backbone, what it sees and its stages.
+    They are the restored images and, where there is a backbone, what it sees and its stages.
     """
-    names = ("prepared", *(f"restored_{index}" for index in range(3)), "seen")
+    names = (*(f"restored_{index}" for index in range(3)), "seen")
     return (*names, *(f"stage_{index}" for index in range(count - len(names))))[:count]

@@ -56,6 +56,7 @@ class Manifest:
         alignment: as `Alignment.as_dict` has it: the graph takes aligned images, which whoever runs it registers. None
             where it takes them as they lie.
         slope: of the normalised score over the raw one, where either is there.
+        bits: of the images that can be scored: 16, or 8 for graphs of earlier versions.
     """
 
     format: Format
@@ -78,6 +79,7 @@ class Manifest:
     tiling: dict[str, Any] | None = None
     alignment: dict[str, Any] | None = field(default=None, repr=False)
     slope: float | None = None
+    bits: int = 8
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.dependencies import require
-from utad.export.graph_io import INPUT, SCORES
+from utad.export.graph_io import INPUT, PREPARED, SCORES
 from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores
 
 
@@ -29,7 +29,7 @@ class OnnxGraph:
         self._runtime, self._onnx = require("onnxruntime"), require("onnx")
         self._graph = graph
         self._lock = Lock()
-        self._sessions: dict[tuple[tuple[str, ...], bool], Any] = {}
+        self._sessions: dict[tuple[tuple[str, ...], bool, bool], Any] = {}
         self.max_batch = best_batch(size)
         self.streams = usable_cores(threads)
         self._threads = threads
@@ -41,8 +41,16 @@ class OnnxGraph:
             zip(names, self._session(names, concurrent=concurrent).run(list(names), {INPUT: images}), strict=True)
         )
 
-    def _session(self, names: Sequence[str], *, concurrent: bool) -> Any:
-        key = (tuple(names), concurrent)
+    def run_prepared(
+        self, prepared: NDArray[np.float32], size: tuple[int, int], names: Sequence[str], *, concurrent: bool = False
+    ) -> Arrays:
+        """An image `(C, S, S)` in [0, 1], as the networks see it, to the named outputs at the size `(H, W)`."""
+        session = self._session(names, concurrent=concurrent, prepared=True)
+        given = {INPUT: np.zeros((1, *size, 3), np.uint8), PREPARED: prepared[None]}
+        return dict(zip(names, session.run(list(names), given), strict=True))
+
+    def _session(self, names: Sequence[str], *, concurrent: bool, prepared: bool = False) -> Any:
+        key = (tuple(names), concurrent, prepared)
         with self._lock:
             if key not in self._sessions:
                 options = self._runtime.SessionOptions()
@@ -50,14 +58,18 @@ class OnnxGraph:
                 options.intra_op_num_threads = 1 if concurrent else self._threads or 0
                 with runtime_errors("onnx"):
                     self._sessions[key] = self._runtime.InferenceSession(
-                        self._giving(names), options, providers=["CPUExecutionProvider"]
+                        self._giving(names, prepared=prepared), options, providers=["CPUExecutionProvider"]
                     )
             return self._sessions[key]
 
-    def _giving(self, names: Sequence[str]) -> bytes:
-        """The graph without what only other outputs need."""
+    def _giving(self, names: Sequence[str], *, prepared: bool) -> bytes:
+        """The graph without what only other outputs need; with `prepared`, from there on."""
         model = self._onnx.load_from_string(self._graph)
         graph, needed = model.graph, set(names)
+        if prepared:
+            graph.input.extend([value for value in graph.output if value.name == PREPARED])
+            for node in [node for node in graph.node if PREPARED in node.output]:
+                graph.node.remove(node)
         for node in reversed(list(graph.node)):  # a node stands behind those whose values it takes
             if needed.isdisjoint(node.output):
                 graph.node.remove(node)

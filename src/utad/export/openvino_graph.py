@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from queue import SimpleQueue
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from utad.data.streaming import BATCH_PIXELS
 from utad.dependencies import require
-from utad.export.graph_io import CUTS, INPUT
+from utad.export.graph_io import CUTS, INPUT, PREPARED
 from utad.export.manifest import Precision
 from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores
 
@@ -67,6 +68,15 @@ class OpenVinoGraph:
         arrays = self._graph(filled.shape[:3], names, concurrent=True).run(filled)
         return {name: arrays[name][:given] for name in names}
 
+    def run_prepared(
+        self, prepared: NDArray[np.float32], size: tuple[int, int], names: Sequence[str], *, concurrent: bool = False
+    ) -> Arrays:
+        """An image `(C, S, S)` in [0, 1], as the networks see it, to the named outputs at the size `(H, W)`."""
+        graph = self._graph((1, *size), names, concurrent=concurrent, prepared=True)
+        # Of the image itself its size alone is looked at.
+        arrays = graph.run(np.zeros((1, *size, 3), np.uint8), {PREPARED: prepared[None]})
+        return {name: arrays[name] for name in names}
+
     def _worth_filling(self, images: NDArray[np.uint8]) -> bool:
         count, height, width, _ = images.shape
         if count == self.max_batch:
@@ -77,23 +87,29 @@ class OpenVinoGraph:
             self._padded += 1
             return self._padded <= MOST_PADDED
 
-    def _graph(self, shape: tuple[int, ...], names: Sequence[str], *, concurrent: bool) -> CompiledGraph:
+    def _graph(
+        self, shape: tuple[int, ...], names: Sequence[str], *, concurrent: bool, prepared: bool = False
+    ) -> CompiledGraph:
         """The graph for batches of shape `(N, H, W)`; the compiler knows H and W of the first images that came."""
         count, *size = shape
         with self._lock:
             self._first_size = self._first_size or (size[0], size[1])
             known = self._first_size if tuple(size) == self._first_size else (-1, -1)
-            key = (count, known, tuple(names), concurrent)
+            key = (count, known, tuple(names), concurrent, prepared)
             if key not in self._compiled:
                 with runtime_errors("openvino"):
-                    self._compiled[key] = self._compile([count, *known, 3], names, concurrent=concurrent)
+                    self._compiled[key] = self._compile(
+                        [count, *known, 3], names, concurrent=concurrent, prepared=prepared
+                    )
             return self._compiled[key]
 
-    def _compile(self, shape: list[int], names: Sequence[str], *, concurrent: bool) -> CompiledGraph:
+    def _compile(self, shape: list[int], names: Sequence[str], *, concurrent: bool, prepared: bool) -> CompiledGraph:
         model = self._model.clone()
         # What the compiler knows of the shape it need not work out for every image.
         model.reshape(shape)
-        model = _giving(self._openvino, model, names)
+        model = _giving(self._openvino, model, (*names, PREPARED) if prepared else names)
+        if prepared:
+            _, model = _cut(self._openvino, model, [PREPARED])
         parts = []
         for prefix, precision in CUTS if self._precision == "bf16" else ():
             inner = [name for name in tensor_names(model.outputs) if name.startswith(prefix)]
@@ -143,9 +159,14 @@ class CompiledGraph:
         for _ in range(streams):
             self._free.put([part.compiled.create_infer_request() for part in parts])
 
-    def run(self, images: NDArray[np.uint8]) -> Arrays:
-        """Images `(N, H, W, 3)`, as many as it was compiled for, to everything that the parts give."""
-        arrays: dict[str, Any] = {INPUT: images}
+    def run(self, images: NDArray[np.uint8], given: Mapping[str, NDArray[np.float32]] = MappingProxyType({})) -> Arrays:
+        """Images `(N, H, W, 3)`, as many as it was compiled for, to everything that the parts give.
+
+        Args:
+            images: what the graph takes.
+            given: by name, what else the parts take and none of them gives.
+        """
+        arrays: dict[str, Any] = {INPUT: images, **given}
         requests = self._free.get()
         try:
             for part, request in zip(self.parts, requests, strict=True):

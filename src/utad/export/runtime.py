@@ -39,6 +39,18 @@ class Graph(Protocol):
             concurrent: other batches are computed meanwhile; otherwise every image may have all cores.
         """
 
+    def run_prepared(
+        self, prepared: NDArray[np.float32], size: tuple[int, int], names: Sequence[str], *, concurrent: bool = False
+    ) -> Arrays:
+        """One image as the networks see it to the named outputs.
+
+        Args:
+            prepared: `(C, S, S)` in [0, 1].
+            size: `(H, W)` of the image itself, and of its maps and pictures.
+            names: what is computed.
+            concurrent: as for `run`.
+        """
+
 
 def best_batch(size: int) -> int:
     """Images of side `size` that one core computes best together.

@@ -190,6 +190,7 @@ def _manifest(
         slope=None
         if detector.tiling is None and detector.alignment is None
         else network.normalisation.of_image().slope,
+        bits=16,
     )
 
 

@@ -35,7 +35,7 @@ _BATCHES_AT_ONCE = 16
 """Scored before the folder is looked at again."""
 
 _OF_ONE_IMAGE = (NonFiniteScoreError, InputError, MissingDependencyError)
-"""What a single image can end its batch with: a score, or 16 bits, which graphs do not take."""
+"""What a single image can end its batch with: a score, or 16 bits, which graphs of earlier versions do not take."""
 
 _AWAY_SECONDS = 2.0
 """Between two looks for a folder that is not there."""
