@@ -30,7 +30,7 @@ REVIEWED: Mapping[str, str] = MappingProxyType(
         "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",
     }
 )
-"""Of packages whose metadata state none. NOTICE has those of the weights; cuda-toolkit leads to NVIDIA's others alone."""
+"""Of packages whose metadata state none. NOTICE has those of the weights; cuda-toolkit only leads to NVIDIA's."""
 
 _TEXTS: Mapping[str, str] = MappingProxyType(
     {
