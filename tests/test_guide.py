@@ -73,7 +73,7 @@ def test_every_snippet_of_a_page_runs(page, place, capsys):
 
 
 def test_the_guide_takes_parts_of_the_readme_that_are_there():
-    for page in (DOCS / "index.md", *GUIDE):
+    for page in (DOCS / "index.md", DOCS / "limits.md", *GUIDE):
         for options in re.findall(r"\{include\} \S+README\.md\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             marks = re.findall(r':(start-after|end-before): "(.*?)(?:\\n)?"', options)
             text = (ROOT / "README.md").read_text(encoding="utf-8")
