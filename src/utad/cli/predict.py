@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from click.core import ParameterSource
 
 from utad.cli.options import (
     BatchSize,
@@ -72,7 +71,8 @@ def predict(
     wanted = wanted_kinds(save)
     check_decision(threshold, fpr)
     if engine == "ray":
-        if wanted and context.get_parameter_source("save") is not ParameterSource.DEFAULT:
+        source = context.get_parameter_source("save")
+        if wanted and source is not None and source.name != "DEFAULT":
             raise typer.BadParameter("--engine ray writes no pictures: leave it out", param_hint="--save")
         if runtime != "auto":
             raise typer.BadParameter(
