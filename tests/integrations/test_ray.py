@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import signal
-import threading
-import time
 
 import pytest
 from typer.testing import CliRunner
@@ -110,26 +108,18 @@ def test_interrupted_and_resumed_every_image_is_there_once(two_workers, run, ima
 
 def test_a_killed_worker_loses_and_repeats_nothing(two_workers, run, images, expected, tmp_path, monkeypatch):
     graph, killed = run / "openvino", []
-    add, ended = on_ray.ShardFolder.add, threading.Event()
+    add = on_ray.ShardFolder.add
 
-    def kill() -> None:
-        while not killed and not ended.is_set():
-            for process in workers_below(os.getpid())[:1]:
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
-            time.sleep(0.01)
-
-    def slow(folder, rows):
+    def killing(folder, rows):
         add(folder, rows)
         if not killed:
-            kill()
+            killed.extend(workers_below(os.getpid())[:1])
+            for process in killed:
+                os.kill(process, signal.SIGKILL)
 
-    monkeypatch.setattr(on_ray.ShardFolder, "add", slow)
-    try:
-        detector = ExportedDetector.load(graph, threads=1)
-        predict_on_ray(detector, graph, [str(images)], tmp_path / "out", batch_size=1, shard_size=10)
-    finally:
-        ended.set()
+    monkeypatch.setattr(on_ray.ShardFolder, "add", killing)
+    detector = ExportedDetector.load(graph, threads=1)
+    predict_on_ray(detector, graph, [str(images)], tmp_path / "out", batch_size=1, shard_size=10)
     assert killed
     check(tmp_path / "out", expected)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,8 +129,12 @@ def predict_on_ray(
         left = folder.left
         shown.advance(len(images.names) - len(left))
         if left:
-            with _running(cluster or Cluster()) as workers, _own_errors():
-                for rows in _scored(detector, model, images, left, workers=workers, batch_size=batch_size):
+            with ExitStack() as stack:
+                workers = stack.enter_context(_running(cluster or Cluster()))
+                stack.enter_context(_own_errors())
+                scored = _scored(detector, model, images, left, workers=workers, batch_size=batch_size)
+                # Closed, whatever ends this: the workers of an interrupted call would keep their cores.
+                for rows in stack.enter_context(closing(scored)):
                     folder.add(rows)
                     shown.advance(len(rows))
     summary = folder.summary
@@ -148,7 +152,7 @@ def _scored(
     *,
     workers: int,
     batch_size: int,
-) -> Iterator[dict[int, dict[str, Any]]]:
+) -> Generator[dict[int, dict[str, Any]], None, None]:
     ray, data = require("ray"), require("ray.data")
     files = {file.name: file.read_bytes() for file in model.iterdir() if file.is_file()}
     context = data.DataContext.get_current()
