@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,33 +47,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts = [int(count) for count in given.counts.split(",")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [row for count in counts for row in _measured(given.model, folder, count, last=count == counts[-1])]
+        rows = []
+        for count in counts:
+            for row in _measured(given.model, folder, count, last=count == counts[-1]):
+                print(json.dumps(row), flush=True)
+                rows.append(row)
     result = {"rows": rows, "side": SIDE, "versions": versions(), "machine": machine(), "commit": commit()}
     result["ray"] = require("ray").__version__
     given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return int(any(row["missing"] or row["repeated"] for row in rows))
 
 
-def _measured(model: str, folder: Path, count: int, *, last: bool) -> list[dict[str, Any]]:
+def _measured(model: str, folder: Path, count: int, *, last: bool) -> Iterator[dict[str, Any]]:
     images = _images(folder / f"images-{count}", count)
     base = [model, str(images), "--output"]
     ray = ["--engine", "ray", "--workers", "2"]
     one = {"OMP_NUM_THREADS": "1"}
-    rows = [
-        _row("predict", count, _run([*base, str(folder / f"plain-{count}"), "--save", "none"], one), folder),
-        _row("ray", count, _run([*base, str(folder / f"ray-{count}"), *ray], one), folder),
-    ]
-    middle = rows[-1]["seconds"] / 2
+    yield _row("predict", count, _run([*base, str(folder / f"plain-{count}"), "--save", "none"], one), folder)
+    whole = _run([*base, str(folder / f"ray-{count}"), *ray], one)
+    yield _row("ray", count, whole, folder)
+    middle = whole["seconds"] / 2
     killed = _run([*base, str(folder / f"killed-{count}"), *ray], one, kill_worker=middle)
-    rows.append(_row("killed", count, killed, folder))
+    yield _row("killed", count, killed, folder)
     if last:
         output = str(folder / f"resumed-{count}")
         first = _run([*base, output, *ray], one, kill=middle)
         second = _run([*base, output, *ray, "--resume"], one)
-        rows.append(_row("resumed", count, {**second, "before": first["seconds"]}, folder))
-    for row in rows:
-        print(json.dumps(row), flush=True)
-    return rows
+        yield _row("resumed", count, {**second, "before": first["seconds"]}, folder)
 
 
 def _images(folder: Path, count: int) -> Path:
