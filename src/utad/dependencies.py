@@ -22,6 +22,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "openvino": ("nncf",),
     "mqtt": ("paho",),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart"),
+    "ray": ("ray", "pyarrow", "fsspec"),
 }
 """What each extra installs beside this package, by the names that are imported."""
 

@@ -128,6 +128,11 @@ class Predictor:
             raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
         return self._engine
 
+    @property
+    def max_pixels(self) -> int:
+        """Of an image; larger ones are refused."""
+        return self._max_pixels
+
     def predict(self, inputs: Input | Iterable[Input], *, batch_size: int = 8) -> Any:
         """Scores images: one gives a `Prediction`, several (a batch, a list, a folder) give a list of them.
 

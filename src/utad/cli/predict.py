@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,10 +28,31 @@ from utad.cli.options import (
     wanted_kinds,
 )
 
+if TYPE_CHECKING:
+    from utad.evaluation.prediction_folder import PredictionSummary
+
+
+Engine = Annotated[
+    Literal["here", "ray"],
+    typer.Option(help="What runs it: this process, or workers of Ray, which write rows as Parquet and no pictures."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Of a Ray cluster; with --engine ray, which starts its own otherwise.", show_default=False),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Processes with --engine ray, of one thread each; one per core otherwise.", min=1),
+]
+
 
 def predict(
+    context: typer.Context,
     model: Model,
-    inputs: Annotated[list[Path], typer.Argument(help="Images, or folders of images.", show_default=False)],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="Images, or folders of images; URLs too with --engine ray.", show_default=False),
+    ],
     output: Output,
     save: Save = "maps,masks",
     threshold: Threshold = None,
@@ -39,23 +61,50 @@ def predict(
     batch_size: BatchSize = 8,
     runtime: Runtime = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    engine: Engine = "here",
+    address: Address = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Score INPUTS with MODEL and write predictions.csv, predictions.jsonl and pictures to --output."""
     start_logging()
     wanted = wanted_kinds(save)
     check_decision(threshold, fpr)
+    if engine == "ray":
+        source = context.get_parameter_source("save")
+        if wanted and source is not None and source.name != "DEFAULT":
+            raise typer.BadParameter("--engine ray writes no pictures: leave it out", param_hint="--save")
+        if runtime != "auto":
+            raise typer.BadParameter(
+                "--engine ray takes the graph that MODEL is, or has beside it: name an exported folder for another",
+                param_hint="--runtime",
+            )
+        summary = _on_ray(
+            model,
+            inputs,
+            output,
+            decision=(threshold, fpr, fail_fpr),
+            batch_size=batch_size,
+            resume=resume,
+            address=address,
+            workers=workers,
+        )
+        _conclude(summary, output / "predictions", as_json=as_json)
+        return
+    if address is not None or workers is not None:
+        raise typer.BadParameter("--address and --workers go with --engine ray", param_hint="--engine")
+    paths = [Path(one) for one in inputs]
 
     from utad.evaluation.predicting import predict_to_folder
     from utad.loading import identity, load_detector
     from utad.overlap import refuse_overlap
 
-    refuse_overlap(output, inputs)
+    refuse_overlap(output, paths)
     detector = load_detector(model, runtime=runtime)
     decide(detector, threshold, fpr, fail_fpr)
     summary = predict_to_folder(
         detector,
-        inputs,
+        paths,
         output,
         save=wanted,
         batch_size=batch_size,
@@ -63,12 +112,50 @@ def predict(
         resume=resume,
         run=identity(model, detector),
     )
+    _conclude(summary, output / "predictions.csv", as_json=as_json)
+
+
+def _on_ray(
+    model: Path,
+    inputs: Sequence[str],
+    output: Path,
+    *,
+    decision: tuple[float | None, float | None, float | None],
+    batch_size: int,
+    resume: bool,
+    address: str | None,
+    workers: int | None,
+) -> PredictionSummary:
+    """Scores with workers of Ray; `decision` are --threshold, --fpr and --fail-fpr."""
+    from utad.export.exported import ExportedDetector
+    from utad.integrations.listing import is_url
+    from utad.integrations.ray import Cluster, predict_on_ray
+    from utad.loading import exported_folder
+    from utad.overlap import refuse_overlap
+
+    refuse_overlap(output, [Path(one) for one in inputs if not is_url(one)])
+    folder = exported_folder(model)
+    detector = ExportedDetector.load(folder, threads=1)
+    decide(detector, *decision)
+    return predict_on_ray(
+        detector,
+        folder,
+        inputs,
+        output,
+        cluster=Cluster(address, workers),
+        batch_size=batch_size,
+        progress=on_terminal(),
+        resume=resume,
+    )
+
+
+def _conclude(summary: PredictionSummary, leads_to: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.as_dict())
     conclude(
         f"{counted(summary.n_images)}, {summary.n_anomalous} anomalous",
         summary.failed,
         not_done="scored",
-        leads_to=output / "predictions.csv",
+        leads_to=leads_to,
         as_json=as_json,
     )

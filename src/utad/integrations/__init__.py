@@ -1,0 +1,1 @@
+"""Scoring inside of other tools."""
