@@ -152,6 +152,8 @@ class ExportEngine:
                 process that was forked off the one that opened it, where that folder is another one by now.
         """
         shallow = [image for image in images if image.dtype == np.uint8]
+        if len(shallow) == len(images):
+            return self._run_8_bits(shallow, concurrent=concurrent)
         of_8_bits = iter(self._run_8_bits(shallow, concurrent=concurrent) if shallow else ())
         return [
             next(of_8_bits) if image.dtype == np.uint8 else self._run_16_bits(image, concurrent=concurrent)
