@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from utad.cli.benchmark_options import Jobs, Limit, MethodSettings, Seeds, numbers_in, show
 from utad.cli.options import Json, Output, Root, names_in, print_json, say, start_logging
 
 if TYPE_CHECKING:
-    from utad.evaluation.benchmark_runner import Progress
     from utad.evaluation.studies import Study
     from utad.evaluation.variant import Variant
 
@@ -33,23 +33,14 @@ def benchmark(
     on: Annotated[
         str | None, typer.Option(help="The suite that a study runs on, if not its own.", show_default=False)
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0",
+    seeds: Seeds = "0",
     categories: Annotated[
         str | None, typer.Option(help="Comma-separated; all if not given.", show_default=False)
     ] = None,
     preset: Annotated[str, typer.Option(help="Of UTAD; the others see images of its size.")] = "fast",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="SECTION.KEY=VALUE",
-            help="Override one setting of UTAD, or of another method (ae-l2.steps=200).",
-        ),
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes at a time; 0 runs all in this one.", min=0)] = 1,
-    limit: Annotated[
-        int | None, typer.Option(help="Most images per category, for a trial.", min=2, show_default=False)
-    ] = None,
+    settings: MethodSettings = None,
+    jobs: Jobs = 1,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """Run METHODS on every category of SUITE, or a study; interrupted, it goes on where it stopped when run again."""
@@ -68,7 +59,7 @@ def benchmark(
     plan = Benchmark(
         chosen,
         with_settings(variants, settings or ()),
-        seeds_in(seeds),
+        numbers_in(seeds, "--seeds"),
         root=root,
         categories=names_in(categories) if categories is not None else None,
         preset=preset,
@@ -97,24 +88,3 @@ def _variants_of_study(study: Study, methods: str | None, preset: str) -> tuple[
     if methods is not None:
         raise typer.BadParameter(f"{study.name} has its own: leave it out", param_hint="--methods")
     return study.variants(preset)
-
-
-def seeds_in(text: str) -> list[int]:
-    """The whole numbers of a comma-separated option.
-
-    Raises:
-        typer.BadParameter: if one is none.
-    """
-    names = names_in(text)
-    wrong = [name for name in names if not name.isdigit()]
-    if wrong:
-        raise typer.BadParameter(f"{wrong[0]!r} is not a whole number", param_hint="--seeds")
-    return [int(name) for name in names]
-
-
-def show(progress: Progress) -> None:
-    """One line on stderr for a cell that ended."""
-    cell = progress.cell
-    left = f", about {progress.seconds_left / 60:.0f} min left" if progress.seconds_left else ""
-    outcome = "done" if progress.error is None else f"FAILED ({progress.error})"
-    typer.echo(f"{progress.done}/{progress.total} {cell.category} {cell.method} {cell.seed}: {outcome}{left}", err=True)

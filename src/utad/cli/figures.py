@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from utad.cli.benchmark_options import show
 from utad.cli.options import Json, Layout, Output, Root, counted, names_in, print_json, say, start_logging
 
 if TYPE_CHECKING:
-    from utad.evaluation.benchmark_runner import Progress
     from utad.evaluation.figure_runner import FigureRunner
     from utad.report.figure_writing import FigureSummary
 
@@ -132,7 +133,7 @@ def _of_suite(suite: str, output: Path, **wanted: Any) -> FigureSummary:
 
     wanted |= {"numbers": wanted["numbers"] or NUMBERS, "methods": wanted["methods"] or METHODS}
     plan = plan_figures(suite_named(suite), **wanted)
-    return figures_of_suite(plan, output, begin=_announce, report=_show)
+    return figures_of_suite(plan, output, begin=_announce, report=partial(show, seed=False))
 
 
 def _of_model(
@@ -206,10 +207,3 @@ def _announce(runner: FigureRunner) -> None:
             "and its steps",
             err=True,
         )
-
-
-def _show(progress: Progress) -> None:
-    cell = progress.cell
-    left = f", about {progress.seconds_left / 60:.0f} min left" if progress.seconds_left else ""
-    outcome = "done" if progress.error is None else f"FAILED ({progress.error})"
-    typer.echo(f"{progress.done}/{progress.total} {cell.category} {cell.method}: {outcome}{left}", err=True)

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from utad.cli.benchmark import seeds_in, show
-from utad.cli.options import Json, Output, counted, names_in, print_json, say, start_logging
+from utad.cli.benchmark_options import Jobs, Limit, MethodSettings, Seeds, numbers_in, show
+from utad.cli.options import Json, Output, counted, print_json, say, start_logging
 
 
 def reproduce(
@@ -25,23 +25,14 @@ def reproduce(
     ],
     output: Output,
     tables: Annotated[str, typer.Option(help="Numbers of the paper's tables, comma-separated.")] = "1,2,3,4",
-    seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0",
+    seeds: Seeds = "0",
     preset: Annotated[
         str | None,
         typer.Option(help="Of UTAD; the paper's if not given, which are meant for a GPU.", show_default=False),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="SECTION.KEY=VALUE",
-            help="Override one setting of UTAD, or of another method (ae-l2.steps=200).",
-        ),
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes at a time; 0 runs all in this one.", min=0)] = 1,
-    limit: Annotated[
-        int | None, typer.Option(help="Most images per category, for a trial.", min=2, show_default=False)
-    ] = None,
+    settings: MethodSettings = None,
+    jobs: Jobs = 1,
+    limit: Limit = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it will take.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -61,8 +52,8 @@ def reproduce(
     with _quiet("utad.data"):
         plan = plan_reproduction(
             root,
-            tables=[_number(text) for text in names_in(tables)],
-            seeds=seeds_in(seeds),
+            tables=numbers_in(tables, "--tables"),
+            seeds=numbers_in(seeds, "--seeds"),
             preset=preset,
             settings=settings or (),
             limit=limit,
@@ -99,9 +90,3 @@ def _quiet(name: str) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _number(text: str) -> int:
-    if not text.isdigit():
-        raise typer.BadParameter(f"{text!r} is not a whole number", param_hint="--tables")
-    return int(text)
