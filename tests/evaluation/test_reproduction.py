@@ -9,7 +9,8 @@ from utad.data.layouts.mvtec import MVTEC_CATEGORIES
 from utad.data.one_class import CLASSES
 from utad.errors import ConfigError, DatasetError
 from utad.evaluation import reproduction
-from utad.evaluation.expected_time import SHARED, expected_benchmark_seconds, expected_cell_seconds
+from utad.evaluation.expected_time import expected_benchmark_seconds, expected_cell_seconds
+from utad.evaluation.figure_plan import SHARED
 from utad.evaluation.reproduction import PARTS, plan_reproduction, run_reproduction
 from utad.evaluation.studies import STUDIES, Study
 from utad.evaluation.variant import Variant
@@ -80,6 +81,13 @@ def test_settings_reach_the_parts_that_have_the_method(root):
 def test_a_table_that_the_paper_does_not_have(root, tables, words):
     with pytest.raises(ConfigError, match=words):
         plan_reproduction(root, tables=tables)
+
+
+def test_a_setting_of_a_method_that_no_table_has_is_refused(root):
+    with pytest.raises(ConfigError, match=r"got the setting padim.size=64, whose method is in none of these tables"):
+        plan_reproduction(root, settings=["padim.size=64"])
+    with pytest.raises(ConfigError, match=r"got the setting lsa.steps=3"):
+        plan_reproduction(root, tables=[3], settings=["lsa.steps=3"])
 
 
 def test_nothing_there(tmp_path):

@@ -6,8 +6,6 @@ import time
 from dataclasses import fields, replace
 from statistics import fmean
 
-import torch
-
 from utad.baselines.baseline import Baseline
 from utad.baselines.fitting import TrainedBaseline
 from utad.config import Config
@@ -15,15 +13,14 @@ from utad.detector import UTAD
 from utad.evaluation.benchmark import Benchmark
 from utad.evaluation.benchmark_cell import Cell, method_of, open_cell
 from utad.evaluation.evaluate import evaluate_method
-from utad.evaluation.methods import predictor_of
+from utad.evaluation.figure_plan import SHARED
+from utad.evaluation.methods import device_of, predictor_of
 from utad.scoring.network import build_network
 from utad.training_time import expected_seconds
 from utad.types import Category
 
 TRIAL_IMAGES = 8
 TRIAL_STEPS = 2
-SHARED = 0.2
-"""Part of the time of UTAD's cell that remains where its training is there: measuring, and scoring the test."""
 
 
 def expected_benchmark_seconds(benchmark: Benchmark) -> float:
@@ -86,8 +83,7 @@ def expected_cell_seconds(cell: Cell, few: Category, *, n_train: int, n_test: in
 def _of_utad(config: Config, n_train: int, n_test: int) -> float:
     channels = 1 if config.image.channels == 1 else 3
     network = build_network(config, channels)
-    if config.accelerator in ("auto", "gpu") and torch.cuda.is_available():
-        network.to("cuda")
+    network.to(device_of(config.accelerator))
     return expected_seconds(network, config, n_fitted=n_train, n_scored=n_test)
 
 

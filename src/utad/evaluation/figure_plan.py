@@ -47,7 +47,7 @@ _SECONDS: Mapping[str, float] = MappingProxyType(
 skip-ganomaly, which it does not have, are taken for as slow as ae-l2."""
 
 _OTHER_SECONDS = 200.0
-_SHARED = 0.2
+SHARED = 0.2
 """Part of the time of a fit that remains where the training is there."""
 
 
@@ -148,7 +148,7 @@ def seconds_of(cells: Sequence[Cell]) -> list[float]:
     for cell in cells:
         seconds = _SECONDS.get(cell.base, _OTHER_SECONDS)
         training = cell.training_name
-        found.append(_SHARED * seconds if training in trained else seconds)
+        found.append(SHARED * seconds if training in trained else seconds)
         if training is not None:
             trained.add(training)
     return found

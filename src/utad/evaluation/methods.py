@@ -160,7 +160,7 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         "image_fpr": config.calibration.image_fpr,
         "pixel_fpr": config.calibration.pixel_fpr,
         "image": config.image if config.image.tile is not None else None,
-        "device": _device(config.accelerator),
+        "device": device_of(config.accelerator),
     }
     try:
         factory = _factory(name)
@@ -170,7 +170,8 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         raise ConfigError(f"{name}: {error}") from None
 
 
-def _device(accelerator: str) -> str:
+def device_of(accelerator: str) -> str:
+    """The device of a config's `accelerator`, as torch names it: `cuda` for `auto` where there is one."""
     if accelerator == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return {"gpu": "cuda"}.get(accelerator, accelerator)

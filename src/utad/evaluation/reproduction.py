@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +116,15 @@ def plan_reproduction(
         limit: training and test images per category at most; for trials.
 
     Raises:
-        ConfigError: if a table does not exist.
+        ConfigError: if a table does not exist, or a setting is of a method that none of the tables has.
         DatasetError: if none of the data is there.
     """
     wrong = [str(number) for number in tables if number not in TABLES]
     if wrong or not tables:
         raise ConfigError(f"got table {', '.join(wrong) or 'none'}, expected some of {', '.join(map(str, TABLES))}")
+    strange = [setting for setting in settings if not any(_concerns(setting, bases) for bases in _methods_of(tables))]
+    if strange:
+        raise ConfigError(f"got the setting {strange[0]}, whose method is in none of these tables of the paper")
     planned, left_out = [], []
     for part in (part for part in PARTS if part.table in tables):
         try:
@@ -187,16 +189,12 @@ def run_reproduction(
                 write_beside(where, REPORT, page_of(result.document, study))
             failures += [f"{failure['cell']}: {failure['error']}" for failure in result.document["failures"]]
             sections.append(_section(planned, table))
-            folder.write(PAGE, partial(_write, _page(sections, plan)))
+            folder.write_text(PAGE, _page(sections, plan))
     return _page(sections, plan), failures
 
 
 def _page(sections: Sequence[str], plan: Reproduction) -> str:
     return "\n\n".join(["# The paper's tables", *sections, *_left_out(plan)]) + "\n"
-
-
-def _write(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _section(planned: Planned, table: str) -> str:
@@ -232,6 +230,12 @@ def _located(part: Part, root: Path) -> tuple[Suite, Path, tuple[str, ...]]:
         except DatasetError as error:
             reasons.append(str(error))
     raise DatasetError(reasons[0] if reasons else f"{root} is not a folder")
+
+
+def _methods_of(tables: Sequence[int]) -> list[set[str]]:
+    """Of each part of the tables its methods."""
+    parts = [part for part in PARTS if part.table in tables]
+    return [{variant.base for variant in study_named(part.study).variants(part.preset)} for part in parts]
 
 
 def _concerns(setting: str, bases: set[str]) -> bool:
