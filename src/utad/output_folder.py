@@ -64,6 +64,19 @@ class OutputFolder:
             # First the record: a file that nobody knows of could not be replaced by the next run.
             self._add({"file": name, "sha256": file_digest(temporary)})
 
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a text file atomically, UTF-8 with the line ends that the text has; lone surrogates have escapes.
+
+        Args:
+            name: below the folder, with `/`.
+            text: whole.
+
+        Raises:
+            OutputError: as `write`.
+        """
+        content = text.encode("utf-8", "backslashreplace")
+        self.write(name, lambda path: path.write_bytes(content))
+
     def own(self, names: Iterable[str]) -> None:
         """Records files and folders that change while the command runs; what is in them counts as ours.
 

@@ -94,7 +94,7 @@ def write_report(folder: OutputFolder, page: str) -> None:
         OutputError: if that is not possible; it says that the model is there.
     """
     try:
-        folder.write(REPORT_NAME, lambda path: path.write_text(page, encoding="utf-8", errors="backslashreplace"))
+        folder.write_text(REPORT_NAME, page)
     except OutputError as error:
         raise OutputError(
             f"{error}. The model is finished, {folder.directory / MODEL_NAME}, and the same command with --resume "

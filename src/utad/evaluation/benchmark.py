@@ -21,7 +21,7 @@ from utad.evaluation.studies import Study
 from utad.evaluation.suites import Suite
 from utad.evaluation.tables import COLUMNS, KEYS, Row, comparison_table, row_of, with_departures
 from utad.evaluation.variant import Variant
-from utad.output_folder import OutputFolder, output_folder
+from utad.output_folder import output_folder
 
 PURPOSE = "benchmark"
 PAGE = "report.html"
@@ -153,21 +153,17 @@ def run_benchmark(
         }
         rows = rows_of(document)
         table, leads = comparison_table(rows), lead_tables(rows, benchmark.suite.anomalies)
-        _write(folder, "results.json", as_json(document))
-        _write(folder, "table.md", table + "\n")
-        _write(folder, "table.csv", csv_table(rows))
+        folder.write_text("results.json", as_json(document))
+        folder.write_text("table.md", table + "\n")
+        folder.write_text("table.csv", csv_table(rows))
         if leads:
-            _write(folder, "leads.md", leads + "\n")
+            folder.write_text("leads.md", leads + "\n")
     return BenchmarkReport(document, table, leads)
 
 
 def _kept(output: Path, cells: Sequence[Cell]) -> str:
     done = sum(stored_result(output, cell) is not None for cell in cells)
     return f"{done} of {len(cells)} cells are done and kept in {output / CELLS}; the same command runs the rest"
-
-
-def _write(folder: OutputFolder, name: str, text: str) -> None:
-    folder.write(name, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
 
 
 def lead_tables(rows: Sequence[Row], anomalies: str) -> str:
@@ -206,7 +202,7 @@ def write_study(study: Study, report: BenchmarkReport, output: Path) -> str:
 def write_beside(output: Path, name: str, text: str) -> None:
     """Writes a further text file to the folder of a finished benchmark."""
     with output_folder(output, PURPOSE) as folder:
-        _write(folder, name, text)
+        folder.write_text(name, text)
 
 
 def rows_of(document: Mapping[str, Any]) -> list[Row]:

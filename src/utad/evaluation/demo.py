@@ -55,7 +55,7 @@ def run_demo(
         if training_page is not None and detector.report_ is not None:
             page = training_page(detector.report_)
             with output_folder(output, PURPOSE) as folder:
-                folder.write(TRAINING, lambda path: path.write_text(page, encoding="utf-8"))
+                folder.write_text(TRAINING, page)
         return _evaluate(detector, category, output, companion=companion, progress=progress)
 
 

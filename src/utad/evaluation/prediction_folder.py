@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from utad.errors import ImageReadError
 from utad.evaluation.picture_names import picture_names
 from utad.evaluation.prediction_pictures import picture_folders, pictures_of
 from utad.evaluation.prediction_tables import CSV_HEADER, TABLES, csv_line, json_line
-from utad.output_folder import OutputFolder, complete, output_folder
+from utad.evaluation.results_folder import ResumableFolder, digest_of
+from utad.output_folder import complete
 from utad.types import Outcome, Prediction, Sample
-
-PURPOSE = "predictions"
 
 
 @dataclass
@@ -42,7 +38,7 @@ class PredictionSummary:
         return asdict(self)
 
 
-class PredictionFolder:
+class PredictionFolder(ResumableFolder):
     """Writes `predictions.csv`, `predictions.jsonl` and the wanted pictures.
 
     Rows and pictures are kept as they are made, and the tables are written when the block ends, however it ends: an
@@ -79,39 +75,18 @@ class PredictionFolder:
         run: str = "",
         resume: bool = False,
     ) -> None:
+        super().__init__(
+            directory,
+            apart_from=apart_from,
+            run={"run": run, "save": sorted(save), "images": digest_of(names)},
+            words={"run": "model or settings", "save": "what is saved", "images": "images"},
+            resume=resume,
+        )
         self._folders = picture_folders(save)
-        self.directory = directory
         self.save = save
         self.summary = PredictionSummary()
         self.done = self.batches = 0
         self._pictures = picture_names(names)
-        self._apart_from = tuple(apart_from)
-        self._run = {"run": run, "save": sorted(save), "images": _digest(names)}
-        self._resume = resume
-        self._begun = False
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._folder = stack.enter_context(output_folder(self.directory, PURPOSE, apart_from=self._apart_from))
-            self._folder.refuse_of_other_purposes(TABLES)
-            if self._resume:
-                self._take_up(self._folder)
-            if not self._begun:
-                self._folder.refuse_others()
-            self._folder.refuse_others([*TABLES, *self._standing()])
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._stack:
-            if not self._begun:
-                return
-            if error is not None:
-                error.add_note(self._kept_so_far())
-            complete(lambda: self._write_tables(self._folder), after=error)
 
     def write(self, name: str, text: str) -> None:
         """Writes a further text file, which goes with the predictions.
@@ -119,7 +94,7 @@ class PredictionFolder:
         Raises:
             OutputError: if that is not possible, or what is there is not ours.
         """
-        self._folder.write(name, lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace"))
+        self._folder.write_text(name, text)
 
     def refuse_others(self, names: Sequence[str]) -> None:
         """Refuses further files now that could not be written in the end.
@@ -144,10 +119,7 @@ class PredictionFolder:
         Raises:
             OutputError: if that is not possible.
         """
-        if not self._begun:
-            self._folder.clear()
-            self._folder.note(self._run)
-            self._begun = True
+        self._begin()
         kept = [
             {"failed": str(outcome)} if isinstance(outcome, ImageReadError) else {"row": self._kept(sample, outcome)}
             for sample, outcome in outcomes
@@ -180,14 +152,11 @@ class PredictionFolder:
             return f"{self.summary.n_images} images are scored, in {table}; the same command begins anew"
         return f"{self.summary.n_images} images are scored, in {table}; the same command with --resume scores the rest"
 
-    def _take_up(self, folder: OutputFolder) -> None:
-        words = {"run": "model or settings", "save": "what is saved", "images": "images"}
-        advice = "Resume with the same command, or leave --resume out to start anew"
-        notes = folder.notes_of(self._run, words, else_do=advice)
-        if notes is not None:
-            for note in notes:
-                self._count(note["batch"])
-            self._begun = True
+    def _names(self) -> Sequence[str]:
+        return TABLES
+
+    def _take_up(self, note: Mapping[str, Any]) -> None:
+        self._count(note["batch"])
 
     def _standing(self) -> list[str]:
         """Pictures to be written that stand there already."""
@@ -199,7 +168,12 @@ class PredictionFolder:
             if name in planned
         ]
 
-    def _write_tables(self, folder: OutputFolder) -> None:
+    def _complete(self, error: BaseException | None) -> None:
+        complete(self._write_tables, after=error)
+
+    def _write_tables(self) -> None:
+        folder = self._folder
+
         def rows() -> Iterator[dict[str, Any]]:
             return (kept["row"] for note in folder.notes() for kept in note.get("batch", ()) if "row" in kept)
 
@@ -219,7 +193,3 @@ class PredictionFolder:
 def _files_below(folder: Path) -> Iterator[str]:
     for directory, _, files in os.walk(folder):
         yield from ((Path(directory) / file).relative_to(folder).as_posix() for file in files)
-
-
-def _digest(names: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(names).encode(errors="surrogatepass")).hexdigest()

@@ -63,8 +63,12 @@ def best_batch(size: int) -> int:
 
 def usable_cores(threads: int | None) -> int:
     """Cores to compute on: `threads`, or all that this process may use; at most 8, each has buffers of its own."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, threads or available)
+    return min(8, threads or available_cores())
+
+
+def available_cores() -> int:
+    """Cores that this process may use, where the system tells, and all there are elsewhere."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from utad.dependencies import require
 from utad.errors import ConfigError, DatasetError, UTADError
 from utad.evaluation.prediction_folder import PredictionSummary
 from utad.export.exported import ExportedDetector
+from utad.export.runtime import available_cores
 from utad.integrations.listing import ListedImages, list_images
-from utad.integrations.scoring import COLUMNS, score_places
+from utad.integrations.scoring import COLUMNS, arrow_schema, score_places
 from utad.integrations.shards import UNREAD, ShardFolder
 from utad.loading import identity
 from utad.progress import Progress
@@ -80,13 +81,9 @@ class GraphWorker:
         names = [os.fsdecode(name) for name in block["name"].to_pylist()]
         places = [os.fsdecode(place) for place in block["place"].to_pylist()]
         rows = score_places(self._detector, names, places, batch_size=self._batch_size)
-        arrow = require("pyarrow")
-        types = {"pred_score": arrow.float64(), "pred_label": arrow.bool_(), "threshold": arrow.float64()}
-        columns = {
-            column: arrow.array([_utf8(row[column]) for row in rows], types.get(column, arrow.string()))
-            for column in COLUMNS
-        }
-        return arrow.table({"position": block["position"], **columns})
+        cells = [{column: _utf8(value) for column, value in row.items()} for row in rows]
+        table = require("pyarrow").Table.from_pylist(cells, schema=arrow_schema(COLUMNS))
+        return table.append_column("position", block["position"])
 
 
 def predict_on_ray(
@@ -213,7 +210,7 @@ def _running(cluster: Cluster) -> Iterator[int]:
 def _start(ray: Any, cluster: Cluster) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if cluster.address is None:
-        cores = cluster.workers or _usable_cores()
+        cores = cluster.workers or available_cores()
         ray.init(
             address="local",
             num_cpus=cores,
@@ -227,11 +224,6 @@ def _start(ray: Any, cluster: Cluster) -> None:
         ray.init(address=cluster.address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no Ray can be reached at {cluster.address}: {error}") from error
-
-
-def _usable_cores() -> int:
-    # Not every system tells which cores a process may use.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

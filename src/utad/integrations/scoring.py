@@ -52,6 +52,13 @@ def score_places(
     return rows
 
 
+def arrow_schema(columns: Sequence[str]) -> Any:
+    """The types of columns of rows, for Arrow: two numbers and a label; all others are text."""
+    arrow = require("pyarrow")
+    types = {"pred_score": arrow.float64(), "pred_label": arrow.bool_(), "threshold": arrow.float64()}
+    return arrow.schema([(column, types.get(column, arrow.string())) for column in columns])
+
+
 def _score(
     detector: Predictor, names: Sequence[str], images: Sequence[Path | Image | ImageReadError], batch_size: int
 ) -> list[dict[str, Any]]:

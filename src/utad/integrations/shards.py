@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from utad.dependencies import require
-from utad.evaluation.prediction_folder import PURPOSE, PredictionSummary
+from utad.evaluation.prediction_folder import PredictionSummary
 from utad.evaluation.prediction_tables import FIELDS
-from utad.output_folder import OutputFolder, complete, output_folder
+from utad.evaluation.results_folder import ResumableFolder, digest_of
+from utad.integrations.scoring import arrow_schema
+from utad.output_folder import complete
 
 SHARDS = "predictions"
 """The folder of the shards, which holds nothing else: readers of Parquet take it as one table."""
 UNREAD = "unread.csv"
 
 
-class ShardFolder:
+class ShardFolder(ResumableFolder):
     """Writes `predictions/part-00000.parquet`, ... and `unread.csv`, which names the images that cannot be read.
 
     A shard has the rows of the images of its range that could be read, in their order. It is recorded when it stands
@@ -53,50 +52,24 @@ class ShardFolder:
         run: str = "",
         resume: bool = False,
     ) -> None:
-        self.directory = directory
+        super().__init__(
+            directory,
+            apart_from=apart_from,
+            run={"run": run, "shard_size": shard_size, "images": digest_of(names)},
+            words={"run": "model or settings", "shard_size": "size of shards", "images": "images"},
+            resume=resume,
+        )
         self.summary = PredictionSummary()
         self.done: set[int] = set()
-        self._names = names
+        self._paths = names
         self._size = shard_size
-        self._apart_from = tuple(apart_from)
-        self._run = {"run": run, "shard_size": shard_size, "images": _digest(names)}
-        self._resume = resume
-        self._begun = False
         self._waiting: dict[int, dict[int, Mapping[str, Any]]] = {}
         self._failed: dict[int, list[tuple[str, str]]] = {}
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._folder = stack.enter_context(output_folder(self.directory, PURPOSE, apart_from=self._apart_from))
-            names = [UNREAD, *(_shard_name(shard) for shard in range(-(-len(self._names) // self._size)))]
-            self._folder.refuse_of_other_purposes(names)
-            if self._resume:
-                self._take_up(self._folder)
-            if not self._begun:
-                self._folder.refuse_others()
-            self._folder.refuse_others(names)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._stack:
-            if not self._begun:
-                return
-            if error is not None:
-                error.add_note(
-                    f"{len(self.done)} shards are whole, in {self.directory / SHARDS}; the same command with --resume "
-                    "scores the rest"
-                )
-            self.summary.failed = [reason for _, reason in self._unread()]
-            complete(lambda: self._folder.write(UNREAD, self._write_unread), after=error)
 
     @property
     def left(self) -> list[int]:
         """Positions of the images whose shards are not there, in order."""
-        return [position for position in range(len(self._names)) if position // self._size not in self.done]
+        return [position for position in range(len(self._paths)) if position // self._size not in self.done]
 
     def add(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
         """Takes rows of images in any order; a shard is written as soon as it is complete.
@@ -113,14 +86,11 @@ class ShardFolder:
                 continue
             waiting = self._waiting.setdefault(shard, {})
             waiting[position] = row
-            if len(waiting) == min(self._size, len(self._names) - shard * self._size):
+            if len(waiting) == min(self._size, len(self._paths) - shard * self._size):
                 self._finish(shard, [row for _, row in sorted(self._waiting.pop(shard).items())])
 
     def _finish(self, shard: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        if not self._begun:
-            self._folder.clear()
-            self._folder.note(self._run)
-            self._begun = True
+        self._begin()
         scored = [row for row in rows if row["error"] is None]
         self._folder.write(_shard_name(shard), lambda path: _write_parquet(path, scored))
         note = {
@@ -138,16 +108,23 @@ class ShardFolder:
         self.summary.n_anomalous += note["n_anomalous"]
         self._failed[note["shard"]] = [(path, reason) for path, reason in note["failed"]]
 
-    def _take_up(self, folder: OutputFolder) -> None:
-        words = {"run": "model or settings", "shard_size": "size of shards", "images": "images"}
-        advice = "Resume with the same command, or leave --resume out to start anew"
-        notes = folder.notes_of(self._run, words, else_do=advice)
-        if notes is not None:
-            for note in notes:
-                # A shard that somebody has removed since is scored again.
-                if folder.path(_shard_name(note["shard"])).exists():
-                    self._count(note)
-            self._begun = True
+    def _names(self) -> Sequence[str]:
+        return [UNREAD, *(_shard_name(shard) for shard in range(-(-len(self._paths) // self._size)))]
+
+    def _take_up(self, note: Mapping[str, Any]) -> None:
+        # A shard that somebody has removed since is scored again.
+        if self._folder.path(_shard_name(note["shard"])).exists():
+            self._count(note)
+
+    def _kept_so_far(self) -> str:
+        return (
+            f"{len(self.done)} shards are whole, in {self.directory / SHARDS}; the same command with --resume scores "
+            "the rest"
+        )
+
+    def _complete(self, error: BaseException | None) -> None:
+        self.summary.failed = [reason for _, reason in self._unread()]
+        complete(lambda: self._folder.write(UNREAD, self._write_unread), after=error)
 
     def _unread(self) -> Iterator[tuple[str, str]]:
         return (failure for _, failures in sorted(self._failed.items()) for failure in failures)
@@ -165,12 +142,8 @@ def _shard_name(shard: int) -> str:
 
 def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows with the columns of predictions.csv: both paths of pictures are there and empty."""
-    arrow = require("pyarrow")
-    types = {"pred_score": arrow.float64(), "pred_label": arrow.bool_(), "threshold": arrow.float64()}
-    schema = arrow.schema([(field, types.get(field, arrow.string())) for field in FIELDS])
-    table = arrow.Table.from_pylist([{field: row[field] for field in FIELDS} for row in rows], schema=schema)
+    schema = arrow_schema(FIELDS)
+    table = require("pyarrow").Table.from_pylist(
+        [{field: row[field] for field in FIELDS} for row in rows], schema=schema
+    )
     require("pyarrow.parquet").write_table(table, path)
-
-
-def _digest(names: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(names).encode(errors="surrogatepass")).hexdigest()

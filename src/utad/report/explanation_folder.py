@@ -140,7 +140,7 @@ class _Pages:
         files = {kind: SAVABLE[kind].format(stem) for kind in self._save}
         if "page" in files:
             page = self._page(explanation, files["page"])
-            self._folder.write(files["page"], lambda path: path.write_text(page, encoding="utf-8"))
+            self._folder.write_text(files["page"], page)
         if "png" in files or "svg" in files:
             figure = explanation_figure(explanation)
             for kind in FIGURES:
@@ -186,7 +186,7 @@ class _Pages:
             n_anomalous=summary.n_anomalous,
             failed=[text(line) for line in summary.failed],
         )
-        self._folder.write(INDEX, lambda path: path.write_text(page, encoding="utf-8"))
+        self._folder.write_text(INDEX, page)
 
     def _page(self, explanation: Explanation, own: str) -> str:
         """The page of one image, with links to those beside it."""

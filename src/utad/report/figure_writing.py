@@ -124,7 +124,7 @@ class FigureWriting:
             groups=[(text(category), figures) for category, figures in self._groups.items()],
             notes=[text(line) for line in (*self._summary.left_out, *self._summary.failed)],
         )
-        self._folder.write(INDEX, lambda path: path.write_text(page, encoding="utf-8"))
+        self._folder.write_text(INDEX, page)
         return self._summary
 
     def _add_latent(self, found: CategoryFindings, seed: int) -> None:
@@ -137,7 +137,7 @@ class FigureWriting:
         title = f"{_LATENT_TITLE}: {name}"
         page = latent_page(placed, thumbnails, title=title, seed=seed, index=Link(INDEX, "All figures"))
         file = f"{_stem(LATENT, name)}.html"
-        self._folder.write(file, lambda path: path.write_text(page, encoding="utf-8"))
+        self._folder.write_text(file, page)
         caption = f"{_LATENT_CAPTION} {len(placed.images)} images."
         figure = latent_figure(placed, title)
         self._write(figure, LATENT, name, title=_LATENT_TITLE, caption=caption, page=file)

@@ -9,19 +9,18 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from utad.errors import ImageReadError, UTADError
 from utad.evaluation.picture_names import unique_picture_name
 from utad.evaluation.prediction_pictures import picture_folders, pictures_of
 from utad.evaluation.prediction_tables import CSV_HEADER, TABLES, csv_line, json_line
+from utad.evaluation.results_folder import ResultsFolder
 from utad.files import write_atomically
-from utad.output_folder import OutputFolder, complete, output_folder
+from utad.output_folder import OutputFolder, complete
 from utad.serving.watch.scan import Arrival, FileState
 from utad.serving.watch.table import GrowingTable, Row
 from utad.types import Prediction, Sample
@@ -65,7 +64,7 @@ class WatchSummary:
         return {**asdict(self), "failed": list(self.failed)}
 
 
-class WatchResults:
+class WatchResults(ResultsFolder):
     """Keeps results in a folder: `predictions.csv`, `predictions.jsonl`, and the wanted pictures.
 
     Args:
@@ -85,10 +84,9 @@ class WatchResults:
     """
 
     def __init__(self, directory: Path, folder: Path, *, save: frozenset[str] = frozenset(), run: str = "") -> None:
-        self.directory = directory
+        super().__init__(directory, PURPOSE, apart_from=[folder])
         self.done: set[bytes] = set()
         self.summary = WatchSummary()
-        self._watched = folder
         # Overlays last: they alone need the image again, which may be gone.
         self._folders = sorted(picture_folders(save), key=lambda name: name == "overlays")
         self._run = {"run": run, "save": sorted(save), "folder": str(folder.absolute())}
@@ -96,23 +94,6 @@ class WatchResults:
         self._behind = False
         csv, jsonl = (directory / name for name in TABLES)
         self._tables = (GrowingTable(csv, CSV_HEADER, csv_line), GrowingTable(jsonl, b"", json_line))
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._folder = stack.enter_context(output_folder(self.directory, PURPOSE, apart_from=[self._watched]))
-            self._take_up(self._folder)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._stack:
-            if error is not None:
-                error.add_note(self._kept_so_far())
-            if self._behind:
-                complete(self._complete_tables, after=error)
 
     def add(self, scored: Sequence[Scored]) -> list[Row]:
         """Keeps a batch; when this returns, it is on disk.
@@ -168,7 +149,7 @@ class WatchResults:
         for table in self._tables:
             table.complete(self._rows())
 
-    def _take_up(self, folder: OutputFolder) -> None:
+    def _opened(self, folder: OutputFolder) -> None:
         """Goes on where an earlier process stopped, if it had the same model, settings and folder."""
         names = [*TABLES, *self._folders]
         folder.refuse_of_other_purposes(names)
@@ -184,6 +165,12 @@ class WatchResults:
                 self._count += "row" in entry
         self.summary.n_before = self._count
         self._complete_tables()
+
+    def _closing(self, error: BaseException | None) -> None:
+        if error is not None:
+            error.add_note(self._kept_so_far())
+        if self._behind:
+            complete(self._complete_tables, after=error)
 
     def _rows(self) -> Iterator[Row]:
         return (entry["row"] for note in self._folder.notes() for entry in note.get("batch", ()) if "row" in entry)
