@@ -178,3 +178,9 @@ def test_the_second_process_is_refused_until_the_first_ends_or_is_killed(tmp_pat
     assert "OutputError: another run writes to" in second.stderr
     assert subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
     assert content(tmp_path / "out") == {"maps/1.txt": "ours"}
+
+
+def test_a_text_is_written_as_it_is_and_lone_surrogates_as_escapes(tmp_path):
+    with output_folder(tmp_path / "out", "tests") as folder:
+        folder.write_text("page.txt", "ü\r\nteil\udce4.png\n")
+    assert (tmp_path / "out" / "page.txt").read_bytes() == "ü\r\nteil\\udce4.png\n".encode()
