@@ -17,12 +17,15 @@ from utad.cli.options import (
     Output,
     Root,
     counted,
+    kinds_of,
     on_terminal,
     print_json,
     read_from,
     say,
     start_logging,
 )
+
+LOGGERS = ("tensorboard", "mlflow", "none")
 
 _NAMED = 3
 
@@ -66,10 +69,15 @@ def train(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html, a page of how the training went.")
     ] = True,
+    logger: Annotated[
+        str,
+        typer.Option(help="Comma-separated trackers that get the losses too: tensorboard, mlflow; or none."),
+    ] = "none",
     as_json: Json = False,
 ) -> None:
     """Train on the normal images of DATA and write the detector to --output, with a report of the training."""
     start_logging()
+    loggers = tuple(name for name in kinds_of(logger, LOGGERS, option="--logger") if name != "none")
     from utad.config import load_config
     from utad.data.catalog import folders_of, open_category
     from utad.detector import UTAD
@@ -87,7 +95,14 @@ def train(
     detector = UTAD(config=resolved)
     page = training_page if report else None
     detector.fit(
-        images, output=output, resume=resume, skip_bad=skip_bad, progress=on_terminal(), graph=graph, report=page
+        images,
+        output=output,
+        resume=resume,
+        skip_bad=skip_bad,
+        progress=on_terminal(),
+        graph=graph,
+        report=page,
+        loggers=loggers,
     )
     done = detector.report_
     assert done is not None

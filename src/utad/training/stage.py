@@ -153,7 +153,7 @@ class Stage(pl.LightningModule):
         self.term_values = {name: float(value.detach()) for name, value in {"loss": loss, **terms, **watched}.items()}
         for name, value in self.term_values.items():
             shown = name not in watched
-            self.log(name, value, prog_bar=shown, logger=False, batch_size=self.settings.batch_size)
+            self.log(name, value, prog_bar=shown, batch_size=self.settings.batch_size)
         return loss
 
     def _section(self) -> str:
