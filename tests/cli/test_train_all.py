@@ -41,14 +41,18 @@ def products(tmp_path_factory) -> Path:
 
 def test_each_folder_gets_a_detector_and_one_that_fails_is_named(products, tmp_path):
     output = tmp_path / "out"
-    command = ["train", products, "--all", "--jobs", 2, "--output", output, "--no-graph", "--no-report", *options()]
+    command = ["train", products, "--all", "--jobs", 2, "--output", output, "--no-graph", *options()]
     result = utad(*command, "--seed", 3)
     assert result.exit_code == 1, result.output
     assert result.stderr.splitlines()[-1] == "not trained: few: training needs at least 4 normal images, got 1"
     assert f"1 detector: {output / 'index.json'}" in result.stdout
     assert sorted(path.name for path in (output / "bottle").iterdir()) == [
-        *(".utad-record.jsonl", "checkpoints", "config.yaml", "metrics.csv", "model.safetensors", "train.log")
+        *(".utad-record.jsonl", "checkpoints", "config.yaml", "metrics.csv"),
+        *("model.safetensors", "report.html", "train.log"),
     ]
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert '<a href="bottle/report.html">bottle</a>' in page
+    assert "training needs at least 4 normal images, got 1" in page
     index = json.loads((output / "index.json").read_text(encoding="utf-8"))
     assert [(one["name"], one["status"], one["seed"]) for one in index["products"]] == [
         *(("bottle", "trained", 3), ("few", "failed", 3))

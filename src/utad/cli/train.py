@@ -104,7 +104,7 @@ def train(
             raise typer.BadParameter(
                 "processes at a time would fetch the same files: leave it out", param_hint="--jobs"
             )
-        plan = Plan(data, output, resolved, root=root, layout=layout, inputs=inputs, resume=resume)
+        plan = Plan(data, output, resolved, root=root, layout=layout, inputs=inputs, resume=resume, report=report)
         flags = {"--resume": resume, "--skip-bad": skip_bad, "--download": download, "--no-report": not report}
         switched = [flag for flag, on in (flags | {"--no-graph": not graph}).items() if on]
         train_all(plan, [*switched, f"--logger={logger}"], jobs=jobs, as_json=as_json)

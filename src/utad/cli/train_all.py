@@ -30,6 +30,7 @@ class Plan:
         layout: of the folders.
         inputs: folders that are read.
         resume: go on with an earlier command.
+        report: write the page of the index.
     """
 
     data: str
@@ -39,6 +40,7 @@ class Plan:
     layout: str | None
     inputs: Sequence[Path]
     resume: bool
+    report: bool
 
 
 def train_all(plan: Plan, options: Sequence[str], *, jobs: int, as_json: bool) -> None:
@@ -57,6 +59,7 @@ def train_all(plan: Plan, options: Sequence[str], *, jobs: int, as_json: bool) -
     from utad.data.catalog import products_of
     from utad.products.folder import ProductFolder
     from utad.products.training import train_products
+    from utad.report.products_page import products_page
 
     names = products_of(plan.data, root=plan.root, layout=plan.layout)
     options = [*options, *([f"--layout={plan.layout}"] if plan.layout is not None else [])]
@@ -73,6 +76,8 @@ def train_all(plan: Plan, options: Sequence[str], *, jobs: int, as_json: bool) -
             return [*utad, *of_product, *options, "--", plan.data]
 
         train_products(folder, command, jobs=jobs)
+        if plan.report:
+            folder.write_page(products_page(folder.index))
     _tell(folder.index, plan.output, as_json=as_json)
 
 

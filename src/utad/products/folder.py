@@ -1,4 +1,4 @@
-"""The folder of many products: `index.json`, `settings.yaml`, and a folder a product, whose own run it is."""
+"""The folder of many products: `index.json` with its page, `settings.yaml`, and a folder a product, its own run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from utad.errors import OutputError
 from utad.evaluation.results_folder import ResultsFolder
 from utad.output_folder import OutputFolder, complete
 from utad.products.index import INDEX_NAME, Product, ProductData, ProductIndex, Status, read_index
-from utad.run_folder import MODEL_NAME
+from utad.run_folder import MODEL_NAME, REPORT_NAME
 
 SETTINGS_NAME = "settings.yaml"
 LOG_NAME = "train.log"
 
+_NAMES = frozenset({INDEX_NAME, SETTINGS_NAME, REPORT_NAME})
 _PURPOSE = "index"
 _WORDS = {"data": "data", "settings": "settings"}
 
@@ -88,6 +89,14 @@ class ProductFolder(ResultsFolder):
         values = {"threshold": threshold, "seconds": seconds, "data": data}
         self._replace(self._fresh(name, "trained").model_copy(update=values))
 
+    def write_page(self, page: str) -> None:
+        """Writes the page of the index.
+
+        Raises:
+            OutputError: if that is not possible.
+        """
+        self._folder.write_text(REPORT_NAME, page)
+
     def _fresh(self, name: str, status: Status) -> Product:
         before = next(product for product in self.index.products if product.name == name)
         return Product(name=before.name, folder=before.folder, status=status, preset=before.preset, seed=before.seed)
@@ -98,7 +107,7 @@ class ProductFolder(ResultsFolder):
         self._write()
 
     def _opened(self, folder: OutputFolder) -> None:
-        reserved = {INDEX_NAME, SETTINGS_NAME}.intersection(product.name for product in self.index.products)
+        reserved = _NAMES.intersection(product.name for product in self.index.products)
         if reserved:
             raise OutputError(f"a product is called {', '.join(reserved)}, as a file here is: rename its folder")
         stands = (self.directory / INDEX_NAME).exists()
@@ -109,7 +118,7 @@ class ProductFolder(ResultsFolder):
             )
         advice = "Resume with the same data and settings, or choose another folder"
         begun = folder.notes_of(self._run, _WORDS, else_do=advice) is not None
-        folder.refuse_others([INDEX_NAME, SETTINGS_NAME])
+        folder.refuse_others(_NAMES)
         if begun and stands:
             self._take_up(read_index(self.directory / INDEX_NAME))
         elif not begun:
