@@ -18,6 +18,7 @@ from tests import fabricate
 from tests.browsers import chromium, needs_axe, needs_chromium, serious_faults
 from tests.serving.conftest import wait_until
 from tests.serving.served import Server, served
+from utad import load_detector
 from utad.config import load_config
 
 pytestmark = needs_chromium
@@ -155,6 +156,23 @@ def test_the_map_can_be_faded_the_outline_hidden_and_the_picture_chosen(page):
         assert page.locator("#base").get_attribute("src") == expected != before
     page.keyboard.press("1")
     assert page.locator("#base").get_attribute("src") == before
+
+
+def test_the_normal_images_that_look_most_like_it_are_shown(page, graph):
+    upload(page, BAD)
+    kept = load_detector(graph).normal_images
+    shown = page.locator("#similar figure")
+    assert shown.count() == min(5, len(kept.names))
+    for index in range(shown.count()):
+        distance, name = shown.nth(index).locator("figcaption").inner_text().split("\n")
+        assert name in kept.names
+        assert float(distance) >= 0
+        picture = shown.nth(index).locator("img")
+        assert picture.get_attribute("alt") == f"Normal image {index + 1}: {name}"
+        picture.evaluate("element => element.decode()")
+    distances = [float(text.split("\n")[0]) for text in shown.locator("figcaption").all_inner_texts()]
+    assert distances == sorted(distances)
+    assert not page.locator("#no-similar").is_visible()
 
 
 def test_the_threshold_of_the_page_calls_its_images_anew_and_leaves_the_model_alone(page, server):

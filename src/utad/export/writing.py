@@ -18,18 +18,20 @@ from utad.errors import ConfigError, ExportError, NotFittedError
 from utad.export.conversion import keep_single_precision, to_openvino, write_onnx, write_openvino
 from utad.export.exported import open_engine
 from utad.export.graph import MaskRule
+from utad.export.kept_images import KEPT_IMAGES_NAME, write_kept_images
 from utad.export.manifest import (
     GRAPH_NAMES,
     MANIFEST_NAME,
     Format,
     Manifest,
     Precision,
-    graph_digests,
+    digests,
     write_manifest,
 )
 from utad.export.parity import Parity, compare, fabricated_samples
 from utad.export.quantisation import quantise
 from utad.files import atomic_directory, file_digest, output_errors
+from utad.interpret.normal_images import NormalImages
 from utad.predictor import Predictor
 from utad.scoring.network import DetectorNetwork
 from utad.types import Outcome, Sample
@@ -53,6 +55,7 @@ class Fitted(Protocol):
     threshold: float
     fail_threshold: float | None
     normal_scores: tuple[float, ...]
+    normal_images: NormalImages | None
     trained_on: tuple[str, ...]
     colour_order: ColourOrder | None
     region: RegionOfInterest | None
@@ -110,10 +113,12 @@ def export_detector(
         raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
     for module in _NEEDED[graph_format]:
         require(module)
-    earlier = (MANIFEST_NAME, *GRAPH_NAMES[graph_format]) if replace else ()
+    earlier = (MANIFEST_NAME, KEPT_IMAGES_NAME, *GRAPH_NAMES[graph_format]) if replace else ()
     with atomic_directory(output, replaces=earlier) as folder:
         with output_errors(output):
             _write_graph(detector, network, folder, graph_format, precision, normal)
+            if detector.normal_images is not None and network.gives_code:
+                write_kept_images(folder, detector.normal_images)
         manifest = _manifest(detector, network, folder, graph_format, precision, model)
         parity = _measure(detector, manifest, folder, normal)
         if precision == "fp32" and (parity.score > TOLERANCE or parity.labels_flipped):
@@ -177,7 +182,7 @@ def _manifest(
         threshold=detector.threshold,
         parity={},
         versions=_versions(),
-        files=graph_digests(folder, graph_format),
+        files=digests(folder),
         fail_threshold=detector.fail_threshold,
         normal_scores=list(detector.normal_scores),
         trained_on=list(detector.trained_on),
@@ -191,6 +196,7 @@ def _manifest(
         if detector.tiling is None and detector.alignment is None
         else network.normalisation.of_image().slope,
         bits=16,
+        code=network.gives_code,
     )
 
 
