@@ -367,6 +367,30 @@ def test_a_server_that_is_busy_is_asked_again_when_it_says_so(browser, server):
         assert page.locator("#again").is_hidden()
 
 
+def test_a_server_that_loads_its_models_for_a_minute_is_waited_for(browser, server):
+    refused = []
+
+    def loading(route) -> None:
+        if len(refused) == 6:
+            route.continue_()
+            return
+        refused.append(route)
+        body = json.dumps({"error": "no worker is ready yet, the models are being loaded"})
+        route.fulfill(status=503, headers={"retry-after": "2"}, content_type="application/json", body=body)
+
+    with opened(browser, server.address, "status of 503", routes={"**/v1/predict*": loading}) as page:
+        page.locator("#model:enabled").wait_for()
+        page.clock.install()
+        page.set_input_files("#files", [GOOD])
+
+        def later() -> bool:
+            page.clock.run_for(5_000)
+            return page.locator("#rows .band").count() == 1
+
+        wait_until(later)
+        assert len(refused) == 6
+
+
 def test_a_server_that_is_gone_fails_all_that_waits_which_can_be_sent_again(browser, server):
     gone = {"**/v1/predict*": lambda route: route.abort()}
     with opened(browser, server.address, "ERR_FAILED", routes=gone) as page:
