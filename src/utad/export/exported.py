@@ -21,7 +21,8 @@ from utad.data.region_of_interest import RegionOfInterest
 from utad.data.sixteen_bits import prepare_uint16
 from utad.data.tiling import Tiling
 from utad.errors import InputError, ModelFileError
-from utad.export.graph_io import PICTURES, SCORES, component_outputs
+from utad.export.graph_io import CODE, PICTURES, component_outputs, scored_outputs
+from utad.export.kept_images import read_kept_images
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
 from utad.export.onnx_graph import OnnxGraph
 from utad.export.openvino_graph import OpenVinoGraph
@@ -72,7 +73,9 @@ class ExportedDetector(Predictor):
             MissingDependencyError: if the runtime is not installed.
         """
         manifest = read_manifest(Path(folder))
-        return cls(manifest, open_engine(Path(folder), manifest, threads=threads), threads=threads)
+        detector = cls(manifest, open_engine(Path(folder), manifest, threads=threads), threads=threads)
+        detector.normal_images = read_kept_images(Path(folder), manifest)
+        return detector
 
     def save_threshold(self, folder: Path) -> Path:
         """Keeps the threshold, and those before it, in the exported folder, and returns the file that holds it.
@@ -121,6 +124,7 @@ class ExportEngine:
         self._components = tuple(manifest.components)
         self._region = RegionOfInterest.of(manifest.region)
         self._maps = component_outputs(len(self._components))
+        self._scored = scored_outputs(code=manifest.code)
         self._process = os.getpid()
         self._renewing = Lock()
         self._inherited: list[Graph] = []
@@ -163,7 +167,7 @@ class ExportEngine:
     def _run_8_bits(self, images: Sequence[Image], *, concurrent: bool) -> list[EngineResult]:
         # Copies: a camera's driver may fill the caller's array anew before a picture is looked at.
         batch = np.stack([image.astype(np.uint8) for image in images])
-        arrays = self._usable().run(batch, SCORES, concurrent=concurrent)
+        arrays = self._usable().run(batch, self._scored, concurrent=concurrent)
         return [self._of_8_bits(arrays, index, batch[index].copy()) for index in range(len(images))]
 
     def _of_8_bits(self, arrays: Arrays, index: int, image: NDArray[np.uint8]) -> EngineResult:
@@ -177,7 +181,7 @@ class ExportEngine:
                 "trained on. Export the model again with this version of utad, or score it with the run itself"
             )
         prepared, size = self._prepared(image), (image.shape[0], image.shape[1])
-        arrays = self._usable().run_prepared(prepared, size, SCORES, concurrent=concurrent)
+        arrays = self._usable().run_prepared(prepared, size, self._scored, concurrent=concurrent)
         return self._result(arrays, 0, size, lambda names: self._usable().run_prepared(prepared, size, names))
 
     def _prepared(self, image: Image) -> NDArray[np.float32]:
@@ -208,6 +212,7 @@ class ExportEngine:
             anomaly_map=arrays["anomaly_map"][index].copy(),
             pictures=_computed(again, PICTURES, PICTURES),
             component_maps=_computed(again, self._maps, self._components),
+            code=arrays[CODE][index].copy() if CODE in arrays else np.empty(0, np.float32),
             inside=self._region.inside(size) if self._region is not None else None,
         )
 
@@ -234,6 +239,7 @@ def _open_graph(folder: Path, manifest: Manifest, threads: int | None) -> Graph:
     with runtime_errors(manifest.format):
         if manifest.format == "onnx":
             (onnx,) = contents.values()
-            return OnnxGraph(onnx, size=manifest.size, threads=threads)
+            scored = scored_outputs(code=manifest.code)
+            return OnnxGraph(onnx, size=manifest.size, threads=threads, scored=scored)
         xml, weights = contents.values()
         return OpenVinoGraph(xml, weights, manifest.precision, size=manifest.size, threads=threads)

@@ -42,7 +42,7 @@ class Manifest:
         threshold: on the normalised score.
         parity: how far the export is from the detector it was made of.
         versions: of the packages that wrote it.
-        files: sha256 by name of each graph file.
+        files: sha256 by name of each graph file, and of the normal images where they are kept beside it.
         components: names of the score components whose maps the graph gives.
         fail_threshold: that of the band `fail`; None for `threshold`.
         normal_scores: normalised scores of the normal images that set the thresholds, ascending.
@@ -57,6 +57,7 @@ class Manifest:
             where it takes them as they lie.
         slope: of the normalised score over the raw one, where either is there.
         bits: of the images that can be scored: 16, or 8 for graphs of earlier versions.
+        code: whether the graph gives what an image looks like; those of earlier versions do not.
     """
 
     format: Format
@@ -80,6 +81,7 @@ class Manifest:
     alignment: dict[str, Any] | None = field(default=None, repr=False)
     slope: float | None = None
     bits: int = 8
+    code: bool = False
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
@@ -135,21 +137,28 @@ def read_graph(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     Raises:
         ModelFileError: if a file is missing or does not match its sha256.
     """
-    contents = {}
-    for name in GRAPH_NAMES[manifest.format]:
-        path = folder / name
-        try:
-            contents[name] = path.read_bytes()
-        except OSError as error:
-            raise ModelFileError(f"{path} cannot be read ({error.strerror or error}): {_AGAIN}") from None
-        if hashlib.sha256(contents[name]).hexdigest() != manifest.files.get(name):
-            raise ModelFileError(f"{path} is damaged, its content does not match its sha256: {_AGAIN}")
-    return contents
+    return {name: read_verified(folder, name, manifest) for name in GRAPH_NAMES[manifest.format]}
 
 
-def graph_digests(folder: Path, graph_format: Format) -> dict[str, str]:
-    """The sha256 by name of the graph files in a folder."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in GRAPH_NAMES[graph_format]}
+def read_verified(folder: Path, name: str, manifest: Manifest) -> bytes:
+    """The content of a file that the manifest names.
+
+    Raises:
+        ModelFileError: if it is missing or does not match its sha256.
+    """
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read ({error.strerror or error}): {_AGAIN}") from None
+    if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
+        raise ModelFileError(f"{path} is damaged, its content does not match its sha256: {_AGAIN}")
+    return content
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 by name of the files in a folder."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 def _refuse_newer(path: Path, content: Mapping[str, Any]) -> None:

@@ -118,7 +118,7 @@ class DetectorNetwork(nn.Module):
             component_maps=measured.component_maps,
             images=restored,
             shares=normalisation.shares(measured.score_parts, score),
-            code=self._code([stage["image"] for stage in features if "image" in stage]),
+            code=self.code([stage["image"] for stage in features if "image" in stage]),
         )
         if not bool(torch.isfinite(detection.score).all() and torch.isfinite(detection.anomaly_map).all()):
             raise NonFiniteScoreError(
@@ -152,12 +152,17 @@ class DetectorNetwork(nn.Module):
 
     def codes(self, images: Tensor) -> Tensor | None:
         """The codes of images `(N, C, S, S)`, the same that `forward` gives."""
-        return self._code(self.backbone(self.prepare({"image": images})["image"]))
+        return self.code(self.backbone(self.prepare({"image": images})["image"]))
 
-    def _code(self, stages: Sequence[Tensor]) -> Tensor | None:
+    @property
+    def gives_code(self) -> bool:
+        """Whether images have a code."""
         # Compared pixels are no features, and pairs of restored images leave none of the image itself.
-        compared = isinstance(self.backbone, Backbone) and "image" in self.measurement.compared
-        return image_code(stages[:RESTORED_STAGES]) if compared else None
+        return isinstance(self.backbone, Backbone) and "image" in self.measurement.compared
+
+    def code(self, stages: Sequence[Tensor]) -> Tensor | None:
+        """The code `(N, D)` of images from their maps of all stages; None where this network gives none."""
+        return image_code(stages[:RESTORED_STAGES]) if self.gives_code else None
 
     @staticmethod
     def joined_features(features: Sequence[Features]) -> Tensor:
