@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -70,6 +70,16 @@ def train(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html, a page of how the training went.")
     ] = True,
+    accelerator: Annotated[
+        Literal["auto", "cpu", "gpu", "mps"] | None,
+        typer.Option(
+            help="What trains: auto, if nothing else is said, takes a GPU where there is one.", show_default=False
+        ),
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(help="That train one detector, 1 if not given; on a CPU processes.", min=1, show_default=False),
+    ] = None,
     logger: Annotated[
         str,
         typer.Option(help="Comma-separated trackers that get the losses too: tensorboard, mlflow; or none."),
@@ -94,7 +104,8 @@ def train(
 
     inputs = folders_of(data, root=root)
     refuse_overlap(output, inputs)
-    given = {"backbone.name": backbone, "backbone.weights": backbone_weights}
+    of_training = {"accelerator": accelerator, "devices": devices}
+    given = {"backbone.name": backbone, "backbone.weights": backbone_weights, **of_training}
     overrides = _with_options(settings or (), {key: str(value) for key, value in given.items() if value is not None})
     resolved = load_config(preset, file=config, overrides=overrides, seed=seed)
     if every:

@@ -27,6 +27,7 @@ from utad.models.migration import FORMAT_VERSION
 from utad.models.two_stage import TwoStage
 from utad.seeding import derived_seed
 from utad.training.checkpoints import AtomicCheckpointIO, StageCheckpoint, check_identity, read_checkpoint
+from utad.training.distributed import OneVoice, together
 from utad.training.expert_stage import ExpertStage
 from utad.training.feature_stage import FeatureStage
 from utad.training.ie_stage import IEStage
@@ -205,7 +206,7 @@ class _Run:
                 report.records.append(self._record(stage, snapshots_of(state) if snapshots is not None else None))
                 return
         loggers = loggers_of(self.loggers, self.directory, self.config, stage=stage.name, first=first)
-        with quiet_lightning(), stoppable(), tracker_errors(self.loggers):
+        with quiet_lightning(), stoppable(), tracker_errors(self.loggers), together():
             trainer = self._trainer(stage, path, snapshots, loggers)
             trainer.fit(stage, ckpt_path=checkpoint, weights_only=True)
         _check_weights(stage)
@@ -239,6 +240,7 @@ class _Run:
             use_distributed_sampler=False,
             gradient_clip_val=stage.settings.gradient_clip or None,
             callbacks=[
+                *([OneVoice()] if self.config.devices > 1 else []),
                 # The rows first: those of a checkpoint that was not written are dropped on resuming.
                 MetricsFile(self.directory / "metrics.csv"),
                 *([snapshots] if snapshots is not None else []),
