@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.products.conftest import REPORT
+from utad.errors import OutputError
 from utad.products.training import train_products
 
 
@@ -45,6 +46,14 @@ def test_only_what_is_not_trained_is_trained_when_it_is_run_again(folder_of, out
         train_products(folder, train, jobs=1)
     assert asked == ["bottle", "cable"]
     assert statuses() == {"bottle": "trained", "cable": "trained"}
+
+
+def test_a_place_that_cannot_be_written_to_is_named(folder_of, output):
+    output.mkdir()
+    (output / "bottle").touch()
+    folder = folder_of()
+    with pytest.raises(OutputError, match=r"cannot write .*bottle"), folder:
+        train_products(folder, printing, jobs=1)
 
 
 def test_an_error_on_the_way_ends_the_processes_that_run(folder_of, statuses, tmp_path):

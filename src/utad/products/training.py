@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO
 
+from utad.files import output_errors
 from utad.processes import failure_of, run_apart, shared_threads
 from utad.products.folder import ProductFolder, data_of
 from utad.progress import spoken
@@ -58,8 +59,9 @@ def train_products(folder: ProductFolder, command: Callable[[str], Sequence[str]
 
 
 def _opened(log: Path) -> IO[str]:
-    log.parent.mkdir(exist_ok=True)
-    return log.open("w", encoding="utf-8")
+    with output_errors(log):
+        log.parent.mkdir(exist_ok=True)
+        return log.open("w", encoding="utf-8")
 
 
 def _take(folder: ProductFolder, name: str, error: str | None, output: IO[str]) -> None:
