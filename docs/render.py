@@ -351,6 +351,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "speed-whole": (_PERFORMANCE, "speed", speed_whole),
     "speed-parts": (_PERFORMANCE, "speed", speed_parts),
     "busy": (_PERFORMANCE, "busy", busy),
+    "faults": ("docs/deploying.md", "faults", targets),
     "small-install": ("docs/deploying.md", "small_install", small_install),
     "copies": ("docs/experiments/copies.md", "copies", copies),
     "similar-images": ("docs/experiments/similar_images.md", "similar_images", similar_images),
