@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench bench-speed bench-other-libraries bench-parity bench-busy bench-faults docs release clean
+.PHONY: install demo test check bench bench-speed bench-other-libraries bench-parity bench-busy bench-faults bench-load docs release clean
 
 install: $(STAMP)
 
@@ -31,7 +31,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python docs/render.py
 	@echo 'also: make bench-speed, bench-other-libraries, bench-parity (exports against models), bench-busy,'
-	@echo 'bench-faults (serving)'
+	@echo 'bench-load and bench-faults (serving)'
 
 bench-speed: $(STAMP)
 	$(BIN)/python benchmarks/speed.py --training
@@ -47,6 +47,10 @@ bench-parity: $(STAMP)
 
 bench-busy: $(STAMP)
 	$(BIN)/python benchmarks/busy.py
+	$(BIN)/python docs/render.py
+
+bench-load: $(STAMP)
+	$(BIN)/python benchmarks/load.py
 	$(BIN)/python docs/render.py
 
 bench-faults: $(STAMP)

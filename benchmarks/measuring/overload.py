@@ -80,7 +80,7 @@ def inject(server: ServedProcess, requests: Sequence[Request], load: Load) -> di
         ends["sustainable load"] = time.perf_counter()
         sent = send_all(server.port, at_rate(requests, load.times * sustained, load.seconds), load.clients)
         ends["overload"] = time.perf_counter()
-        recovery = _seconds_until_normal(server.port, requests[0], 2 * p99_before)
+        recovery = _seconds_until_normal(server.port, requests[0], 2 * p99_before, after=sent[-1].begun)
         ends["after it"] = time.perf_counter()
     return {
         "start": start,
@@ -221,19 +221,19 @@ def _held_up(server: ServedProcess, request: Request, seconds: float) -> dict[st
     }
 
 
-def _seconds_until_normal(port: int, request: Request, limit: float) -> float | None:
-    """From now until a series of answers begins that are all quick again; None if none does."""
-    client, now = Client(port), time.perf_counter()
-    since, good = now, 0
+def _seconds_until_normal(port: int, request: Request, limit: float, *, after: float) -> float | None:
+    """From a moment until a series of answers begins that are all quick again; None if none does."""
+    client, good = Client(port), 0
+    since = time.perf_counter()
     try:
-        while since - now < LONGEST_RECOVERY:
+        while since - after < LONGEST_RECOVERY:
             outcome = client.send(request)
             if outcome.status == 200 and outcome.seconds <= limit:
                 good += 1
             else:
                 since, good = time.perf_counter(), 0
             if good == AS_BEFORE:
-                return round(since - now, 2)
+                return round(since - after, 2)
         return None
     finally:
         client.close()
