@@ -26,13 +26,13 @@ class Series:
 
     Attributes:
         requests: that are counted.
-        warm_up: before them, while caches and arenas fill.
+        warm_up: before them, while caches fill, and the memory that the C library keeps for each thread.
         parts: after each of which memory is looked at, while nothing is in hand.
         clients: at a time.
     """
 
     requests: int = 10_000
-    warm_up: int = 1000
+    warm_up: int = 3000
     parts: int = 50
     clients: int = 4
 
