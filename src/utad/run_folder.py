@@ -27,7 +27,7 @@ _OF_A_RUN = (
 )
 _FILES = (
     *(MODEL_NAME, CONFIG_NAME, "metrics.csv", "checkpoints/*.ckpt"),
-    *(f"{GRAPH_FORMAT}/manifest.json", f"{GRAPH_FORMAT}/detector.*"),
+    *(f"{GRAPH_FORMAT}/manifest.json", f"{GRAPH_FORMAT}/detector.*", f"{GRAPH_FORMAT}/normal_images.npz"),
     *("tensorboard/*/events.out.tfevents.*", "tensorboard/*/hparams.yaml", "mlruns/mlflow.db*", "mlflow.json"),
 )
 """What a run is removed by: other files that somebody put beside these stay."""

@@ -13,10 +13,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from utad.aligned_engine import of_whole_images
 from utad.config import Config, parse_config, with_present_names
 from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
+from utad.data.letterbox import Letterbox
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.sixteen_bits import prepare_uint16
 from utad.data.tiling import Tiling
@@ -30,6 +30,7 @@ from utad.export.runtime import Arrays, Graph, runtime_errors
 from utad.predictor import Engine, Predictor
 from utad.thresholds import past_calibrations
 from utad.types import EngineResult, Image, LazyArrays
+from utad.whole_images import of_whole_images
 
 
 class ExportedDetector(Predictor):
@@ -61,6 +62,7 @@ class ExportedDetector(Predictor):
         self.calibrations = past_calibrations(manifest.calibrations)
         self.colour_order = ColourOrder.of(manifest.colour_order)
         self.region = RegionOfInterest.of(manifest.region)
+        self.letterbox = Letterbox.of(manifest.letterbox)
         self.alignment = Alignment.of(manifest.alignment)
         self.tiling = Tiling.of(manifest.tiling)
 
@@ -99,11 +101,16 @@ def open_engine(folder: Path, manifest: Manifest, *, threads: int | None = None)
     """
     engine = ExportEngine.open(folder, manifest, threads=threads)
     tiling, alignment = Tiling.of(manifest.tiling), Alignment.of(manifest.alignment)
-    if tiling is None and alignment is None:
-        return engine
-    if manifest.slope is None:
+    if manifest.slope is None and (tiling is not None or alignment is not None):
         raise ModelFileError(f"{folder} cuts or aligns images and names no slope of its scores: run utad export again")
-    return of_whole_images(engine, tiling, alignment, slope=manifest.slope)
+    return of_whole_images(
+        engine,
+        region=RegionOfInterest.of(manifest.region),
+        letterbox=Letterbox.of(manifest.letterbox),
+        tiling=tiling,
+        alignment=alignment,
+        slope=manifest.slope or 1.0,  # which nothing else looks at
+    )
 
 
 class ExportEngine:
@@ -122,7 +129,8 @@ class ExportEngine:
         self._graph = graph
         self._manifest = manifest
         self._components = tuple(manifest.components)
-        self._region = RegionOfInterest.of(manifest.region)
+        letterbox = Letterbox.of(manifest.letterbox)
+        self._region = RegionOfInterest.of(manifest.region) if letterbox is None else letterbox.region
         self._maps = component_outputs(len(self._components))
         self._scored = scored_outputs(code=manifest.code)
         self._process = os.getpid()
@@ -155,6 +163,7 @@ class ExportEngine:
             ModelFileError: if the runtime does not accept the graph, which it compiles when it is needed; or in a
                 process that was forked off the one that opened it, where that folder is another one by now.
         """
+        images = [self._filled(image) for image in images]
         shallow = [image for image in images if image.dtype == np.uint8]
         if len(shallow) == len(images):
             return self._run_8_bits(shallow, concurrent=concurrent)
@@ -183,6 +192,10 @@ class ExportEngine:
         prepared, size = self._prepared(image), (image.shape[0], image.shape[1])
         arrays = self._usable().run_prepared(prepared, size, self._scored, concurrent=concurrent)
         return self._result(arrays, 0, size, lambda names: self._usable().run_prepared(prepared, size, names))
+
+    def _filled(self, image: Image) -> Image:
+        """What the graph itself does to 8 bits, and does not see of 16."""
+        return image if image.dtype == np.uint8 or self._region is None else self._region.filled(image)
 
     def _prepared(self, image: Image) -> NDArray[np.float32]:
         return prepare_uint16(image, self._manifest.size, self._manifest.channels)

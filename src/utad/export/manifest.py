@@ -55,6 +55,8 @@ class Manifest:
             where it takes whole images.
         alignment: as `Alignment.as_dict` has it: the graph takes aligned images, which whoever runs it registers. None
             where it takes them as they lie.
+        letterbox: as `Letterbox.as_dict` has it: the graph takes framed images, which whoever runs it frames. None
+            where it takes them as they are.
         slope: of the normalised score over the raw one, where either is there.
         bits: of the images that can be scored: 16, or 8 for graphs of earlier versions.
         code: whether the graph gives what an image looks like; those of earlier versions do not.
@@ -79,6 +81,7 @@ class Manifest:
     region: dict[str, Any] | None = field(default=None, repr=False)
     tiling: dict[str, Any] | None = None
     alignment: dict[str, Any] | None = field(default=None, repr=False)
+    letterbox: dict[str, Any] | None = field(default=None, repr=False)
     slope: float | None = None
     bits: int = 8
     code: bool = False
@@ -91,7 +94,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Path:
         OutputError: if that is not possible.
     """
     content = {"kind": KIND, "format_version": FORMAT_VERSION, **asdict(manifest)}
-    for name in ("region", "tiling", "alignment", "slope"):
+    for name in ("region", "tiling", "alignment", "letterbox", "slope"):
         if content[name] is None:
             del content[name]  # as before there were any
     text = json.dumps({**content, "sha256": _digest(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"

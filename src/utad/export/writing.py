@@ -11,6 +11,7 @@ from typing import Protocol
 from utad.config import Config
 from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
+from utad.data.letterbox import Letterbox
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tiling import Tiling
 from utad.dependencies import require
@@ -61,6 +62,7 @@ class Fitted(Protocol):
     region: RegionOfInterest | None
     tiling: Tiling | None
     alignment: Alignment | None
+    letterbox: Letterbox | None
 
     @property
     def config(self) -> Config:
@@ -168,7 +170,13 @@ def _write_graph(
         return
     graph = to_openvino(network, mask, boundaries=precision == "bf16")
     if precision == "int8":
-        graph = quantise(graph, normal, max_pixels=detector.config.image.max_pixels, tiling=detector.tiling)
+        graph = quantise(
+            graph,
+            normal,
+            max_pixels=detector.config.image.max_pixels,
+            tiling=detector.tiling,
+            letterbox=detector.letterbox,
+        )
     if precision != "bf16":
         keep_single_precision(graph)
     write_openvino(graph, target)
@@ -201,6 +209,7 @@ def _manifest(
         region=detector.region.as_dict() if detector.region is not None else None,
         tiling=detector.tiling.as_dict() if detector.tiling is not None else None,
         alignment=detector.alignment.as_dict() if detector.alignment is not None else None,
+        letterbox=detector.letterbox.as_dict() if detector.letterbox is not None else None,
         slope=None
         if detector.tiling is None and detector.alignment is None
         else network.normalisation.of_image().slope,

@@ -185,7 +185,7 @@ def load_network(
         channels: of the images, 1 or 3.
         tensors: by name.
         written_as: the format of the file, at least 1.
-        region: that it was trained for; None for the whole image.
+        region: that it was trained for, as for `build_network`.
     """
     network = build_network(config, channels, pretrained=False, region=region)
     network.load_state_dict(upgrade(tensors, written_as, compares_pixels=config.scoring.space == "pixels"))
@@ -201,17 +201,16 @@ def build_network(
         config: the resolved config.
         channels: of the images, 1 or 3.
         pretrained: False leaves the backbone's weights to a model file.
-        region: drawn from the shapes of the config; None where it has none.
+        region: drawn from the shapes of the config, in the frame of a letterbox if there is one; None where all counts.
 
     Raises:
         ConfigError: if the config has a region and there is none here, or the other way round.
     """
-    if config.image.has_region != (region is not None):
-        raise ConfigError(
-            "image.roi or image.ignore is set, and the region that is drawn from them is not there"
-            if region is None
-            else "got a region of interest, and neither image.roi nor image.ignore is set"
-        )
+    image = config.image
+    if image.has_shapes and region is None:
+        raise ConfigError("image.roi or image.ignore is set, and the region that is drawn from them is not there")
+    if region is not None and not (image.has_shapes or image.letterbox):
+        raise ConfigError("got a region of interest, and neither image.roi, image.ignore nor image.letterbox is set")
     scoring = config.scoring
     working = WorkingRegion.of(region, config.image.size, channels) if region is not None else None
     with torch.random.fork_rng():

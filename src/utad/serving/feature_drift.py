@@ -1,7 +1,7 @@
 """Whether recent images look as the normal images of the training did: drift of the means of their features.
 
-Scores move when something looks anomalous. Features move with whatever makes images look different, light, focus or
-material, be it that the score does not mind, and before it does.
+Scores move when something looks anomalous. Features move with whatever makes images look different, focus, noise or
+material, be it that the score minds or not; light that is normalised moves neither.
 """
 
 from __future__ import annotations
