@@ -18,6 +18,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     ),
     "bench": ("mlxtend", "elpv_dataset"),
     "tensorboard": ("tensorboard",),
+    "mlflow": ("mlflow",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "openvino": ("nncf",),
     "mqtt": ("paho",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -87,6 +88,7 @@ class UTAD(Predictor):
         progress: bool = False,
         graph: bool = True,
         report: Callable[[FitReport], str] | None = None,
+        loggers: Sequence[str] = (),
     ) -> Self:
         """Trains on normal images.
 
@@ -99,26 +101,42 @@ class UTAD(Predictor):
             progress: show progress bars; without them the log (`utad`, INFO) gets a line a stage and one every 30 s.
             graph: write the exported graph beside the model too, as `save` does.
             report: makes the page `report.html` in `output`, such as `utad.report.training_page.training_page`.
+            loggers: experiment trackers that get the losses too, of `tensorboard` and `mlflow` (docs/adr/0038).
 
         Raises:
-            ConfigError: if the region of interest of the config does not fit the images.
+            ConfigError: if the region of interest of the config does not fit the images, or a logger cannot be had.
+            MissingDependencyError: if the package of a logger is not installed.
             DatasetError: naming every damaged image, or if there are none.
             OutputError: if `output` holds a run and neither `resume` nor `replace` is set, holds files that are not
                 ours where those of a run would be, overlaps the images, is taken by another process, or cannot be
                 written.
-            TrainingError: if training fails, the run to resume is another one, or the images are copies of each other.
+            TrainingError: if training or a logger fails, the run to resume is another one, or the images are copies of
+                each other.
         """
         start = time.perf_counter()
-        if output is None:
-            self.report_ = self._fit(data, start, skip_bad=skip_bad, progress=progress)
-            return self
-        with run_folder(
-            Path(output), resume=resume, replace=replace, report=report is not None, apart_from=files_of(data)
-        ) as folder:
-            self.report_ = self._fit(
-                data, start, folder=folder, resume=resume, skip_bad=skip_bad, progress=progress, graph=graph
+        if loggers:
+            from utad.training.trackers import check_trackers
+
+            check_trackers(loggers, Path(output) if output is not None else None)
+        kept = (
+            run_folder(
+                Path(output), resume=resume, replace=replace, report=report is not None, apart_from=files_of(data)
             )
-            if report is not None:
+            if output is not None
+            else nullcontext()
+        )
+        with kept as folder:
+            self.report_ = self._fit(
+                data,
+                start,
+                folder,
+                resume=resume,
+                skip_bad=skip_bad,
+                progress=progress,
+                graph=graph,
+                loggers=loggers,
+            )
+            if folder is not None and report is not None:
                 write_report(folder, report(self.report_))
         return self
 
@@ -126,22 +144,23 @@ class UTAD(Predictor):
         self,
         data: str | Path | Category | Iterable[Input],
         start: float,
+        folder: OutputFolder | None,
         *,
-        folder: OutputFolder | None = None,
-        resume: bool = False,
+        resume: bool,
         skip_bad: bool,
         progress: bool,
-        graph: bool = False,
+        graph: bool,
+        loggers: Sequence[str],
     ) -> FitReport:
         # Lightning takes seconds to import, and only training needs it.
         from utad.fit_reporting import report_of
         from utad.fitting import fit_network, held_out_of, normal_images_of
 
+        directory = folder.directory if folder is not None else None
         training = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
         loaded, tiles, self.trained_on = training.loaded, training.tiles, training.fingerprints
         self.colour_order, self.region, self.alignment = training.colour_order, training.region, training.alignment
         self.letterbox = training.letterbox
-        directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
         network = build_network(self.config, loaded.channels, region=training.network_region)
@@ -155,6 +174,7 @@ class UTAD(Predictor):
             directory=directory,
             resume=resume,
             progress=progress,
+            loggers=loggers,
         )
         self.tiling = replace(tiles.tiling, growth=fitted.normal.growth) if tiles is not None else None
         self._use(network.eval())

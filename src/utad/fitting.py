@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +60,7 @@ def fit_network(
     directory: Path | None = None,
     resume: bool = False,
     progress: bool = False,
+    loggers: Sequence[str] = (),
 ) -> Fitted:
     """Trains and calibrates a detector, in place.
 
@@ -72,6 +74,7 @@ def fit_network(
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoints in `directory`, if there are any.
         progress: shows progress bars, instead of lines in the log.
+        loggers: the trackers that get the losses too, some of `utad.training.trackers.TRACKERS`.
 
     Raises:
         TrainingError: if there are too few images or a checkpoint does not belong to this run.
@@ -88,6 +91,7 @@ def fit_network(
         directory=directory,
         resume=resume,
         progress=progress,
+        loggers=loggers,
     )
     witness = None
     if network.feature_impression is not None:
@@ -108,6 +112,7 @@ def fit_network(
                 directory=directory,
                 resume=resume,
                 progress=progress,
+                loggers=loggers,
             )
             report.seconds.update(trained.seconds)
             report.records.extend(trained.records)

@@ -21,11 +21,14 @@ GRAPH_FORMAT: Literal["openvino"] = "openvino"
 
 PURPOSE = "run"
 _EXPECTED = "expected a model file, or the folder of a finished run, which utad train wrote to"
-_OF_A_RUN = (MODEL_NAME, GRAPH_FORMAT, CONFIG_NAME, "checkpoints", "metrics.csv", "tensorboard")
+_OF_A_RUN = (
+    *(MODEL_NAME, GRAPH_FORMAT, CONFIG_NAME, "checkpoints", "metrics.csv"),
+    *("tensorboard", "mlruns", "mlflow.json"),
+)
 _FILES = (
     *(MODEL_NAME, CONFIG_NAME, "metrics.csv", "checkpoints/*.ckpt"),
     *(f"{GRAPH_FORMAT}/manifest.json", f"{GRAPH_FORMAT}/detector.*", f"{GRAPH_FORMAT}/normal_images.npz"),
-    *("tensorboard/*/events.out.tfevents.*", "tensorboard/*/hparams.yaml"),
+    *("tensorboard/*/events.out.tfevents.*", "tensorboard/*/hparams.yaml", "mlruns/mlflow.db*", "mlflow.json"),
 )
 """What a run is removed by: other files that somebody put beside these stay."""
 

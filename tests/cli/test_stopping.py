@@ -125,6 +125,27 @@ def test_train_says_what_is_kept_and_goes_on(good, tmp_path):
     assert lines[-1] == advice
 
 
+def test_the_processes_of_a_training_end_with_it(good, tmp_path):
+    run, checkpoint = tmp_path / "run", tmp_path / "run" / "checkpoints" / "ie_net.ckpt"
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    command = ("train", good, "--output", run, "--devices", 2, "--accelerator", "cpu", *settings)
+    exit_code, lines = stopped(start(*command, UTAD_TEST=str(tmp_path)), signal.SIGTERM, checkpoint.is_file)
+    assert exit_code == 143
+    assert (
+        lines[-1] == f"stopped: what is trained is kept in {checkpoint.parent}; the same command with --resume goes on"
+    )
+    mark = f"UTAD_TEST={tmp_path}".encode()
+    left = [path for path in Path("/proc").glob("[0-9]*/environ") if mark in _read(path)]
+    assert left == []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended, or is another user's
+        return b""
+
+
 def test_predict_leaves_what_it_scored_and_resumes_to_the_same_tables(run, tmp_path):
     for index in range(160):
         fabricate.save(tmp_path / "in" / f"{index}.png", fabricate.picture(24, 24, seed=index))

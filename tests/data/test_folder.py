@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests import fabricate
 from utad.data.catalog import open_category
-from utad.data.folder import folder_categories, open_folder
+from utad.data.folder import folder_categories, open_folder, product_folders
 from utad.data.reading import load_image
 from utad.errors import DatasetError
 
@@ -221,3 +221,29 @@ def test_urls_and_archives_are_refused_by_name(tmp_path, name, monkeypatch):
         open_category(name)
     with pytest.raises(DatasetError, match=words):
         open_folder(Path(name))
+
+
+def test_products_are_all_folders_that_hold_images(tmp_path):
+    fabricate.mvtec_category(tmp_path / "bottle")
+    fabricate.save(tmp_path / "part10" / "deep" / "0.png", fabricate.picture())
+    fabricate.save(tmp_path / "part9" / "0.png", fabricate.picture())
+    fabricate.save(tmp_path / ".hidden" / "0.png", fabricate.picture())
+    (tmp_path / "empty").mkdir()
+    assert product_folders(tmp_path) == ("bottle", "part9", "part10")
+    fabricate.save(tmp_path / "0.png", fabricate.picture())
+    with pytest.raises(DatasetError, match=r"holds 1 images beside its folders, such as 0\.png"):
+        product_folders(tmp_path)
+
+
+def test_what_is_one_product_or_none_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match=r"is one category \(mvtec\)"):
+        product_folders(fabricate.mvtec_category(tmp_path / "bottle"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no folder with images"):
+        product_folders(tmp_path / "empty")
+    with pytest.raises(DatasetError, match="is not a folder"):
+        product_folders(tmp_path / "missing")
+
+
+def test_the_products_of_class_folders_are_their_classes(tmp_path):
+    assert product_folders(fabricate.class_folders(tmp_path), layout="classes") == ("cat", "dog", "ship")

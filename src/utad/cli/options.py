@@ -90,16 +90,21 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def kinds_of(save: str, savable: Sequence[str]) -> tuple[str, ...]:
-    """What a comma-separated --save names, each once, in its order.
+def kinds_of(text: str, known: Sequence[str], *, option: str = "--save") -> tuple[str, ...]:
+    """What a comma-separated option names, each once, in its order.
+
+    Args:
+        text: of the option.
+        known: what it may name.
+        option: its name.
 
     Raises:
-        typer.BadParameter: if it names anything that is not savable.
+        typer.BadParameter: if it names anything else.
     """
-    kinds = tuple(dict.fromkeys(names_in(save)))
-    unknown = sorted(set(kinds).difference(savable))
+    kinds = tuple(dict.fromkeys(names_in(text)))
+    unknown = sorted(set(kinds).difference(known))
     if unknown:
-        raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(savable)}", param_hint="--save")
+        raise typer.BadParameter(f"unknown {', '.join(unknown)}: choose from {', '.join(known)}", param_hint=option)
     return kinds
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +25,7 @@ from utad.cli.options import (
     decide,
     on_terminal,
     print_json,
+    say,
     start_logging,
     wanted_kinds,
 )
@@ -66,7 +68,10 @@ def predict(
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Score INPUTS with MODEL and write predictions.csv, predictions.jsonl and pictures to --output."""
+    """Score INPUTS with MODEL and write predictions.csv, predictions.jsonl and pictures to --output.
+
+    With an index of detectors, which utad train --all writes, INPUT is a folder that holds a folder for each product.
+    """
     start_logging()
     wanted = wanted_kinds(save)
     check_decision(threshold, fpr)
@@ -93,26 +98,88 @@ def predict(
         return
     if address is not None or workers is not None:
         raise typer.BadParameter("--address and --workers go with --engine ray", param_hint="--engine")
-    paths = [Path(one) for one in inputs]
+    from utad.overlap import refuse_overlap
+    from utad.products.index import index_file
 
+    paths = [Path(one) for one in inputs]
+    refuse_overlap(output, paths)
+    score = partial(
+        _here,
+        decision=(threshold, fpr, fail_fpr),
+        save=wanted,
+        batch_size=batch_size,
+        runtime=runtime,
+        resume=resume,
+    )
+    index = index_file(model)
+    if index is not None:
+        _of_products(index, paths, output, score, as_json=as_json)
+        return
+    _conclude(score(model, paths, output), output / "predictions.csv", as_json=as_json)
+
+
+def _here(
+    model: Path,
+    paths: Sequence[Path],
+    output: Path,
+    *,
+    decision: tuple[float | None, float | None, float | None],
+    save: frozenset[str],
+    batch_size: int,
+    runtime: Runtime,
+    resume: bool,
+) -> PredictionSummary:
+    """Scores in this process; `decision` are --threshold, --fpr and --fail-fpr."""
     from utad.evaluation.predicting import predict_to_folder
     from utad.loading import identity, load_detector
-    from utad.overlap import refuse_overlap
 
-    refuse_overlap(output, paths)
     detector = load_detector(model, runtime=runtime)
-    decide(detector, threshold, fpr, fail_fpr)
-    summary = predict_to_folder(
+    decide(detector, *decision)
+    return predict_to_folder(
         detector,
         paths,
         output,
-        save=wanted,
+        save=save,
         batch_size=batch_size,
         progress=on_terminal(),
         resume=resume,
         run=identity(model, detector),
     )
-    _conclude(summary, output / "predictions.csv", as_json=as_json)
+
+
+def _of_products(
+    index: Path,
+    paths: Sequence[Path],
+    output: Path,
+    score: Callable[[Path, Sequence[Path], Path], PredictionSummary],
+    *,
+    as_json: bool,
+) -> None:
+    """Scores the folders of many products, each by its own detector of an index."""
+    from utad.products.index import trained_models
+    from utad.products.predicting import predict_products
+
+    if len(paths) != 1 or not paths[0].is_dir():
+        raise typer.BadParameter(
+            "MODEL is an index of detectors: give one folder that holds a folder for each product", param_hint="INPUTS"
+        )
+    found = predict_products(
+        trained_models(index), paths[0], lambda name, model, images: score(model, [images], output / name)
+    )
+    if as_json:
+        print_json(found.as_dict())
+    lines = [
+        f"{name}: {counted(one.n_images)}, {one.n_anomalous} anomalous"
+        + (f", {len(one.failed)} could not be read" if one.failed else "")
+        + f": {output / name / 'predictions.csv'}"
+        for name, one in found.scored.items()
+    ]
+    say("\n".join(lines), as_json=as_json)
+    unread = [line for one in found.scored.values() for line in one.failed]
+    for line in (*unread, *found.failed):
+        typer.echo(f"not scored: {line}", err=True)
+    if unread or found.failed:
+        raise typer.Exit(1)
 
 
 def _on_ray(

@@ -18,7 +18,7 @@ def serve(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Runs or exported folders, also as NAME=PATH; otherwise each has the name of its folder.",
+            help="Runs or exported folders, also as NAME=PATH, otherwise each has the name of its folder; or an index.",
             show_default=False,
         ),
     ],

@@ -42,6 +42,18 @@ def augment(images: Tensor, config: AugmentConfig, generator: torch.Generator) -
     Returns:
         `(N, C, S, S)` in [0, 1].
     """
-    theta = random_affine(len(images), config, generator).to(images)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return mapped(images, random_affine(len(images), config, generator))
+
+
+def mapped(images: Tensor, maps: Tensor) -> Tensor:
+    """Each image through its affine map; what comes in from outside is mirrored.
+
+    Args:
+        images: `(N, C, S, S)`.
+        maps: from output to input coordinates, `(N, 2, 3)`.
+
+    Returns:
+        `(N, C, S, S)`.
+    """
+    grid = functional.affine_grid(maps.to(images), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)

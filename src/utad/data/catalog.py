@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from utad.data.elpv import open_elpv
-from utad.data.folder import categories_in, folder_categories, layout_named, open_folder
+from utad.data.folder import categories_in, folder_categories, layout_named, open_folder, product_folders
 from utad.data.layouts.mvtec import MVTEC_CATEGORIES
 from utad.data.local import not_local
 from utad.data.one_class import CLASSES, DIGITS, open_mnist_5k, open_torchvision
@@ -55,6 +55,20 @@ def categories_of(data: str | Path, *, root: Path | None = None, layout: str | N
     if name in _UNPACKED:
         return folder_categories(_unpacked(name, root))
     return (name,)
+
+
+def products_of(data: str | Path, *, root: Path | None = None, layout: str | None = None) -> tuple[str, ...]:
+    """The categories of a data set, or of a folder all folders in it that hold images; `open_category` opens each.
+
+    Args:
+        data: one of `DATASET_NAMES`, or a path.
+        root: as for `categories_of`.
+        layout: as for `open_folder`.
+
+    Raises:
+        DatasetError: unknown name, or the folder is none of several products.
+    """
+    return product_folders(Path(data), layout=layout) if _known(data) is None else categories_of(data, root=root)
 
 
 def open_category(

@@ -120,6 +120,40 @@ def categories_in(root: Path, layouts: Sequence[Layout] | None = None) -> Mappin
     return {name: layout for name, layout in found.items() if layout is not None}
 
 
+def product_folders(root: Path, *, layout: str | None = None) -> tuple[str, ...]:
+    """The folders in `root` that hold images, each a category to `open_folder`, in natural order.
+
+    Unlike `folder_categories` these are all of them, in a layout or with normal images alone: none is left out unsaid.
+
+    Args:
+        root: the folder.
+        layout: as for `open_folder`; of class folders these are the classes.
+
+    Raises:
+        DatasetError: no such folder or layout, it is one category itself, holds images beside its folders, or none.
+    """
+    choices = _choices(layout)
+    if not root.is_dir():
+        raise DatasetError(not_local(root) or f"{root} is not a folder")
+    if choices == (CLASSES,):
+        return classes_in(root)
+    whole = _recognised(root, tuple(choice for choice in choices if choice is not FLAT))
+    if whole is not None:
+        raise DatasetError(f"{root} is one category ({whole.name}), and no folder of several: train it by itself")
+    images = list_images(root)
+    beside = [path for path in images if path.parent == root]
+    if beside:
+        raise DatasetError(
+            f"{root} holds {len(beside)} images beside its folders, such as {beside[0].name}, which belong to no "
+            "product: move them into a folder, or away"
+        )
+    with_images = {path.relative_to(root).parts[0] for path in images}
+    names = tuple(part.name for part in subfolders(root) if part.name in with_images)
+    if not names:
+        raise DatasetError(f"{root} holds no folder with images: expected one for each product")
+    return names
+
+
 def layout_named(name: str) -> Layout:
     """The layout of that name.
 

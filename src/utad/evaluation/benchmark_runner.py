@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from utad.errors import OutputError, UTADError
 from utad.evaluation.benchmark_cell import TRAININGS, Cell, run_cell
 from utad.files import make_directory, write_atomically
+from utad.processes import failure_of, run_apart, shared_threads
 
 CELLS = "cells"
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -92,51 +93,35 @@ def _run_here(cells: Sequence[Cell], folder: Path) -> Iterator[tuple[Cell, str |
 
 
 def _run_apart(cells: Sequence[Cell], folder: Path, jobs: int) -> Iterator[tuple[Cell, str | None]]:
-    waiting = list(cells)
-    running: list[tuple[Cell, subprocess.Popen[str]]] = []
-    try:
-        while waiting or running:
-            while len(running) < jobs and (cell := _next(waiting, [other for other, _ in running])) is not None:
-                waiting.remove(cell)
-                running.append((cell, _start(cell, folder, jobs)))
-            ended = [pair for pair in running if pair[1].poll() is not None]
-            running = [pair for pair in running if pair not in ended]
-            for cell, process in ended:
-                yield cell, _failure(process, folder, cell)
-            time.sleep(0 if ended else _POLL_SECONDS)
-    finally:
-        for _, process in running:
-            process.terminate()
-            process.wait()
+    start = partial(_start, folder=folder, jobs=jobs)
+    with closing(run_apart(cells, start, jobs=jobs, may_start=_trains_alone)) as running:
+        for cell, process in running:
+            log = _log(folder, cell)
+            error = failure_of(process, log)
+            if error is None:
+                log.unlink(missing_ok=True)
+            yield cell, error
 
 
-def _next(waiting: Sequence[Cell], running: Sequence[Cell]) -> Cell | None:
-    """The first whose training no other process is at."""
-    busy = {cell.training_name for cell in running} - {None}
-    return next((cell for cell in waiting if cell.training_name not in busy), None)
+def _trains_alone(cell: Cell, running: Sequence[Cell]) -> bool:
+    """Whether no other process is at its training."""
+    return cell.training_name is None or all(cell.training_name != other.training_name for other in running)
 
 
 def _start(cell: Cell, folder: Path, jobs: int) -> subprocess.Popen[str]:
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with (folder / f"{cell.file_name}.log").open("w", encoding="utf-8") as log:
+    with _log(folder, cell).open("w", encoding="utf-8") as log:
         module = "utad.evaluation.benchmark_cell"
         return subprocess.Popen(
             [sys.executable, "-m", module, json.dumps(asdict(cell)), str(folder / cell.file_name)],
             stdout=subprocess.DEVNULL,
             stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env=shared_threads(jobs),
             text=True,
         )
 
 
-def _failure(process: subprocess.Popen[str], folder: Path, cell: Cell) -> str | None:
-    log = folder / f"{cell.file_name}.log"
-    if process.returncode == 0:
-        log.unlink(missing_ok=True)
-        return None
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    reason = lines[-1] if lines else f"the process ended with code {process.returncode}"
-    return reason if process.returncode > 0 else f"killed by signal {-process.returncode}"
+def _log(folder: Path, cell: Cell) -> Path:
+    return folder / f"{cell.file_name}.log"
 
 
 def stored_result(output: Path, cell: Cell) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from utad.export.manifest import MANIFEST_NAME, Manifest, read_graph, read_manif
 from utad.files import output_errors
 from utad.interpret.normal_images import NormalImages
 from utad.loading import exported_folder
+from utad.products.index import index_file, trained_models
 from utad.run_folder import GRAPH_FORMAT, MODEL_NAME
 from utad.serving.messages import ModelKey
 
@@ -47,19 +48,14 @@ class ServedModel:
 
 
 def named_models(given: Sequence[str]) -> dict[str, Path]:
-    """Names and paths of models, given as NAME=PATH, or as a path whose folder has the name.
+    """Names and paths of models, given as NAME=PATH, as a path whose folder has the name, or as an index of them.
 
     Raises:
         ConfigError: if two have one name, or a name does not go into an address.
+        ModelFileError: if an index cannot be read, or none of its detectors is trained.
     """
     models: dict[str, Path] = {}
-    for text in given:
-        name, separator, rest = text.partition("=")
-        if separator and rest and _NAME.fullmatch(name) and not Path(text).exists():
-            path = Path(rest)
-        else:
-            path = Path(text)
-            name = _name_of(path)
+    for name, path in (pair for text in given for pair in _named(text)):
         if not _NAME.fullmatch(name):
             raise ConfigError(
                 f"{path} would be served as {name!r}: give it a name of letters, digits, '.', '_' and '-', as in "
@@ -100,6 +96,17 @@ def taken_over(name: str, source: Path, version: int, store: Path) -> ServedMode
     # Read again: the file may have been replaced since.
     manifest = read_manifest(folder)
     return ServedModel(name, version, source, folder, manifest, read_kept_images(folder, manifest))
+
+
+def _named(text: str) -> Iterator[tuple[str, Path]]:
+    name, separator, rest = text.partition("=")
+    index = index_file(text)
+    if index is not None:
+        yield from trained_models(index).items()
+    elif separator and rest and _NAME.fullmatch(name) and not Path(text).exists():
+        yield name, Path(rest)
+    else:
+        yield _name_of(Path(text)), Path(text)
 
 
 def _name_of(path: Path) -> str:

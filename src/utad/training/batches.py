@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from utad.config import AugmentConfig
-from utad.data.augment import augment
+from utad.data.augment import mapped, random_affine
 from utad.data.working_region import WorkingRegion
 from utad.seeding import generator_for
 
@@ -62,11 +62,14 @@ class StepBatches(Dataset[Tensor]):
         if index >= len(self):
             raise IndexError(index)
         step = self.first + index
-        chosen = self._indices(step)[self.rank :: self.world_size]
+        share = slice(self.rank, None, self.world_size)
+        chosen = self._indices(step)[share]
         if self.augmentation is None:
             return self.images[chosen]
-        generator = generator_for(self.seed, f"{self.stage}/augment/{self.rank}", step)
-        augmented = augment(self.images[chosen], self.augmentation, generator)
+        # For the whole batch: what is drawn for an image does not depend on how many processes there are.
+        generator = generator_for(self.seed, f"{self.stage}/augment/0", step)
+        maps = random_affine(self.batch_size, self.augmentation, generator)
+        augmented = mapped(self.images[chosen], maps[share])
         return augmented if self.region is None else self.region.refilled(augmented)
 
     def _indices(self, step: int) -> Tensor:

@@ -7,14 +7,15 @@ import json
 import logging
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from utad.config import Config
@@ -26,6 +27,7 @@ from utad.models.migration import FORMAT_VERSION
 from utad.models.two_stage import TwoStage
 from utad.seeding import derived_seed
 from utad.training.checkpoints import AtomicCheckpointIO, StageCheckpoint, check_identity, read_checkpoint
+from utad.training.distributed import OneVoice, together
 from utad.training.expert_stage import ExpertStage
 from utad.training.feature_stage import FeatureStage
 from utad.training.ie_stage import IEStage
@@ -35,6 +37,7 @@ from utad.training.progress import MetricsFile, StageProgress
 from utad.training.snapshots import Snapshots, snapshots_of
 from utad.training.stage import Stage
 from utad.training.stage_record import stage_record
+from utad.training.trackers import POINTS, loggers_of, tracker_errors
 from utad.training_record import StageRecord
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,6 +67,7 @@ def train_two_stage(
     directory: Path | None = None,
     resume: bool = False,
     progress: bool = False,
+    loggers: Sequence[str] = (),
 ) -> TrainingReport:
     """Trains IE-Net, freezes it, and trains Expert-Net, in place.
 
@@ -75,16 +79,18 @@ def train_two_stage(
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoints in `directory`, if there are any.
         progress: shows a progress bar with the loss, instead of lines in the log.
+        loggers: the trackers that get the losses too, some of `utad.training.trackers.TRACKERS`.
 
     Raises:
-        TrainingError: if there are fewer than 2 images or a checkpoint does not belong to this run.
+        TrainingError: if there are fewer than 2 images, a checkpoint does not belong to this run, or a tracker fails.
         NonFiniteLossError: if a loss or a weight is not finite.
     """
     if len(images) < 2:
         raise TrainingError(f"training needs at least 2 normal images, got {len(images)}")
     with ExitStack() as stack:
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="utad-")))
-        run = _Run(config, _identity(images, stage_settings(config)), folder, resume=resume, progress=progress)
+        identity = _identity(images, stage_settings(config))
+        run = _Run(config, identity, folder, resume, progress, tuple(loggers))
         return _train(model, images, region, run)
 
 
@@ -130,6 +136,7 @@ def train_feature_impression(
     directory: Path | None = None,
     resume: bool = False,
     progress: bool = False,
+    loggers: Sequence[str] = (),
 ) -> TrainingReport:
     """Trains the feature impression, in place, as `train_two_stage` does the stages.
 
@@ -144,9 +151,10 @@ def train_feature_impression(
         directory: where `metrics.csv` and `checkpoints/` go; None keeps nothing.
         resume: goes on from the checkpoint in `directory`, if there is one.
         progress: shows a progress bar with the loss.
+        loggers: as for `train_two_stage`.
 
     Raises:
-        TrainingError: if the checkpoint does not belong to this run.
+        TrainingError: if the checkpoint does not belong to this run, or a tracker fails.
         NonFiniteLossError: if the loss or a weight is not finite.
     """
     network.fit_scale(normal.float(), positions)
@@ -162,7 +170,8 @@ def train_feature_impression(
     report = TrainingReport()
     with ExitStack() as stack:
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="utad-")))
-        run = _Run(config, _identity(images, feature_settings(config)), folder, resume=resume, progress=progress)
+        identity = _identity(images, feature_settings(config))
+        run = _Run(config, identity, folder, resume, progress, tuple(loggers))
         run.stage(stage, report)
     network.eval().requires_grad_(requires_grad=False)
     return report
@@ -175,6 +184,7 @@ class _Run:
     directory: Path
     resume: bool
     progress: bool
+    loggers: tuple[str, ...]
 
     def stage(self, stage: Stage, report: TrainingReport) -> None:
         """Trains one stage, or takes it from its checkpoint as far as that goes."""
@@ -182,21 +192,22 @@ class _Run:
             report.final_terms[stage.name], report.seconds[stage.name] = {}, 0.0
             return
         path = self.directory / "checkpoints" / f"{stage.name}.ckpt"
-        start, checkpoint = time.perf_counter(), None
+        start, checkpoint, first = time.perf_counter(), None, 0
         snapshots = self._snapshots(stage)
         if self.resume and path.is_file():
             state = read_checkpoint(path)
             check_identity(state, self.identity, path)
-            checkpoint = path
-            _LOGGER.info("%s goes on from step %d of %d", stage.name, state["global_step"], stage.total_steps)
-            if int(state["global_step"]) >= stage.total_steps:
+            checkpoint, first = path, int(state["global_step"])
+            _LOGGER.info("%s goes on from step %d of %d", stage.name, first, stage.total_steps)
+            if first >= stage.total_steps:
                 stage.load_state_dict(state["state_dict"])
                 _check_weights(stage)
                 report.final_terms[stage.name], report.seconds[stage.name] = {}, 0.0
                 report.records.append(self._record(stage, snapshots_of(state) if snapshots is not None else None))
                 return
-        with quiet_lightning(), stoppable():
-            trainer = self._trainer(stage, path, snapshots)
+        loggers = loggers_of(self.loggers, self.directory, self.config, stage=stage.name, first=first)
+        with quiet_lightning(), stoppable(), tracker_errors(self.loggers), together():
+            trainer = self._trainer(stage, path, snapshots, loggers)
             trainer.fit(stage, ckpt_path=checkpoint, weights_only=True)
         _check_weights(stage)
         report.seconds[stage.name] = time.perf_counter() - start
@@ -215,12 +226,9 @@ class _Run:
     def _record(self, stage: Stage, taken: dict[int, Tensor] | None) -> StageRecord:
         return stage_record(stage, self.directory / "metrics.csv", taken)
 
-    def _trainer(self, stage: Stage, checkpoint: Path, snapshots: Snapshots | None) -> pl.Trainer:
-        loggers = []
-        if find_spec("tensorboard"):
-            from pytorch_lightning.loggers import TensorBoardLogger
-
-            loggers.append(TensorBoardLogger(self.directory / "tensorboard", name=stage.name, version=""))
+    def _trainer(
+        self, stage: Stage, checkpoint: Path, snapshots: Snapshots | None, loggers: list[Logger]
+    ) -> pl.Trainer:
         return pl.Trainer(
             accelerator=self.config.accelerator,
             devices=self.config.devices,
@@ -232,6 +240,7 @@ class _Run:
             use_distributed_sampler=False,
             gradient_clip_val=stage.settings.gradient_clip or None,
             callbacks=[
+                *([OneVoice()] if self.config.devices > 1 else []),
                 # The rows first: those of a checkpoint that was not written are dropped on resuming.
                 MetricsFile(self.directory / "metrics.csv"),
                 *([snapshots] if snapshots is not None else []),
@@ -240,7 +249,7 @@ class _Run:
             ],
             plugins=[AtomicCheckpointIO()],
             logger=loggers or False,
-            log_every_n_steps=1,
+            log_every_n_steps=max(1, stage.total_steps // POINTS),
             enable_checkpointing=False,
             enable_model_summary=False,
             enable_progress_bar=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from utad.config import AugmentConfig, IETrainingConfig
@@ -11,7 +10,6 @@ from utad.models.critics import GlobalCritic, LocalCritic
 from utad.models.ie_net import IENet
 from utad.objectives.mutual_information import jensen_shannon_loss, mismatch, prior_divergence, sample_latent
 from utad.objectives.reconstruction import impression_loss, restoration_loss
-from utad.seeding import generator_for
 from utad.training.stage import Stage
 
 
@@ -49,11 +47,7 @@ class IEStage(Stage):
         seen = self.with_anomalies(images, int(self.anomalous * len(images)))
         output = self.ie_net(seen.images)
         mu, log_var = output.mu.float(), output.log_var.float()
-        noise = torch.randn(
-            mu.shape,
-            generator=generator_for(self.seed, f"ie_net/latent/{self.global_rank}", self.global_step),
-        )
-        latent = sample_latent(mu, log_var, noise.to(mu))
+        latent = sample_latent(mu, log_var, self.noise(mu, "ie_net/latent"))
         features = output.feature_map
         terms = {"reconstruction": impression_loss(output.impression.float(), images)}
         if bool(seen.mask.any()):

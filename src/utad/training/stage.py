@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -109,6 +109,28 @@ class Stage(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    @property
+    def n_processes(self) -> int:
+        """That share each batch; 1 without a trainer."""
+        return self.trainer.world_size if self._trainer is not None else 1
+
+    def noise(self, like: Tensor, purpose: str) -> Tensor:
+        """Standard normal numbers for the part of a batch that this process has.
+
+        They are drawn for the whole batch: those of an image do not depend on how many processes there are.
+
+        Args:
+            like: what they are for, `(N, ...)`.
+            purpose: of the generator.
+
+        Returns:
+            Of the shape and on the device of `like`.
+        """
+        count = len(like) if self.n_processes == 1 else min(self.settings.batch_size, len(self._images))
+        generator = generator_for(self.seed, f"{purpose}/0", self.global_step)
+        drawn = torch.randn(count, *like.shape[1:], generator=generator)
+        return drawn[self.global_rank :: self.n_processes].to(like)
+
     def with_anomalies(self, images: Tensor, count: int) -> SyntheticAnomalies:
         """A batch whose first images have a synthetic anomaly each, of content of the others (docs/adr/0015).
 
@@ -150,11 +172,18 @@ class Stage(pl.LightningModule):
                 f"(term {', '.join(faulty)}). Lower {self._section()}.optimizer.learning_rate or set precision=fp32"
             )
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
-        self.term_values = {name: float(value.detach()) for name, value in {"loss": loss, **terms, **watched}.items()}
+        self.term_values = self._over_processes({"loss": loss, **terms, **watched})
         for name, value in self.term_values.items():
             shown = name not in watched
-            self.log(name, value, prog_bar=shown, logger=False, batch_size=self.settings.batch_size)
+            self.log(name, value, prog_bar=shown, batch_size=self.settings.batch_size)
         return loss
+
+    def _over_processes(self, values: Mapping[str, Tensor]) -> dict[str, float]:
+        """The values, means over the processes: each knows those of its part of the batch."""
+        kept = torch.stack([value.detach().float() for value in values.values()])
+        if self.n_processes > 1:
+            kept = cast(Tensor, self.trainer.strategy.reduce(kept, reduce_op="mean"))
+        return dict(zip(values, kept.tolist(), strict=True))
 
     def _section(self) -> str:
         return f"{self.name.split('_net')[0]}_training"

@@ -1,0 +1,1 @@
+"""Many products, each with a detector of its own: their index, and their training."""
