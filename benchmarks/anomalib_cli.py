@@ -2,9 +2,9 @@
 
     python benchmarks/anomalib_cli.py [--preset fast] [--set KEY=VALUE ...] [--work runs/anomalib-cli]
 
-Runs in an environment that has the extra `anomalib` beside `onnx`. It writes the texture as MVTec AD has its images, runs
-`anomalib train`, `anomalib predict` and `anomalib export` for each format, and scores all test images by each export and
-by the detector of the checkpoint. Exits with 1 where a command fails, or an export calls an image otherwise.
+Runs in an environment that has the extras `anomalib` and `onnx`. It writes the texture as MVTec AD has its images, runs
+`anomalib train`, `anomalib predict` and, for each format, `anomalib export`, and scores all test images by each export
+and by the detector of the checkpoint. Exits with 1 where a command fails, or an export calls an image otherwise.
 """
 
 from __future__ import annotations
@@ -150,14 +150,16 @@ def metrics_in(printed: str) -> dict[str, float]:
 
 def compare(detector: UTAD, tests: Sequence[Sample], folder: Path) -> dict[str, dict[str, Any]]:
     """Of each export: how far its scores lie from the detector's, and how many images it calls otherwise."""
-    expected = np.array([outcome.pred_score for outcome in detector.predict([sample.image for sample in tests])])
+    bounded = require("utad.integrations.anomalib").bounded
+    own = torch.tensor([outcome.pred_score for outcome in detector.predict([sample.image for sample in tests])])
+    expected, threshold = bounded(own).numpy(), float(bounded(torch.tensor(detector.threshold)))
     images = [load_image(sample).astype(np.float32).transpose(2, 0, 1)[None] / 255 for sample in tests]
     compared = {}
     for kind, score in exports_in(folder).items():
         scores = np.array([score(image) for image in images])
         compared[kind] = {
             "greatest_difference": float(np.abs(scores - expected).max()),
-            "other_labels": int(((scores > detector.threshold) != (expected > detector.threshold)).sum()),
+            "other_labels": int(((scores > threshold) != (expected > threshold)).sum()),
             "megabytes": round(sum(one.stat().st_size for one in (folder / kind).iterdir()) / 1e6, 1),
         }
     return compared

@@ -37,6 +37,28 @@ _MAX_BATCH = 4
 """Images that are scored at a time: maps are as large as images, whatever the batch of the data module."""
 
 
+def bounded(scores: Tensor) -> Tensor:
+    """Scores of UTAD as anomalib takes them: in the same order, between 0 and 1, and 0.5 where they are 0.5.
+
+    UTAD's have no bounds. anomalib's metrics take a batch that has a value below 0 or above 1 for logits, and its
+    pictures overflow; scores that are clipped, as its own post-processor does, are no longer in order.
+
+    Args:
+        scores: normalised, s, of any shape.
+
+    Returns:
+        1/2 + u / (2 + 2 |u|) with u = 2 s - 1: 0.25 for 0, a typical normal image, and 0.75 for 1.
+    """
+    u = 2 * scores - 1
+    return 0.5 + u / (2 + 2 * u.abs())
+
+
+def unbounded(scores: Tensor) -> Tensor:
+    """The scores of UTAD from those that `bounded` gave, as far as their digits go."""
+    w = 2 * scores - 1
+    return 0.5 + w / (2 - 2 * w.abs())
+
+
 class UtadModel(nn.Module):
     """What anomalib scores with and exports: from its images to scores, labels, maps and masks, in one graph."""
 
@@ -56,7 +78,7 @@ class UtadModel(nn.Module):
             images: `(N, 3, H, W)` in [0, 1], of any size; values between two of 255 levels are rounded.
 
         Returns:
-            Normalised scores `(N,)`, labels, maps `(N, 1, H, W)` and masks.
+            Scores `(N,)` and maps `(N, 1, H, W)` as `bounded` gives them, labels and masks.
 
         Raises:
             NotFittedError: before training.
@@ -66,9 +88,9 @@ class UtadModel(nn.Module):
         levels = (images * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)  # (N, H, W, 3)
         score, _, anomaly_map, mask, *_ = self.graph(levels)
         return InferenceBatch(
-            pred_score=score,
+            pred_score=bounded(score),
             pred_label=score > self.graph.mask.threshold,
-            anomaly_map=anomaly_map[:, None],
+            anomaly_map=bounded(anomaly_map)[:, None],
             pred_mask=mask[:, None],
         )
 
@@ -77,8 +99,9 @@ class Utad(MemoryBankMixin, AnomalibModule):  # type: ignore[misc]
     """UTAD under anomalib's Engine.
 
     One pass over the data module collects the files of the normal images; `UTAD.fit` is trained on them, read by this
-    package. Scores, labels and masks are UTAD's own, with a threshold from normal images alone: validation and test
-    images change nothing of it, and there is no post-processor that would clip scores.
+    package. Labels and masks are UTAD's own, with a threshold from normal images alone: validation and test images
+    change nothing of it, and there is no post-processor that would clip scores. Scores and maps are UTAD's in the
+    bounds that anomalib needs, see `bounded`.
 
     Args:
         preset: as for `UTAD`.
@@ -134,7 +157,6 @@ class Utad(MemoryBankMixin, AnomalibModule):  # type: ignore[misc]
     def fit(self) -> None:
         """Trains the detector; called once, before the first validation or at the end of the epoch."""
         self._use(self.detector.fit([Path(path) for path in sorted(self._normal)]))
-        self._normal.clear()  # a pickled module is to carry no paths
 
     def validation_step(self, batch: Batch, *_: Any) -> Batch:
         """Scores a batch."""
