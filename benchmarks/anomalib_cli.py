@@ -62,21 +62,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     for kind in EXPORTS:
         commands.run("export", [*model, "--export_type", kind, *trained, "--export_root", "exports"], named=kind)
     detector = detector_of(checkpoint)
+    exports = compare(detector, tests, given.work / "exports" / "weights")
     document = {
         "commands": commands.ran,
         "metrics_of_anomalib": metrics_in(printed),
         "metrics_of_utad": evaluate_method(detector, Category(CATEGORY, (), tests)).as_dict(),
         "pictures_of_predict": len(list(given.work.glob("results/Utad/latest/images/**/*.png"))),
-        "exports": compare(detector, tests, given.work / "exports" / "weights"),
+        "exports": exports,
         "images": {"train": len(texture.train), "test": len(tests)},
         "versions": versions() | {"anomalib": require("anomalib").__version__},
         "machine": machine(),
         "commit": commit(),
     }
     given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(document["exports"], indent=1))
+    print(json.dumps(exports, indent=1))
     failed = any(command["exit"] for command in commands.ran)
-    return int(failed or any(export["other_labels"] for export in document["exports"].values()))
+    return int(failed or any(export["other_labels"] for export in exports.values()))
 
 
 class Commands:
