@@ -12,10 +12,10 @@ from utad.errors import DatasetError, InputError
 from utad.types import Category, Sample
 
 with extras_named():
-    import pandas
     from anomalib import TaskType
     from anomalib.data import AnomalibDataModule, AnomalibDataset
     from anomalib.data.utils import ValSplitMode
+    from pandas import DataFrame
 
 HELD_OUT = 0.15
 """Share of the normal training images on which anomalib's models are validated, as UTAD holds back."""
@@ -123,7 +123,7 @@ class CategoryDataset(AnomalibDataset):  # type: ignore[misc]
         category: its name.
     """
 
-    def __init__(self, samples: pandas.DataFrame, category: str) -> None:
+    def __init__(self, samples: DataFrame, category: str) -> None:
         super().__init__()
         self.samples = samples
         self.category = category
@@ -133,13 +133,13 @@ def _parts(category: Category) -> dict[str, Sequence[Sample]]:
     return {"train": category.train, "test": category.test}
 
 
-def _frame(samples: Sequence[Sample], split: str, *, masked: bool) -> pandas.DataFrame:
+def _frame(samples: Sequence[Sample], split: str, *, masked: bool) -> DataFrame:
     columns = ("image_path", "split", "label", "label_index", "mask_path")
     rows = [
         (str(_file(sample.image, sample)), split, sample.defect, _label(sample), _mask(sample) if masked else "")
         for sample in samples
     ]
-    frame = pandas.DataFrame(rows, columns=list(columns))
+    frame = DataFrame(rows, columns=list(columns))
     frame.attrs["task"] = TaskType.SEGMENTATION if masked else TaskType.CLASSIFICATION
     return frame
 
