@@ -262,6 +262,18 @@ def similar_images(document: dict[str, Any]) -> str:
     return "\n".join(table(["category, seed", *(f"{name}:" for name in names)], rows))
 
 
+def feature_drift(document: dict[str, Any]) -> str:
+    """Level and share of features that have moved, of `benchmarks/experiments/feature_drift.py`."""
+    runs = document["runs"]["default"]
+    changes = list(next(iter(runs.values()))["drift"])
+    rows = [
+        [category, f"{run['kept']}", f"{run['recent']}"]
+        + [f"{found['level']} ({found['moved']:.0%})" for found in (run["drift"][change] for change in changes)]
+        for category, run in runs.items()
+    ]
+    return "\n".join(table(["category, seed", "kept:", "recent:", *(f"{change}:" for change in changes)], rows))
+
+
 def masks(document: dict[str, Any]) -> str:
     """IoU by rule of `benchmarks/experiments/masks.py`, and normal images with a mask for two of them."""
     rows = []
@@ -353,6 +365,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "busy": (_PERFORMANCE, "busy", busy),
     "small-install": ("docs/deploying.md", "small_install", small_install),
     "copies": ("docs/experiments/copies.md", "copies", copies),
+    "feature-drift": ("docs/experiments/feature_drift.md", "feature_drift", feature_drift),
     "similar-images": ("docs/experiments/similar_images.md", "similar_images", similar_images),
     "restored-images": ("docs/experiments/restored_images.md", "restored_images", restored_images),
     "map-components": ("docs/experiments/map_components.md", "feature_impression", map_components),

@@ -36,7 +36,8 @@ def result(score: float = 0.9) -> EngineResult:
 def explanation(name: str = "teil <b>&amp;</b> 1.png", score: float = 0.9, **changes: Any) -> Explanation:
     """The explanation, with some of its attributes changed."""
     neighbours = tuple(
-        Neighbour(f"gut/<i>{seed}</i>.png", 0.5 + seed, fabricate.picture(24, 24, seed=seed)) for seed in range(2)
+        Neighbour(f"gut/<i>{seed}</i>.png", 0.5 + seed, fabricate.jpeg(fabricate.picture(24, 24, seed=seed)))
+        for seed in range(2)
     )
     made = Explanation(
         name=name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import pickle
 import struct
 import zlib
@@ -23,6 +24,13 @@ def picture(height: int = 40, width: int = 48, *, seed: int = 0, grey: bool = Fa
     if grey:
         pixels[...] = pixels[..., :1]
     return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """The content of a JPEG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
 
 
 def save(path: Path, pixels: np.ndarray) -> Path:

@@ -321,7 +321,7 @@ def test_an_unknown_key_comes_with_what_may_have_been_meant(override, hint):
 def test_regions_are_boxes_polygons_and_files(tmp_path, value, shapes):
     config = load_config(overrides=[f"image.roi={value}"])
     assert config.image.roi == shapes
-    assert config.image.has_region == bool(shapes)
+    assert config.image.has_shapes == bool(shapes)
     assert load_config(file=written(tmp_path, config.to_yaml())) == config
 
 

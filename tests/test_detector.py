@@ -312,7 +312,11 @@ def test_replace_takes_the_place_of_an_earlier_run(parts, tmp_path):
     UTAD(overrides=[*TINY, "ie_training.steps=2"]).fit(parts, output=tmp_path, graph=False)
     keep = tmp_path / "notes.txt"
     keep.write_text("mine", encoding="utf-8")
+    (tmp_path / "openvino").mkdir()
+    for name in ("manifest.json", "detector.xml", "detector.bin", "normal_images.npz"):
+        (tmp_path / "openvino" / name).write_bytes(b"of the earlier run")
     UTAD(overrides=TINY, seed=4).fit(parts, output=tmp_path, replace=True, graph=False)
+    assert not (tmp_path / "openvino").exists()
     assert "seed: 4" in (tmp_path / "config.yaml").read_text(encoding="utf-8")
     assert UTAD.load(tmp_path).config.seed == 4
     assert keep.read_text(encoding="utf-8") == "mine"

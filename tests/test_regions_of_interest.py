@@ -171,7 +171,7 @@ def test_a_model_with_a_region_differs_in_its_positions_alone(detector):
 def test_a_config_and_images_must_both_have_a_region_or_none(detector):
     with pytest.raises(ConfigError, match="the region that is drawn from them is not there"):
         build_network(detector.config, 3)
-    with pytest.raises(ConfigError, match=r"neither image.roi nor image.ignore is set"):
+    with pytest.raises(ConfigError, match=r"neither image.roi, image.ignore nor image.letterbox is set"):
         build_network(UTAD(overrides=TINY).config, 3, region=detector.region)
 
 

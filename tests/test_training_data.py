@@ -21,7 +21,21 @@ def test_it_is_said_that_long_images_are_squeezed(caplog, size, words):
     config = load_config("fast", overrides=["image.size=64"])
     load_training_data(images, config, skip_bad=False, progress=False)
     said = [record.message for record in caplog.records if "squeezes" in record.message]
-    assert (said[0].startswith(words) and "--set image.tile=auto" in said[0]) if words else not said
+    if not words:
+        assert not said
+        return
+    assert said[0].startswith(words)
+    assert "--set image.letterbox=true pads them, image.tile=auto cuts them" in said[0]
+
+
+def test_nothing_is_said_of_images_in_a_letterbox(caplog):
+    images = [fabricate.picture(40, 60, seed=seed) for seed in range(5)]
+    config = load_config("fast", overrides=["image.size=64", "image.letterbox=true"])
+    framed = load_training_data(images, config, skip_bad=False, progress=False)
+    assert framed.letterbox is not None
+    assert framed.network_region is framed.letterbox.region
+    assert framed.loaded.shapes == ((40, 60),) * 5
+    assert "squeezes" not in caplog.text
 
 
 def test_one_long_image_among_others_is_no_reason(caplog):

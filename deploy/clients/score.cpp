@@ -4,7 +4,7 @@
 //
 // GRAPH is detector.xml or detector.onnx of an exported folder, THRESHOLD the one in its manifest.json. Prints a line
 // for each image: score, label, file. The graph has the whole detector, from 8-bit RGB pixels of any size to score, map
-// and mask; of a model with image.tile or image.align it has one tile, or an aligned image, and the rest is Python's.
+// and mask; of a model with image.tile, image.align or image.letterbox it has a tile, an aligned or a framed image: the rest is Python's.
 // `python benchmarks/cpp_client.py EXPORT --images DIR` compiles this and compares its scores with Python's.
 
 #include <cstdint>

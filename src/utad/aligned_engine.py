@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
-
-from numpy.typing import NDArray
 
 from utad.data.alignment import Alignment
 from utad.data.motion import Registration
-from utad.data.tiling import Tiling
+from utad.letterboxed_engine import changed_arrays
 from utad.predictor import Engine
-from utad.tiled_engine import TiledEngine, with_score_raised
-from utad.types import EngineResult, Image, LazyArrays
+from utad.tiled_engine import with_score_raised
+from utad.types import EngineResult, Image
 
 LEAST_UNREGISTERED = 1.0
 """Normalised score that an image has at least which cannot be registered: twice the usual threshold."""
@@ -57,36 +53,11 @@ class AlignedEngine:
         return replace(
             result,
             anomaly_map=registration.brought_back(result.anomaly_map),
-            pictures=_each(result.pictures, registration.back().aligned),
-            component_maps=_each(result.component_maps, registration.brought_back),
+            pictures=changed_arrays(result.pictures, registration.back().aligned),
+            component_maps=changed_arrays(result.component_maps, registration.brought_back),
             aligned=True,
         )
 
     def _unregistered(self, result: EngineResult) -> EngineResult:
         rise = max(0.0, LEAST_UNREGISTERED - result.pred_score)
         return replace(with_score_raised(result, rise, slope=self._slope), aligned=False)
-
-
-def of_whole_images(engine: Engine, tiling: Tiling | None, alignment: Alignment | None, *, slope: float) -> Engine:
-    """An engine that takes images as a camera gives them.
-
-    Args:
-        engine: that takes what the networks were trained on.
-        tiling: how images are cut into tiles; None where they are not.
-        alignment: what they are registered to first; None where they stay as they lie.
-        slope: by how much the normalised score grows with the raw one.
-    """
-    if tiling is not None:
-        engine = TiledEngine(engine, tiling, slope=slope)
-    if alignment is not None:
-        engine = AlignedEngine(engine, alignment, slope=slope)
-    return engine
-
-
-def _each(arrays: Mapping[str, NDArray[Any]], move: Callable[[Any], NDArray[Any]]) -> LazyArrays:
-    """The arrays by name, each moved when it is first asked for."""
-
-    def moved(name: str) -> NDArray[Any]:
-        return move(arrays[name])
-
-    return LazyArrays({name: partial(moved, name) for name in arrays})

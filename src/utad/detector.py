@@ -10,7 +10,6 @@ from typing import Self
 
 import torch
 
-from utad.aligned_engine import of_whole_images
 from utad.config import Config, load_config, parse_config, with_present_names
 from utad.errors import ConfigError, NotFittedError, checked
 from utad.fit_report import FitReport
@@ -28,6 +27,7 @@ from utad.scoring.torch_engine import TorchEngine
 from utad.thresholds import PastCalibration, check_enough, check_rate
 from utad.training_data import load_training_data
 from utad.types import Category
+from utad.whole_images import of_whole_images
 
 
 class UTAD(Predictor):
@@ -140,10 +140,11 @@ class UTAD(Predictor):
         training = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
         loaded, tiles, self.trained_on = training.loaded, training.tiles, training.fingerprints
         self.colour_order, self.region, self.alignment = training.colour_order, training.region, training.alignment
+        self.letterbox = training.letterbox
         directory = folder.directory if folder is not None else None
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
-        network = build_network(self.config, loaded.channels, region=self.region)
+        network = build_network(self.config, loaded.channels, region=training.network_region)
         trained_on = ~held_out_of(len(loaded.images), self.config.calibration.held_out, tiles)
         fitted = fit_network(
             network,
@@ -157,7 +158,7 @@ class UTAD(Predictor):
         )
         self.tiling = replace(tiles.tiling, growth=fitted.normal.growth) if tiles is not None else None
         self._use(network.eval())
-        self.normal_images = normal_images_of(network, loaded, self.config)
+        self.normal_images = normal_images_of(network, loaded, self.config, letterbox=self.letterbox)
         self.calibrations = ()
         self._reset_thresholds(self.config.calibration.fail_fpr)
         if directory is not None:
@@ -262,7 +263,8 @@ class UTAD(Predictor):
         detector.trained_on = tuple(stored.manifest.get("trained_on", ()))
         detector.normal_images = stored.normal_images
         channels, written_as = int(stored.manifest["channels"]), int(stored.manifest["format"])
-        detector._use(load_network(detector.config, channels, stored.tensors, written_as, detector.region))
+        region = detector.region if detector.letterbox is None else detector.letterbox.region
+        detector._use(load_network(detector.config, channels, stored.tensors, written_as, region))
         detector._fitted().to(device)
         return detector
 
@@ -292,5 +294,12 @@ class UTAD(Predictor):
         normalisation = network.normalisation
         slope = normalisation.of_image().slope
         self._network = network
-        self._engine = of_whole_images(TorchEngine(network), self.tiling, self.alignment, slope=slope)
+        self._engine = of_whole_images(
+            TorchEngine(network),
+            region=self.region,
+            letterbox=self.letterbox,
+            tiling=self.tiling,
+            alignment=self.alignment,
+            slope=slope,
+        )
         self.normal_scores = tuple(normalisation.of_image().apply(normalisation.normal).tolist())

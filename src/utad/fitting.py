@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from utad.config import Config
+from utad.data.letterbox import Letterbox
 from utad.data.loading import LoadedImages
 from utad.data.subsets import held_out_block
 from utad.data.tensors import to_uint8
@@ -132,13 +133,16 @@ def held_out_of(count: int, share: float, tiles: TiledImages | None) -> Tensor:
 
 
 @torch.inference_mode()
-def normal_images_of(network: DetectorNetwork, loaded: LoadedImages, config: Config) -> NormalImages | None:
+def normal_images_of(
+    network: DetectorNetwork, loaded: LoadedImages, config: Config, *, letterbox: Letterbox | None = None
+) -> NormalImages | None:
     """What the model is to keep of its training images; None for none of them.
 
     Args:
         network: fitted.
         loaded: the training images.
         config: its section `explain` is used.
+        letterbox: whose frame is taken off their pictures; None where they have none.
     """
     settings = config.explain
     device = next(network.parameters()).device
@@ -149,5 +153,7 @@ def normal_images_of(network: DetectorNetwork, loaded: LoadedImages, config: Con
     if not found:
         return None
     pictures = [to_uint8(image, (network.size, network.size)) for image in loaded.images]
+    if letterbox is not None:
+        pictures = [letterbox.unframed(picture, letterbox.size_at(network.size)) for picture in pictures]
     max_bytes = round(1e6 * settings.max_megabytes)
     return keep_images(pictures, torch.cat(found).numpy(), loaded.names, max_bytes=max_bytes)

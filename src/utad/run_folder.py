@@ -24,7 +24,7 @@ _EXPECTED = "expected a model file, or the folder of a finished run, which utad 
 _OF_A_RUN = (MODEL_NAME, GRAPH_FORMAT, CONFIG_NAME, "checkpoints", "metrics.csv", "tensorboard")
 _FILES = (
     *(MODEL_NAME, CONFIG_NAME, "metrics.csv", "checkpoints/*.ckpt"),
-    *(f"{GRAPH_FORMAT}/manifest.json", f"{GRAPH_FORMAT}/detector.*"),
+    *(f"{GRAPH_FORMAT}/manifest.json", f"{GRAPH_FORMAT}/detector.*", f"{GRAPH_FORMAT}/normal_images.npz"),
     *("tensorboard/*/events.out.tfevents.*", "tensorboard/*/hparams.yaml"),
 )
 """What a run is removed by: other files that somebody put beside these stay."""

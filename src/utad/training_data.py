@@ -13,8 +13,9 @@ from utad.config import Config
 from utad.data.alignment import Alignment, alignment_of
 from utad.data.colour_order import ColourOrder, fit_colour_order
 from utad.data.copies import check_copies
+from utad.data.letterbox import Letterbox
 from utad.data.loading import LoadedImages, load_images
-from utad.data.rasterising import region_of_interest
+from utad.data.rasterising import letterbox_of, region_of_interest
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tiled_images import TiledImages, load_tiles
 from utad.errors import TrainingError
@@ -43,6 +44,7 @@ class TrainingData(NamedTuple):
         category: that the images are of; without a name where they were handed over.
         tiles: which `loaded` are the tiles of; None where they are images themselves.
         alignment: that the images were brought to; None where they stayed as they lay.
+        letterbox: that the images were framed by; None where they were squeezed.
     """
 
     loaded: LoadedImages
@@ -53,6 +55,12 @@ class TrainingData(NamedTuple):
     category: Category
     tiles: TiledImages | None = None
     alignment: Alignment | None = None
+    letterbox: Letterbox | None = None
+
+    @property
+    def network_region(self) -> RegionOfInterest | None:
+        """What counts of an image as the networks see it, in its frame if it has one; None for all of it."""
+        return self.region if self.letterbox is None else self.letterbox.region
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,20 +106,26 @@ def load_training_data(
     region = region_of_interest(settings, samples)
     if region is not None:
         _log.info("%.1f %% of each image counts (image.roi, image.ignore)", 100 * region.mask.mean())
+    letterbox = letterbox_of(settings, samples, region)
     loaded = load_images(
         samples,
         size=settings.size,
         channels=None if settings.channels == "auto" else settings.channels,
         max_pixels=settings.max_pixels,
         region=region,
+        letterbox=letterbox,
         alignment=alignment,
         skip_bad=skip_bad,
         progress=progress,
     )
-    _say_if_squeezed(loaded.shapes, settings.size)
-    checked = _checked(loaded.images, loaded.names, samples, config, region)
+    if letterbox is None:
+        _say_if_squeezed(loaded.shapes, settings.size)
+    counted = region if letterbox is None else letterbox.region
+    checked = _checked(loaded.images, loaded.names, samples, config, counted)
     return TrainingData(
-        loaded, checked.of_files, checked.colours, region, checked.copies, category, alignment=alignment
+        *(loaded, checked.of_files, checked.colours, region, checked.copies, category),
+        alignment=alignment,
+        letterbox=letterbox,
     )
 
 
@@ -122,7 +136,7 @@ def _say_if_squeezed(shapes: Sequence[tuple[int, int]], size: int) -> None:
     if squeezed >= SQUEEZED:
         _log.warning(
             "images of %d x %d pixels become %d x %d, which squeezes them %.1f times more along their %s: a defect "
-            "that is narrow that way is lost first. --set image.tile=auto cuts them into squares instead",
+            "that is narrow that way is lost first. --set image.letterbox=true pads them, image.tile=auto cuts them",
             *(width, height, size, size, squeezed, "width" if width > height else "height"),
         )
 

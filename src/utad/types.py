@@ -90,6 +90,16 @@ class LazyArrays(Mapping[str, NDArray[Any]]):
         return dict, (dict(self),)
 
 
+CODE_GRID = 2
+"""Cells of an image's code to a side (docs/experiments/similar_images.md)."""
+
+
+def feature_means_of(codes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of every feature over the image, `(..., C)`, from codes `(..., D)`, D = C * CODE_GRID^2."""
+    means: NDArray[np.float32] = codes.reshape(*codes.shape[:-1], -1, CODE_GRID**2).mean(axis=-1)
+    return means
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineResult:
     """What an engine computes of one image, at that image's own size `(H, W)`.
@@ -107,7 +117,8 @@ class EngineResult:
         component_maps: the map of each score component by name, `(H, W)` float32, standardised.
         shares: what each component has of `pred_score`, by the same names; they add up to it. Below 0 where a component
             speaks for a normal image. Empty where the engine does not tell.
-        code: what the image looks like, `(D,)` float32, to find similar images by; empty where the engine has none.
+        code: what the image looks like, `(D,)` float32, to find similar images by: the means of its features, each over
+            `CODE_GRID` x `CODE_GRID` cells of the image, cell by cell; empty where the engine has none.
         inside: `(H, W)` bool, the region of interest that the model was trained for; None where the whole image counts.
         aligned: whether the image could be registered to the model's reference; None where the model aligns none.
     """
@@ -121,6 +132,11 @@ class EngineResult:
     code: NDArray[np.float32] = field(repr=False, default_factory=lambda: np.empty(0, np.float32))
     inside: Mask | None = field(repr=False, default=None)
     aligned: bool | None = None
+
+    @property
+    def feature_means(self) -> NDArray[np.float32]:
+        """The mean of every feature over the image, `(C,)`; empty where the engine has no code."""
+        return feature_means_of(self.code)
 
     def is_finite(self) -> bool:
         """Whether score and map hold neither NaN nor infinity."""

@@ -9,7 +9,7 @@ import pytest
 
 from utad import errors, load_config
 from utad.export.exported import ExportedDetector
-from utad.export.manifest import MANIFEST_NAME, Manifest, graph_digests, read_graph, read_manifest, write_manifest
+from utad.export.manifest import MANIFEST_NAME, Manifest, digests, read_graph, read_manifest, write_manifest
 
 GRAPH = b"a graph, or what stands for it here " * 20
 
@@ -26,7 +26,7 @@ def folder(tmp_path):
         threshold=0.5,
         parity={"score": 1e-6},
         versions={"utad": "0.1.0"},
-        files=graph_digests(tmp_path, "onnx"),
+        files=digests(tmp_path),
     )
     write_manifest(tmp_path, manifest)
     return tmp_path

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import torch
 
 from tests import fabricate
 from utad import UTAD
+from utad.data import open_category
 from utad.data.tiling import Tiling
 from utad.dependencies import require
 from utad.errors import ConfigError, ExportError, MissingDependencyError, ModelFileError, NotFittedError, OutputError
@@ -62,6 +64,63 @@ def test_an_export_gives_the_answers_of_its_detector(name, graph_format, load, r
             shown, expected = getattr(other, picture), getattr(one, picture)
             assert shown.dtype == np.uint8
             assert int(np.abs(shown.astype(int) - expected).max()) <= 1
+
+
+@pytest.mark.parametrize(("graph_format", "precision"), [("onnx", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")])
+def test_the_graph_says_what_an_image_looks_like(graph_format, precision, load, colour):
+    exported = load("colour", graph_format, precision)
+    near = {"fp32": 1e-3, "bf16": 0.05}[precision]
+    deviation = colour.normal_images.deviation
+    for one, other in zip(colour.predict(IMAGES), exported.predict(IMAGES), strict=True):
+        assert other.code.shape == one.code.shape == deviation.shape
+        # In units of what normal images differ by.
+        assert np.sqrt(np.mean(np.square((other.code - one.code) / deviation))) < near
+
+
+@pytest.mark.parametrize("graph_format", ["onnx", "openvino"])
+def test_an_export_keeps_the_normal_images_of_its_model(graph_format, load, colour, grey):
+    kept = load("colour", graph_format).normal_images
+    assert kept.names == colour.normal_images.names
+    assert kept.thumbnails == colour.normal_images.thumbnails
+    assert np.array_equal(kept.codes, colour.normal_images.codes)
+    code = colour.predict(IMAGES[0]).code
+    near, expected = (images.nearest(code, 3) for images in (kept, colour.normal_images))
+    assert [one.name for one in near] == [one.name for one in expected]
+    # Eq. 8 with its pairs of restored images alone has nothing of the image itself to find it by.
+    assert (load("grey", graph_format).normal_images is None) == (not grey.network_.gives_code)
+
+
+def test_an_export_in_int8_keeps_the_codes_that_it_gives_itself(load, colour, parts):
+    exported = load("colour", "openvino", "int8")
+    samples = open_category(parts).train
+    kept = exported.normal_images
+    assert kept.names == tuple(sample.name for sample in samples)
+    codes = [outcome.code for _, outcome in exported.predict_samples(samples)]
+    np.testing.assert_allclose(kept.codes * kept.deviation + kept.mean, codes, atol=2e-3 * float(np.abs(codes).max()))
+    for sample, code in zip(samples, codes, strict=True):
+        assert kept.nearest(code, 1)[0].name == sample.name
+    assert kept.thumbnails[0][:2] == b"\xff\xd8"  # a JPEG file
+
+
+def test_damaged_normal_images_are_refused(export, tmp_path):
+    folder = shutil.copytree(export("colour", "onnx"), tmp_path / "copy")
+    file = folder / "normal_images.npz"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"normal_images.npz is damaged"):
+        load_detector(folder)
+    file.unlink()
+    with pytest.raises(ModelFileError, match=r"normal_images.npz cannot be read"):
+        load_detector(folder)
+
+
+def test_with_privacy_an_export_keeps_no_images(colour, tmp_path):
+    private = copy.copy(colour)
+    private.normal_images = None  # as with explain.privacy=true
+    export_detector(private, tmp_path / "private", graph_format="openvino")
+    assert not (tmp_path / "private" / "normal_images.npz").exists()
+    assert load_detector(tmp_path / "private").normal_images is None
 
 
 def fine(image: np.ndarray) -> np.ndarray:
@@ -280,7 +339,8 @@ def precisions(graph, names) -> dict[str, str]:
 
 def test_the_folder_says_what_it_is(export, colour):
     folder = export("colour", "openvino")
-    assert sorted(path.name for path in folder.iterdir()) == ["detector.bin", "detector.xml", "manifest.json"]
+    files = ["detector.bin", "detector.xml", "manifest.json", "normal_images.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == files
     manifest = read_manifest(folder)
     assert (manifest.format, manifest.precision, manifest.channels, manifest.size) == ("openvino", "fp32", 3, 64)
     assert manifest.threshold == colour.threshold

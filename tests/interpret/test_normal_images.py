@@ -47,6 +47,14 @@ def test_large_images_become_small_and_grey_ones_stay_grey():
         assert picture.mode == "L"
 
 
+def test_the_means_of_features_are_those_of_the_images():
+    codes = np.random.default_rng(1).normal(3.0, 2.0, (30, 3, 4)).astype(np.float32)  # three features in four cells
+    pictures = [fabricate.picture(16, 16, seed=seed) for seed in range(30)]
+    images = keep_images(pictures, codes.reshape(30, 12), [str(index) for index in range(30)], max_bytes=10**6)
+    assert images is not None
+    np.testing.assert_allclose(images.feature_means, codes.mean(axis=2), atol=0.01)
+
+
 def test_what_is_kept_survives_as_arrays():
     images = kept()
     assert images is not None

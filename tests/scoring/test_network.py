@@ -11,9 +11,9 @@ from utad.config import load_config
 from utad.data.synthesis import add_defect
 from utad.errors import NonFiniteScoreError, NotFittedError
 from utad.models.two_stage import ALL_IMAGES
-from utad.scoring.features import CODE_GRID
 from utad.scoring.illumination import normalise_gradient
 from utad.scoring.network import RESTORED_STAGES, build_network
+from utad.types import CODE_GRID
 
 
 def test_a_square_that_does_not_belong_there_is_found_and_located():

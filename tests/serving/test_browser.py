@@ -18,6 +18,7 @@ from tests import fabricate
 from tests.browsers import chromium, needs_axe, needs_chromium, serious_faults
 from tests.serving.conftest import wait_until
 from tests.serving.served import Server, served
+from utad import load_detector
 from utad.config import load_config
 
 pytestmark = needs_chromium
@@ -155,6 +156,23 @@ def test_the_map_can_be_faded_the_outline_hidden_and_the_picture_chosen(page):
         assert page.locator("#base").get_attribute("src") == expected != before
     page.keyboard.press("1")
     assert page.locator("#base").get_attribute("src") == before
+
+
+def test_the_normal_images_that_look_most_like_it_are_shown(page, graph):
+    upload(page, BAD)
+    kept = load_detector(graph).normal_images
+    shown = page.locator("#similar figure")
+    assert shown.count() == min(5, len(kept.names))
+    for index in range(shown.count()):
+        distance, name = shown.nth(index).locator("figcaption").inner_text().split("\n")
+        assert name in kept.names
+        assert float(distance) >= 0
+        picture = shown.nth(index).locator("img")
+        assert picture.get_attribute("alt") == f"Normal image {index + 1}: {name}"
+        picture.evaluate("element => element.decode()")
+    distances = [float(text.split("\n")[0]) for text in shown.locator("figcaption").all_inner_texts()]
+    assert distances == sorted(distances)
+    assert not page.locator("#no-similar").is_visible()
 
 
 def test_the_threshold_of_the_page_calls_its_images_anew_and_leaves_the_model_alone(page, server):
@@ -347,6 +365,30 @@ def test_a_server_that_is_busy_is_asked_again_when_it_says_so(browser, server):
         page.locator("#rows .band").wait_for()
         assert page.locator("#rows .fault").count() == 0
         assert page.locator("#again").is_hidden()
+
+
+def test_a_server_that_loads_its_models_for_a_minute_is_waited_for(browser, server):
+    refused = []
+
+    def loading(route) -> None:
+        if len(refused) == 6:
+            route.continue_()
+            return
+        refused.append(route)
+        body = json.dumps({"error": "no worker is ready yet, the models are being loaded"})
+        route.fulfill(status=503, headers={"retry-after": "2"}, content_type="application/json", body=body)
+
+    with opened(browser, server.address, "status of 503", routes={"**/v1/predict*": loading}) as page:
+        page.locator("#model:enabled").wait_for()
+        page.clock.install()
+        page.set_input_files("#files", [GOOD])
+
+        def later() -> bool:
+            page.clock.run_for(5_000)
+            return page.locator("#rows .band").count() == 1
+
+        wait_until(later)
+        assert len(refused) == 6
 
 
 def test_a_server_that_is_gone_fails_all_that_waits_which_can_be_sent_again(browser, server):

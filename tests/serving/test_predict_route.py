@@ -43,6 +43,18 @@ def bomb(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+def test_the_normal_images_that_look_most_like_it(client, own_run, expected):
+    answer = client.post("/v1/predict?similar=3", content=DEFECTIVE)
+    (one,) = answer.json()["predictions"]
+    nearest = load_detector(own_run / "openvino").normal_images.nearest(expected.code, 3)
+    assert [similar["name"] for similar in one["similar"]] == [neighbour.name for neighbour in nearest]
+    for similar, neighbour in zip(one["similar"], nearest, strict=True):
+        assert similar["distance"] == pytest.approx(neighbour.distance, rel=1e-4)
+        assert base64.b64decode(similar["thumbnail"]) == neighbour.jpeg
+    assert "similar" not in client.post("/v1/predict", content=DEFECTIVE).json()["predictions"][0]
+    assert client.post("/v1/predict?similar=21", content=DEFECTIVE).status_code == 400
+
+
 def test_an_image_as_the_body_gets_the_prediction_of_the_python_api(client, service, expected):
     answer = client.post("/v1/predict", content=DEFECTIVE)
     assert answer.status_code == 200

@@ -26,7 +26,7 @@ from tests.serving.served import IMAGE, served
 from utad import dependencies, load_detector
 from utad.cli.app import app
 from utad.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError
-from utad.export.manifest import graph_digests, read_manifest, write_manifest
+from utad.export.manifest import digests, read_manifest, write_manifest
 from utad.serving.registry import named_models
 
 
@@ -169,7 +169,7 @@ def test_models_are_named_by_their_folders(run, graph, tmp_path):
 def test_a_graph_that_the_runtime_refuses_ends_the_server_with_one_line(graph, tmp_path):
     bad = shutil.copytree(graph, tmp_path / "bad")
     (bad / "detector.xml").write_text("<net/>")
-    write_manifest(bad, replace(read_manifest(bad), files=graph_digests(bad, "openvino")))
+    write_manifest(bad, replace(read_manifest(bad), files=digests(bad)))
     code = "from utad.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", str(bad), "--port", "0", "--workers", "1"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)

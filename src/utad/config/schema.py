@@ -38,6 +38,9 @@ class ImageConfig(Section):
 
     `align` registers every image to one of the training before anything else, by a translation or by a similarity (with
     rotation and scale; docs/adr/0024).
+
+    With `letterbox` images are padded to squares and not squeezed into them; what is padded does not count
+    (docs/adr/0040).
     """
 
     unwritten: ClassVar[Mapping[str, Any]] = {
@@ -46,6 +49,7 @@ class ImageConfig(Section):
         "tile": None,
         "smallest_defect": None,
         "align": "none",
+        "letterbox": False,
     }
 
     size: Annotated[int, Field(ge=16, le=2048)] = 128
@@ -56,6 +60,7 @@ class ImageConfig(Section):
     tile: TileConfig | None = None
     smallest_defect: Positive | None = None
     align: Literal["none", "translation", "similarity"] = "none"
+    letterbox: bool = False
 
     @field_validator("roi", "ignore", mode="plain")
     @classmethod
@@ -71,7 +76,7 @@ class ImageConfig(Section):
 
     @model_validator(mode="after")
     def _region_of_aligned_images(self) -> Self:
-        if self.align != "none" and self.has_region:
+        if self.align != "none" and self.has_shapes:
             raise ValueError(
                 "image.align does not go with image.roi or image.ignore: a shape is drawn where the images have it, "
                 "and these move; leave one out"
@@ -88,14 +93,16 @@ class ImageConfig(Section):
             )
         if self.smallest_defect is not None and not auto:
             raise ValueError("image.smallest_defect chooses the side of tiles: set image.tile=auto, or leave it out")
-        if self.tile is not None and self.has_region:
+        if self.tile is not None and self.has_shapes:
             raise ValueError(
                 "image.tile does not go with image.roi or image.ignore: crop the images to the region, or leave one out"
             )
+        if self.tile is not None and self.letterbox:
+            raise ValueError("image.tile does not go with image.letterbox: tiles keep their aspect; leave one out")
         return self
 
     @property
-    def has_region(self) -> bool:
+    def has_shapes(self) -> bool:
         """Whether there is a region of interest that is not the whole image."""
         return bool(self.roi or self.ignore)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from utad.data.alignment import Alignment, aligned
 from utad.data.conversion import is_grey
+from utad.data.letterbox import Letterbox
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
@@ -48,6 +49,7 @@ def load_images(
     channels: int | None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     region: RegionOfInterest | None = None,
+    letterbox: Letterbox | None = None,
     alignment: Alignment | None = None,
     skip_bad: bool = False,
     workers: int | None = None,
@@ -61,6 +63,7 @@ def load_images(
         channels: 1 or 3; None takes 1 where every image is grey, else 3.
         max_pixels: as for `read_image`.
         region: what counts; the rest is filled before anything is looked at. None for the whole image.
+        letterbox: how images are framed, to whose region the rest is filled then; None where they are squeezed.
         alignment: what the images are registered to; those that cannot be count as files that cannot be read. None
             leaves them as they lie.
         skip_bad: go on without the files that cannot be read, instead of stopping.
@@ -79,8 +82,12 @@ def load_images(
             image = aligned(sample, load_image(sample, max_pixels=max_pixels), alignment)
         except ImageReadError as error:
             return error
-        image = region.filled(image) if region is not None else image
-        return to_tensor(image, size, channels or (1 if is_grey(image) else 3)), (image.shape[0], image.shape[1])
+        shape = (image.shape[0], image.shape[1])
+        if letterbox is not None:
+            image = letterbox.region.filled(letterbox.framed(image))
+        elif region is not None:
+            image = region.filled(image)
+        return to_tensor(image, size, channels or (1 if is_grey(image) else 3)), shape
 
     tensors: list[Tensor] = []
     names: list[str] = []

@@ -1,4 +1,4 @@
-"""From the shapes of the config to the region of interest of a model, once, at the size of the training images."""
+"""From the config to the region of interest and the letterbox of a model, once, at the size of the training images."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from utad.config import ImageConfig
 from utad.config.shapes import Box, Polygon, Shape, corners_of, is_relative, plain
+from utad.data.letterbox import Letterbox, framed_mask
 from utad.data.reading import load_image, read_mask, read_size
 from utad.data.region_of_interest import RegionOfInterest, nearest
 from utad.data.subsets import evenly
@@ -40,7 +41,7 @@ def region_of_interest(settings: ImageConfig, samples: Sequence[Sample]) -> Regi
         ConfigError: if a shape is in pixels and the images are of several sizes, or reaches beyond them; if a mask file
             cannot be read or is of other proportions; if too little of the image is left.
     """
-    sizes = _sizes(samples) if settings.has_region else []
+    sizes = _sizes(samples) if settings.has_shapes else []
     if not sizes:
         return None
     only = sizes[0] if len(sizes) == 1 else None
@@ -52,6 +53,40 @@ def region_of_interest(settings: ImageConfig, samples: Sequence[Sample]) -> Regi
         mask = mask & ~_union("ignore", settings.ignore, size, only, settings.max_pixels)
     _check_enough(mask, settings)
     return RegionOfInterest(mask, _mean_colour(mask, samples, settings.max_pixels))
+
+
+def letterbox_of(settings: ImageConfig, samples: Sequence[Sample], region: RegionOfInterest | None) -> Letterbox | None:
+    """The frame that makes images like these square.
+
+    Args:
+        settings: `letterbox` is looked at.
+        samples: the training images; those that cannot be read have no part in it.
+        region: of interest in them; None where all of them counts.
+
+    Returns:
+        None where images are to be squeezed, are square, or none can be read.
+
+    Raises:
+        ConfigError: if they are of several aspects, or too little of the frame is left.
+    """
+    sizes = _sizes(samples) if settings.letterbox else []
+    aspects = sorted(width / height for height, width in sizes)
+    if not aspects or max(aspects[-1] - 1.0, 1.0 - aspects[0]) <= _PROPORTION:
+        return None
+    if aspects[-1] / aspects[0] > 1.0 + _PROPORTION:
+        raise ConfigError(
+            f"image.letterbox: the training images are from {aspects[0]:.3g} to {aspects[-1]:.3g} times as wide as "
+            "high, and one frame fits images of one aspect: give such images, or cut tiles (image.tile)"
+        )
+    aspect = aspects[len(aspects) // 2]
+    height, width = max(sizes)
+    scale = min(1.0, LONGEST / max(height, width))
+    whole = np.ones((max(1, round(scale * height)), max(1, round(scale * width))), np.bool_)
+    mask = whole if region is None else region.mask
+    framed = framed_mask(mask, aspect)
+    _check_enough(framed, settings)
+    fill = region.fill if region is not None else _mean_colour(whole, samples, settings.max_pixels)
+    return Letterbox(aspect, RegionOfInterest(framed, fill))
 
 
 def _sizes(samples: Sequence[Sample]) -> list[tuple[int, int]]:
@@ -134,7 +169,7 @@ def _check_enough(mask: Mask, settings: ImageConfig) -> None:
     count, total = WorkingRegion.of(RegionOfInterest(mask, (0, 0, 0)), settings.size, 1).n_working()
     if not mask.any() or count < LEAST_POSITIONS:
         raise ConfigError(
-            f"image.roi and image.ignore leave {100 * mask.mean():.2g} % of the image, "
+            f"image.roi, image.ignore and image.letterbox leave {100 * mask.mean():.2g} % of the image, "
             f"{count if mask.any() else 0} of {total} positions of the working grid, and at least {LEAST_POSITIONS} "
             "are needed: take a larger region, crop the images, or raise image.size"
         )

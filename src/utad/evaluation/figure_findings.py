@@ -130,7 +130,12 @@ def _further(method: Method, image: Image, seed: int) -> Mapping[str, NDArray[np
         assert network is not None
         if method.config.expert_net.guidance:
             return {}
-        return drawn_reconstructions(network, image, seed=seed, names=DRAWN)
+        letterbox = method.letterbox
+        if letterbox is None:
+            return drawn_reconstructions(network, image, seed=seed, names=DRAWN)
+        drawn = drawn_reconstructions(network, letterbox.framed(image), seed=seed, names=DRAWN)
+        size = (image.shape[0], image.shape[1])
+        return {name: letterbox.unframed(picture, size) for name, picture in drawn.items()}
     if not isinstance(method, Restores):
         return {}
     assert method.channels_ is not None
@@ -147,6 +152,8 @@ def _coded(
     means: list[NDArray[np.float32]] = []
     for start in range(0, len(scored), _CODED):
         images = [load_image(one.sample, max_pixels=MAX_PIXELS) for one in scored[start : start + _CODED]]
+        if detector.letterbox is not None:
+            images = [detector.letterbox.framed(image) for image in images]
         means.extend(latent_means(network, images))
     coded = []
     for one, mu, feature in zip(scored, means, features, strict=True):

@@ -136,7 +136,7 @@ def refuse_region_beside_others(variants: Sequence[Variant], preset: str) -> Non
     regional = [
         variant.name
         for variant in variants
-        if variant.base == "utad" and _config(preset, None, 0, variant.overrides).image.has_region
+        if variant.base == "utad" and _config(preset, None, 0, variant.overrides).image.has_shapes
     ]
     if others and regional:
         raise ConfigError(

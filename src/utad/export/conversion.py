@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 
 from utad.dependencies import require
 from utad.export.graph import ExportGraph, MaskRule
-from utad.export.graph_io import INPUT, OUTPUTS, PREPARED, boundary_outputs, component_outputs
+from utad.export.graph_io import INPUT, boundary_outputs, graph_outputs
 from utad.models.upsampling import UpsampledConv
 from utad.scoring.network import DetectorNetwork
 
@@ -36,7 +35,7 @@ def write_onnx(network: DetectorNetwork, path: Path, mask: MaskRule) -> None:
     sizes = {dim: torch.export.Dim(name, min=1, max=_MOST) for dim, name in enumerate(("n", "h", "w"))}
     images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
     program = torch.export.export(ExportGraph(_on_cpu(network), mask).eval(), (images,), dynamic_shapes=(sizes,))
-    names = [*OUTPUTS, *component_outputs(len(network.measurement.component_names)), PREPARED]
+    names = list(_outputs(network))
     exported: Any = torch.onnx.export(program, dynamo=True, input_names=[INPUT], output_names=names, verbose=False)
     assert exported is not None
     exported.save(path)
@@ -95,12 +94,16 @@ def write_openvino(model: Any, path: Path) -> None:
 
 
 def _name(model: Any, network: DetectorNetwork, *, boundaries: bool) -> None:
-    names: Sequence[str] = (*OUTPUTS, *component_outputs(len(network.measurement.component_names)), PREPARED)
+    names = _outputs(network)
     if boundaries:
         names = (*names, *boundary_outputs(len(model.outputs) - len(names)))
     model.inputs[0].get_tensor().set_names({INPUT})
     for output, name in zip(model.outputs, names, strict=True):
         output.get_tensor().set_names({name})
+
+
+def _outputs(network: DetectorNetwork) -> tuple[str, ...]:
+    return graph_outputs(len(network.measurement.component_names), code=network.gives_code)
 
 
 def _on_cpu(network: DetectorNetwork) -> DetectorNetwork:

@@ -13,15 +13,16 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from utad.aligned_engine import of_whole_images
 from utad.config import Config, parse_config, with_present_names
 from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
+from utad.data.letterbox import Letterbox
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.sixteen_bits import prepare_uint16
 from utad.data.tiling import Tiling
 from utad.errors import InputError, ModelFileError
-from utad.export.graph_io import PICTURES, SCORES, component_outputs
+from utad.export.graph_io import CODE, PICTURES, component_outputs, scored_outputs
+from utad.export.kept_images import read_kept_images
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
 from utad.export.onnx_graph import OnnxGraph
 from utad.export.openvino_graph import OpenVinoGraph
@@ -29,6 +30,7 @@ from utad.export.runtime import Arrays, Graph, runtime_errors
 from utad.predictor import Engine, Predictor
 from utad.thresholds import past_calibrations
 from utad.types import EngineResult, Image, LazyArrays
+from utad.whole_images import of_whole_images
 
 
 class ExportedDetector(Predictor):
@@ -60,6 +62,7 @@ class ExportedDetector(Predictor):
         self.calibrations = past_calibrations(manifest.calibrations)
         self.colour_order = ColourOrder.of(manifest.colour_order)
         self.region = RegionOfInterest.of(manifest.region)
+        self.letterbox = Letterbox.of(manifest.letterbox)
         self.alignment = Alignment.of(manifest.alignment)
         self.tiling = Tiling.of(manifest.tiling)
 
@@ -72,7 +75,9 @@ class ExportedDetector(Predictor):
             MissingDependencyError: if the runtime is not installed.
         """
         manifest = read_manifest(Path(folder))
-        return cls(manifest, open_engine(Path(folder), manifest, threads=threads), threads=threads)
+        detector = cls(manifest, open_engine(Path(folder), manifest, threads=threads), threads=threads)
+        detector.normal_images = read_kept_images(Path(folder), manifest)
+        return detector
 
     def save_threshold(self, folder: Path) -> Path:
         """Keeps the threshold, and those before it, in the exported folder, and returns the file that holds it.
@@ -96,11 +101,16 @@ def open_engine(folder: Path, manifest: Manifest, *, threads: int | None = None)
     """
     engine = ExportEngine.open(folder, manifest, threads=threads)
     tiling, alignment = Tiling.of(manifest.tiling), Alignment.of(manifest.alignment)
-    if tiling is None and alignment is None:
-        return engine
-    if manifest.slope is None:
+    if manifest.slope is None and (tiling is not None or alignment is not None):
         raise ModelFileError(f"{folder} cuts or aligns images and names no slope of its scores: run utad export again")
-    return of_whole_images(engine, tiling, alignment, slope=manifest.slope)
+    return of_whole_images(
+        engine,
+        region=RegionOfInterest.of(manifest.region),
+        letterbox=Letterbox.of(manifest.letterbox),
+        tiling=tiling,
+        alignment=alignment,
+        slope=manifest.slope or 1.0,  # which nothing else looks at
+    )
 
 
 class ExportEngine:
@@ -119,8 +129,10 @@ class ExportEngine:
         self._graph = graph
         self._manifest = manifest
         self._components = tuple(manifest.components)
-        self._region = RegionOfInterest.of(manifest.region)
+        letterbox = Letterbox.of(manifest.letterbox)
+        self._region = RegionOfInterest.of(manifest.region) if letterbox is None else letterbox.region
         self._maps = component_outputs(len(self._components))
+        self._scored = scored_outputs(code=manifest.code)
         self._process = os.getpid()
         self._renewing = Lock()
         self._inherited: list[Graph] = []
@@ -151,6 +163,7 @@ class ExportEngine:
             ModelFileError: if the runtime does not accept the graph, which it compiles when it is needed; or in a
                 process that was forked off the one that opened it, where that folder is another one by now.
         """
+        images = [self._filled(image) for image in images]
         shallow = [image for image in images if image.dtype == np.uint8]
         if len(shallow) == len(images):
             return self._run_8_bits(shallow, concurrent=concurrent)
@@ -163,7 +176,7 @@ class ExportEngine:
     def _run_8_bits(self, images: Sequence[Image], *, concurrent: bool) -> list[EngineResult]:
         # Copies: a camera's driver may fill the caller's array anew before a picture is looked at.
         batch = np.stack([image.astype(np.uint8) for image in images])
-        arrays = self._usable().run(batch, SCORES, concurrent=concurrent)
+        arrays = self._usable().run(batch, self._scored, concurrent=concurrent)
         return [self._of_8_bits(arrays, index, batch[index].copy()) for index in range(len(images))]
 
     def _of_8_bits(self, arrays: Arrays, index: int, image: NDArray[np.uint8]) -> EngineResult:
@@ -177,8 +190,12 @@ class ExportEngine:
                 "trained on. Export the model again with this version of utad, or score it with the run itself"
             )
         prepared, size = self._prepared(image), (image.shape[0], image.shape[1])
-        arrays = self._usable().run_prepared(prepared, size, SCORES, concurrent=concurrent)
+        arrays = self._usable().run_prepared(prepared, size, self._scored, concurrent=concurrent)
         return self._result(arrays, 0, size, lambda names: self._usable().run_prepared(prepared, size, names))
+
+    def _filled(self, image: Image) -> Image:
+        """What the graph itself does to 8 bits, and does not see of 16."""
+        return image if image.dtype == np.uint8 or self._region is None else self._region.filled(image)
 
     def _prepared(self, image: Image) -> NDArray[np.float32]:
         return prepare_uint16(image, self._manifest.size, self._manifest.channels)
@@ -208,6 +225,7 @@ class ExportEngine:
             anomaly_map=arrays["anomaly_map"][index].copy(),
             pictures=_computed(again, PICTURES, PICTURES),
             component_maps=_computed(again, self._maps, self._components),
+            code=arrays[CODE][index].copy() if CODE in arrays else np.empty(0, np.float32),
             inside=self._region.inside(size) if self._region is not None else None,
         )
 
@@ -234,6 +252,7 @@ def _open_graph(folder: Path, manifest: Manifest, threads: int | None) -> Graph:
     with runtime_errors(manifest.format):
         if manifest.format == "onnx":
             (onnx,) = contents.values()
-            return OnnxGraph(onnx, size=manifest.size, threads=threads)
+            scored = scored_outputs(code=manifest.code)
+            return OnnxGraph(onnx, size=manifest.size, threads=threads, scored=scored)
         xml, weights = contents.values()
         return OpenVinoGraph(xml, weights, manifest.precision, size=manifest.size, threads=threads)

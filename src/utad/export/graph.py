@@ -87,8 +87,9 @@ class ExportGraph(nn.Module):
         Returns:
             Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool; impression,
             naive impression and reconstruction, `(N, H, W, 3)` uint8; the map of each score component `(N, H, W)`;
-            x as the networks see it, `(N, C, S, S)` in [0, 1]. With `boundaries`, then m, m_hat and x_hat as they give
-            them, and, where there is a backbone, all images that it sees in one batch and the maps of its stages.
+            x as the networks see it, `(N, C, S, S)` in [0, 1]; its code `(N, D)`, where the network gives one. With
+            `boundaries`, then m, m_hat and x_hat as they give them, and, where there is a backbone, all images that it
+            sees in one batch and the maps of its stages.
         """
         network = self.network
         rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(network.size)
@@ -99,7 +100,9 @@ class ExportGraph(nn.Module):
         restored = network.two_stage(prepared)
         seen = network.stack(restored)
         stages = network.backbone(seen)
-        measured = network.measurement(network.split(stages), network.size)
+        features = network.split(stages)
+        measured = network.measurement(features, network.size)
+        code = network.code([stage["image"] for stage in features if "image" in stage])
         to_image = bilinear_weights(side, rows), bilinear_weights(side, columns)
         anomaly_map = _lowest_outside(resize(self.pixel_normalisation.apply(measured.anomaly_map), *to_image), inside)
         pictures = (restored["impression"], restored["naive_impression"], restored["reconstruction"])
@@ -113,6 +116,7 @@ class ExportGraph(nn.Module):
             *(_picture(picture, *weights) for picture in pictures),
             *(_lowest_outside(resize(maps, *to_image), inside) for maps in measured.component_maps.values()),
             prepared,
+            *(() if code is None else (code,)),
         )
         if not self.boundaries:
             return outputs

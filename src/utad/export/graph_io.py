@@ -6,11 +6,14 @@ INPUT = "image"
 SCORES = ("pred_score", "raw_score", "anomaly_map", "pred_mask")
 PICTURES = ("impression", "naive_impression", "reconstruction")
 OUTPUTS = (*SCORES, *PICTURES)
-"""What every graph gives, in this order; after them come the maps of the score components, and then `PREPARED`."""
+"""What every graph gives, in this order; after them come the maps of the score components, `PREPARED`, and `CODE`."""
 
 PREPARED = "prepared"
 """The images as the networks see them, `(N, C, S, S)` in [0, 1]. Where they have more than 8 bits, whoever runs the
 graph makes them, and the graph is computed from there on."""
+
+CODE = "code"
+"""What the images look like, `(N, D)`, as `EngineResult.code` has it; not there where the detector gives none."""
 
 CUTS: tuple[tuple[str, str], ...] = ((PREPARED, "f32"), ("restored", "bf16"), ("seen", "f32"), ("stage", "bf16"))
 """A graph for bf16 is cut where networks and arithmetic meet: the tensors there, which it gives too, and the precision
@@ -22,8 +25,23 @@ def component_outputs(count: int) -> tuple[str, ...]:
     return tuple(f"component_map_{index}" for index in range(count))
 
 
+def graph_outputs(components: int, *, code: bool) -> tuple[str, ...]:
+    """Names of all that a graph gives.
+
+    Args:
+        components: number of score components.
+        code: whether it gives `CODE`.
+    """
+    return (*OUTPUTS, *component_outputs(components), PREPARED, *((CODE,) if code else ()))
+
+
+def scored_outputs(*, code: bool) -> tuple[str, ...]:
+    """Names of what is computed of every image that is scored, in a graph that gives `CODE` or not."""
+    return (*SCORES, CODE) if code else SCORES
+
+
 def boundary_outputs(count: int) -> tuple[str, ...]:
-    """Names of the `count` outputs that a graph for bf16 has beyond `PREPARED`.
+    """Names of the `count` outputs that a graph for bf16 has beyond `graph_outputs`.
 
     They are the restored images and, where there is a backbone, what it sees and its stages.
     """

@@ -42,7 +42,7 @@ class Manifest:
         threshold: on the normalised score.
         parity: how far the export is from the detector it was made of.
         versions: of the packages that wrote it.
-        files: sha256 by name of each graph file.
+        files: sha256 by name of each graph file, and of the normal images where they are kept beside it.
         components: names of the score components whose maps the graph gives.
         fail_threshold: that of the band `fail`; None for `threshold`.
         normal_scores: normalised scores of the normal images that set the thresholds, ascending.
@@ -55,8 +55,11 @@ class Manifest:
             where it takes whole images.
         alignment: as `Alignment.as_dict` has it: the graph takes aligned images, which whoever runs it registers. None
             where it takes them as they lie.
+        letterbox: as `Letterbox.as_dict` has it: the graph takes framed images, which whoever runs it frames. None
+            where it takes them as they are.
         slope: of the normalised score over the raw one, where either is there.
         bits: of the images that can be scored: 16, or 8 for graphs of earlier versions.
+        code: whether the graph gives what an image looks like; those of earlier versions do not.
     """
 
     format: Format
@@ -78,8 +81,10 @@ class Manifest:
     region: dict[str, Any] | None = field(default=None, repr=False)
     tiling: dict[str, Any] | None = None
     alignment: dict[str, Any] | None = field(default=None, repr=False)
+    letterbox: dict[str, Any] | None = field(default=None, repr=False)
     slope: float | None = None
     bits: int = 8
+    code: bool = False
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
@@ -89,7 +94,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Path:
         OutputError: if that is not possible.
     """
     content = {"kind": KIND, "format_version": FORMAT_VERSION, **asdict(manifest)}
-    for name in ("region", "tiling", "alignment", "slope"):
+    for name in ("region", "tiling", "alignment", "letterbox", "slope"):
         if content[name] is None:
             del content[name]  # as before there were any
     text = json.dumps({**content, "sha256": _digest(content)}, indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -135,21 +140,28 @@ def read_graph(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     Raises:
         ModelFileError: if a file is missing or does not match its sha256.
     """
-    contents = {}
-    for name in GRAPH_NAMES[manifest.format]:
-        path = folder / name
-        try:
-            contents[name] = path.read_bytes()
-        except OSError as error:
-            raise ModelFileError(f"{path} cannot be read ({error.strerror or error}): {_AGAIN}") from None
-        if hashlib.sha256(contents[name]).hexdigest() != manifest.files.get(name):
-            raise ModelFileError(f"{path} is damaged, its content does not match its sha256: {_AGAIN}")
-    return contents
+    return {name: read_verified(folder, name, manifest) for name in GRAPH_NAMES[manifest.format]}
 
 
-def graph_digests(folder: Path, graph_format: Format) -> dict[str, str]:
-    """The sha256 by name of the graph files in a folder."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in GRAPH_NAMES[graph_format]}
+def read_verified(folder: Path, name: str, manifest: Manifest) -> bytes:
+    """The content of a file that the manifest names.
+
+    Raises:
+        ModelFileError: if it is missing or does not match its sha256.
+    """
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read ({error.strerror or error}): {_AGAIN}") from None
+    if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
+        raise ModelFileError(f"{path} is damaged, its content does not match its sha256: {_AGAIN}")
+    return content
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 by name of the files in a folder."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 def _refuse_newer(path: Path, content: Mapping[str, Any]) -> None:

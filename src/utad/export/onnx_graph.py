@@ -23,9 +23,10 @@ class OnnxGraph:
         graph: the `.onnx` file.
         size: S, the side of the images that the networks see.
         threads: cores to use; None for all.
+        scored: outputs that it is made ready for.
     """
 
-    def __init__(self, graph: bytes, *, size: int, threads: int | None = None) -> None:
+    def __init__(self, graph: bytes, *, size: int, threads: int | None = None, scored: Sequence[str] = SCORES) -> None:
         self._runtime, self._onnx = require("onnxruntime"), require("onnx")
         self._graph = graph
         self._lock = Lock()
@@ -33,7 +34,7 @@ class OnnxGraph:
         self.max_batch = best_batch(size)
         self.streams = usable_cores(threads)
         self._threads = threads
-        self._session(SCORES, concurrent=False)
+        self._session(scored, concurrent=False)
 
     def run(self, images: NDArray[np.uint8], names: Sequence[str], *, concurrent: bool = False) -> Arrays:
         """Images `(N, H, W, 3)`, any number, to the named outputs; alone on all cores, or concurrently on one."""

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.data.letterbox import Letterbox
 from utad.data.streaming import iterate_images
 from utad.data.tiling import Tiling
 from utad.dependencies import require
@@ -25,7 +26,14 @@ QUANTISED = ("network.backbone.", "network.two_stage.ie_net.")
 _CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
-def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int, tiling: Tiling | None = None) -> Any:
+def quantise(
+    model: Any,
+    samples: Sequence[Sample],
+    *,
+    max_pixels: int,
+    tiling: Tiling | None = None,
+    letterbox: Letterbox | None = None,
+) -> Any:
     """Quantises an OpenVINO model.
 
     Pre-processing, Expert-Net, whitening, distances and post-processing keep their precision: what they compute are
@@ -36,6 +44,7 @@ def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int, tiling: 
         samples: normal images.
         max_pixels: as for `read_image`.
         tiling: how they are cut into the tiles that the graph takes; None where it takes whole images.
+        letterbox: how they are framed; None where they are not.
 
     Raises:
         MissingDependencyError: if nncf is not installed.
@@ -45,7 +54,7 @@ def quantise(model: Any, samples: Sequence[Sample], *, max_pixels: int, tiling: 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     kept = [node.get_friendly_name() for node in model.get_ops() if not _is_quantised(node)]
     step = -(-len(samples) // MOST_IMAGES)
-    images = _Images(samples[::step], max_pixels, tiling)
+    images = _Images(samples[::step], max_pixels, tiling, letterbox)
     with redirect_stdout(StringIO()):  # its progress bars
         return nncf.quantize(
             model,
@@ -62,14 +71,19 @@ class _Images:
     Of images that are cut into tiles it is one tile each, of another place each time.
     """
 
-    def __init__(self, samples: Sequence[Sample], max_pixels: int, tiling: Tiling | None) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], max_pixels: int, tiling: Tiling | None, letterbox: Letterbox | None
+    ) -> None:
         self.samples = samples
         self._max_pixels = max_pixels
         self._tiling = tiling
+        self._letterbox = letterbox
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         for index, (_, read) in enumerate(iterate_images(self.samples, max_pixels=self._max_pixels)):
             image = cast("Image", checked(read))
+            if self._letterbox is not None:
+                image = self._letterbox.framed(image)
             if self._tiling is not None:
                 grid = self._tiling.grid((image.shape[0], image.shape[1]))
                 # 7 steps further each time: in a few images all rows and columns have had their turn.

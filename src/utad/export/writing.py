@@ -11,6 +11,7 @@ from typing import Protocol
 from utad.config import Config
 from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
+from utad.data.letterbox import Letterbox
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tiling import Tiling
 from utad.dependencies import require
@@ -18,18 +19,20 @@ from utad.errors import ConfigError, ExportError, NotFittedError
 from utad.export.conversion import keep_single_precision, to_openvino, write_onnx, write_openvino
 from utad.export.exported import open_engine
 from utad.export.graph import MaskRule
+from utad.export.kept_images import KEPT_IMAGES_NAME, images_scored_by, write_kept_images
 from utad.export.manifest import (
     GRAPH_NAMES,
     MANIFEST_NAME,
     Format,
     Manifest,
     Precision,
-    graph_digests,
+    digests,
     write_manifest,
 )
 from utad.export.parity import Parity, compare, fabricated_samples
 from utad.export.quantisation import quantise
 from utad.files import atomic_directory, file_digest, output_errors
+from utad.interpret.normal_images import NormalImages
 from utad.predictor import Predictor
 from utad.scoring.network import DetectorNetwork
 from utad.types import Outcome, Sample
@@ -53,11 +56,13 @@ class Fitted(Protocol):
     threshold: float
     fail_threshold: float | None
     normal_scores: tuple[float, ...]
+    normal_images: NormalImages | None
     trained_on: tuple[str, ...]
     colour_order: ColourOrder | None
     region: RegionOfInterest | None
     tiling: Tiling | None
     alignment: Alignment | None
+    letterbox: Letterbox | None
 
     @property
     def config(self) -> Config:
@@ -110,12 +115,18 @@ def export_detector(
         raise NotFittedError("the detector is not fitted: call fit, or UTAD.load a model")
     for module in _NEEDED[graph_format]:
         require(module)
-    earlier = (MANIFEST_NAME, *GRAPH_NAMES[graph_format]) if replace else ()
+    earlier = (MANIFEST_NAME, KEPT_IMAGES_NAME, *GRAPH_NAMES[graph_format]) if replace else ()
     with atomic_directory(output, replaces=earlier) as folder:
         with output_errors(output):
             _write_graph(detector, network, folder, graph_format, precision, normal)
         manifest = _manifest(detector, network, folder, graph_format, precision, model)
-        parity = _measure(detector, manifest, folder, normal)
+        exported = Predictor(
+            open_engine(folder, manifest),
+            threshold=detector.threshold,
+            mask=detector.config.mask,
+            max_pixels=detector.config.image.max_pixels,
+        )
+        parity = _measure(detector, exported, normal)
         if precision == "fp32" and (parity.score > TOLERANCE or parity.labels_flipped):
             raise ExportError(
                 f"the exported scores differ by {parity.score:.2g} (relative, at most {TOLERANCE:g} is accepted) and "
@@ -123,6 +134,11 @@ def export_detector(
                 "torch and the runtime, or report it with the model"
             )
         manifest.parity.update(parity.as_dict())
+        images = _kept_images(detector, network, exported, precision, normal)
+        if images is not None:
+            with output_errors(output):
+                write_kept_images(folder, images)
+            manifest.files.update(digests(folder))
         write_manifest(folder, manifest)
     return manifest
 
@@ -154,7 +170,13 @@ def _write_graph(
         return
     graph = to_openvino(network, mask, boundaries=precision == "bf16")
     if precision == "int8":
-        graph = quantise(graph, normal, max_pixels=detector.config.image.max_pixels, tiling=detector.tiling)
+        graph = quantise(
+            graph,
+            normal,
+            max_pixels=detector.config.image.max_pixels,
+            tiling=detector.tiling,
+            letterbox=detector.letterbox,
+        )
     if precision != "bf16":
         keep_single_precision(graph)
     write_openvino(graph, target)
@@ -177,7 +199,7 @@ def _manifest(
         threshold=detector.threshold,
         parity={},
         versions=_versions(),
-        files=graph_digests(folder, graph_format),
+        files=digests(folder),
         fail_threshold=detector.fail_threshold,
         normal_scores=list(detector.normal_scores),
         trained_on=list(detector.trained_on),
@@ -187,20 +209,34 @@ def _manifest(
         region=detector.region.as_dict() if detector.region is not None else None,
         tiling=detector.tiling.as_dict() if detector.tiling is not None else None,
         alignment=detector.alignment.as_dict() if detector.alignment is not None else None,
+        letterbox=detector.letterbox.as_dict() if detector.letterbox is not None else None,
         slope=None
         if detector.tiling is None and detector.alignment is None
         else network.normalisation.of_image().slope,
         bits=16,
+        code=network.gives_code,
     )
 
 
-def _measure(detector: Fitted, manifest: Manifest, folder: Path, normal: Sequence[Sample]) -> Parity:
-    exported = Predictor(
-        open_engine(folder, manifest),
-        threshold=detector.threshold,
-        mask=detector.config.mask,
+def _kept_images(
+    detector: Fitted, network: DetectorNetwork, exported: Predictor, precision: Precision, normal: Sequence[Sample]
+) -> NormalImages | None:
+    """The normal images that are kept beside the graph, if the model keeps any."""
+    if detector.normal_images is None or not network.gives_code:
+        return None
+    # Rounded networks give other codes, by more than normal images differ: theirs are of images that they have seen.
+    if precision == "fp32" or not normal or detector.tiling is not None:
+        return detector.normal_images
+    return images_scored_by(
+        exported,
+        normal,
+        side=network.size,
         max_pixels=detector.config.image.max_pixels,
+        max_bytes=round(1e6 * detector.config.explain.max_megabytes),
     )
+
+
+def _measure(detector: Fitted, exported: Predictor, normal: Sequence[Sample]) -> Parity:
     samples = normal or fabricated_samples(None if detector.tiling is None else detector.tiling.side)
     images = f"{len(samples)} normal images" if normal else f"{len(samples)} fabricated images"
     return compare(detector.predict_samples, exported.predict_samples, samples, images=images)

@@ -12,6 +12,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from utad.types import feature_means_of
+
 THUMBNAIL = 96
 """Longest side of a thumbnail, in pixels."""
 
@@ -29,12 +31,18 @@ class Neighbour:
     Attributes:
         name: of the training image.
         distance: of its code; 1 is that of two normal images taken at random, as a root mean square.
-        thumbnail: `(h, w, 3)` uint8.
+        jpeg: its thumbnail, the content of a JPEG file.
     """
 
     name: str
     distance: float
-    thumbnail: NDArray[np.uint8] = field(repr=False)
+    jpeg: bytes = field(repr=False)
+
+    @property
+    def thumbnail(self) -> NDArray[np.uint8]:
+        """The decoded thumbnail, `(h, w, 3)`."""
+        with PIL.Image.open(io.BytesIO(self.jpeg)) as picture:
+            return np.array(picture.convert("RGB"))
 
 
 @dataclass(frozen=True)
@@ -62,9 +70,14 @@ class NormalImages:
         # The mean square of the difference of two draws is twice the variance.
         distances = np.sqrt(squares / 2.0)
         return tuple(
-            Neighbour(self.names[index], float(distances[index]), _decoded(self.thumbnails[index]))
+            Neighbour(self.names[index], float(distances[index]), self.thumbnails[index])
             for index in np.argsort(distances, kind="stable")[:count].tolist()
         )
+
+    @property
+    def feature_means(self) -> NDArray[np.float32]:
+        """The means of the features of every image, `(N, C)`."""
+        return feature_means_of(self.codes.astype(np.float32) * self.deviation + self.mean)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it as arrays by name, for a model file."""
@@ -146,8 +159,3 @@ def _encoded(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()
-
-
-def _decoded(thumbnail: bytes) -> NDArray[np.uint8]:
-    with PIL.Image.open(io.BytesIO(thumbnail)) as picture:
-        return np.array(picture.convert("RGB"))

@@ -9,9 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from utad.models.two_stage import FeatureName, ImageName, Images
-
-CODE_GRID = 2
-"""Cells of an image's code to a side (docs/experiments/similar_images.md)."""
+from utad.types import CODE_GRID
 
 
 def stacked(images: Images, names: Sequence[ImageName]) -> Tensor:

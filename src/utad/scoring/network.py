@@ -118,7 +118,7 @@ class DetectorNetwork(nn.Module):
             component_maps=measured.component_maps,
             images=restored,
             shares=normalisation.shares(measured.score_parts, score),
-            code=self._code([stage["image"] for stage in features if "image" in stage]),
+            code=self.code([stage["image"] for stage in features if "image" in stage]),
         )
         if not bool(torch.isfinite(detection.score).all() and torch.isfinite(detection.anomaly_map).all()):
             raise NonFiniteScoreError(
@@ -152,12 +152,17 @@ class DetectorNetwork(nn.Module):
 
     def codes(self, images: Tensor) -> Tensor | None:
         """The codes of images `(N, C, S, S)`, the same that `forward` gives."""
-        return self._code(self.backbone(self.prepare({"image": images})["image"]))
+        return self.code(self.backbone(self.prepare({"image": images})["image"]))
 
-    def _code(self, stages: Sequence[Tensor]) -> Tensor | None:
+    @property
+    def gives_code(self) -> bool:
+        """Whether images have a code."""
         # Compared pixels are no features, and pairs of restored images leave none of the image itself.
-        compared = isinstance(self.backbone, Backbone) and "image" in self.measurement.compared
-        return image_code(stages[:RESTORED_STAGES]) if compared else None
+        return isinstance(self.backbone, Backbone) and "image" in self.measurement.compared
+
+    def code(self, stages: Sequence[Tensor]) -> Tensor | None:
+        """The code `(N, D)` of images from their maps of all stages; None where this network gives none."""
+        return image_code(stages[:RESTORED_STAGES]) if self.gives_code else None
 
     @staticmethod
     def joined_features(features: Sequence[Features]) -> Tensor:
@@ -180,7 +185,7 @@ def load_network(
         channels: of the images, 1 or 3.
         tensors: by name.
         written_as: the format of the file, at least 1.
-        region: that it was trained for; None for the whole image.
+        region: that it was trained for, as for `build_network`.
     """
     network = build_network(config, channels, pretrained=False, region=region)
     network.load_state_dict(upgrade(tensors, written_as, compares_pixels=config.scoring.space == "pixels"))
@@ -196,17 +201,16 @@ def build_network(
         config: the resolved config.
         channels: of the images, 1 or 3.
         pretrained: False leaves the backbone's weights to a model file.
-        region: drawn from the shapes of the config; None where it has none.
+        region: drawn from the shapes of the config, in the frame of a letterbox if there is one; None where all counts.
 
     Raises:
         ConfigError: if the config has a region and there is none here, or the other way round.
     """
-    if config.image.has_region != (region is not None):
-        raise ConfigError(
-            "image.roi or image.ignore is set, and the region that is drawn from them is not there"
-            if region is None
-            else "got a region of interest, and neither image.roi nor image.ignore is set"
-        )
+    image = config.image
+    if image.has_shapes and region is None:
+        raise ConfigError("image.roi or image.ignore is set, and the region that is drawn from them is not there")
+    if region is not None and not (image.has_shapes or image.letterbox):
+        raise ConfigError("got a region of interest, and neither image.roi, image.ignore nor image.letterbox is set")
     scoring = config.scoring
     working = WorkingRegion.of(region, config.image.size, channels) if region is not None else None
     with torch.random.fork_rng():

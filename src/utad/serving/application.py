@@ -75,8 +75,8 @@ def create_app(
 
 
 @_router.get("/metrics", summary="Metrics for Prometheus")
-async def metrics(request: Request) -> Response:
-    """Requests, latency, queue, batches, scores and their drift."""
+def metrics(request: Request) -> Response:  # in a thread: drift takes longer than other requests should wait
+    """Requests, latency, queue, batches, scores, and the drift of scores and features."""
     return Response(service_of(request).metrics.text(), media_type=_METRICS_TYPE)
 
 

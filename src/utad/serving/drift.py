@@ -20,6 +20,7 @@ _EMPTY = 0.5
 """Of a count: what an empty bin counts as, so that its logarithm is finite."""
 
 Level = Literal[0, 1, 2]
+"""Of drift: 0 none, 1 worth a look, 2 alarm."""
 
 _LEVELS: tuple[tuple[Level, float, float], ...] = ((2, 0.25, 0.001), (1, 0.1, 0.01))
 """Level, PSI above which, and significance of Kolmogorov-Smirnov at which it is reached."""
@@ -32,8 +33,8 @@ class Drift:
     Attributes:
         psi: population stability index, over bins of equal shares of the calibration.
         ks: Kolmogorov-Smirnov statistic, the greatest distance of the two distribution functions.
-        level: 0 none, 1 worth a look, 2 alarm: both measures have to agree, since PSI alone is large by chance where
-            the calibration has few images, and KS alone finds the smallest shift once there are many.
+        level: both measures have to agree, since PSI alone is large by chance where the calibration has few images, and
+            KS alone finds the smallest shift once there are many.
     """
 
     psi: float
@@ -90,11 +91,22 @@ def drift_between(normal: Sequence[float], recent: Sequence[float]) -> Drift | N
     """
     if min(len(normal), len(recent)) < LEAST:
         return None
-    p, q = np.asarray(normal, np.float64), np.asarray(recent, np.float64)
-    psi, ks = population_stability(p, q), kolmogorov_smirnov(p, q)
-    scale = math.sqrt((len(p) + len(q)) / (len(p) * len(q)))
+    return measured_drift(np.asarray(normal, np.float64), np.asarray(recent, np.float64))
+
+
+def measured_drift(normal: NDArray[np.float64], recent: NDArray[np.float64], *, of: int = 1) -> Drift:
+    """Drift of recent values from normal ones, however few there are.
+
+    Args:
+        normal: `(N,)`, N at least 1.
+        recent: `(M,)`, M at least 1.
+        of: as many values are looked at of each image, any of which may reach a level by chance: the significance is
+            divided by it (Bonferroni).
+    """
+    psi, ks = population_stability(normal, recent), kolmogorov_smirnov(normal, recent)
+    scale = math.sqrt((len(normal) + len(recent)) / (len(normal) * len(recent)))
     for level, least_psi, significance in _LEVELS:
-        if psi > least_psi and ks > math.sqrt(-0.5 * math.log(significance / 2)) * scale:
+        if psi > least_psi and ks > math.sqrt(-0.5 * math.log(significance / of / 2)) * scale:
             return Drift(psi, ks, level)
     return Drift(psi, ks, 0)
 

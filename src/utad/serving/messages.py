@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.interpret.normal_images import Neighbour
 from utad.types import Band
 
 ModelKey = tuple[str, int]
@@ -26,6 +27,7 @@ class Task:
         arrays: names of arrays that are wanted (`utad.serving.pictures.ARRAYS`).
         longest: side of the pictures, in pixels; None for the size of the image.
         outlines: whether the outlines of the mask are wanted.
+        similar: how many of the nearest normal images are wanted.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Task:
     arrays: tuple[str, ...] = ()
     longest: int | None = None
     outlines: bool = False
+    similar: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,8 @@ class Answer:
         outlines: of `mask` and, where the model has one, of its `region` of interest, as paths of an SVG in pixels of
             the image; empty where they were not wanted.
         arrays: by name.
+        similar: the nearest normal images, the nearest first; empty where the model keeps none.
+        feature_means: as in `EngineResult`.
     """
 
     pred_score: float
@@ -68,6 +73,8 @@ class Answer:
     pictures: dict[str, bytes] = field(repr=False, default_factory=dict)
     outlines: dict[str, str] = field(repr=False, default_factory=dict)
     arrays: dict[str, NDArray[Any]] = field(repr=False, default_factory=dict)
+    similar: tuple[Neighbour, ...] = field(repr=False, default=())
+    feature_means: NDArray[np.float32] = field(repr=False, default_factory=lambda: np.empty(0, np.float32))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from utad.serving.drift import Drift, RecentScores
+from utad.serving.feature_drift import FeatureDrift, RecentFeatures
 from utad.serving.messages import Answer
 from utad.serving.registry import ServedModel
 
@@ -28,6 +29,7 @@ class Metrics:
     def __init__(self, recent: int) -> None:
         self._recent = recent
         self._scores: dict[str, RecentScores] = {}
+        self._features: dict[str, RecentFeatures | None] = {}
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter(
@@ -56,6 +58,15 @@ class Metrics:
         self._level = Gauge(
             "utad_drift_level", "0 none or not known, 1 worth a look, 2 alarm.", ("model",), registry=registry
         )
+        self._feature_psi, self._feature_ks, self._features_moved, self._feature_level = (
+            Gauge(f"utad_feature_drift_{name}", text, ("model",), registry=registry)
+            for name, text in (
+                ("psi", "Of the feature of recent images that has moved farthest from calibration by it."),
+                ("ks", "Of the feature of recent images that has moved farthest from calibration by it."),
+                ("moved", "Share of the features that are not distributed as in calibration any more."),
+                ("level", "0 none or not known, 1 worth a look, 2 alarm."),
+            )
+        )
         self._version = Gauge("utad_model_version", "That is served now.", ("model",), registry=registry)
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
@@ -79,12 +90,36 @@ class Metrics:
         self._psi.labels(name).set_function(of_drift(lambda drift: drift.psi, math.nan))
         self._ks.labels(name).set_function(of_drift(lambda drift: drift.ks, math.nan))
         self._level.labels(name).set_function(of_drift(lambda drift: drift.level, 0.0))
+        self._follow_features(model)
+
+    def _follow_features(self, model: ServedModel) -> None:
+        """Begins to follow what the images look like, where the model has normal ones to compare them with."""
+        features = None
+        # Of an image in tiles that with the highest score is known, which is none taken at random.
+        if model.normal_images is not None and model.manifest.tiling is None:
+            features = RecentFeatures(model.normal_images.feature_means, self._recent)
+        self._features[model.name] = features
+
+        def of_drift(value: Callable[[FeatureDrift], float], unknown: float) -> Callable[[], float]:
+            def found() -> float:
+                drift = features.drift() if features is not None else None
+                return unknown if drift is None else value(drift)
+
+            return found
+
+        self._feature_psi.labels(model.name).set_function(of_drift(lambda drift: drift.psi, math.nan))
+        self._feature_ks.labels(model.name).set_function(of_drift(lambda drift: drift.ks, math.nan))
+        self._features_moved.labels(model.name).set_function(of_drift(lambda drift: drift.moved, math.nan))
+        self._feature_level.labels(model.name).set_function(of_drift(lambda drift: drift.level, 0.0))
 
     def scored(self, model: ServedModel, answer: Answer) -> None:
         """Counts one image."""
         self._images.labels(model.name, answer.band).inc()
         self._score.labels(model.name).observe(answer.pred_score)
         self._scores[model.name].add(answer.pred_score, flagged=answer.pred_label)
+        features = self._features[model.name]
+        if features is not None:
+            features.add(answer.feature_means)
 
     def refused(self, model: ServedModel) -> None:
         """Counts an image that cannot be scored."""

@@ -27,6 +27,14 @@ class RegionBody(BaseModel):
     mean: float
 
 
+class SimilarBody(BaseModel):
+    """A normal image of the training; 1 is the distance of two of them taken at random, the thumbnail a JPEG."""
+
+    name: str
+    distance: float
+    thumbnail: str
+
+
 class PredictionBody(BaseModel):
     """What is said of one image; where it cannot be read, `error` alone."""
 
@@ -43,6 +51,7 @@ class PredictionBody(BaseModel):
     aligned: bool | None = None
     pictures: dict[str, str] | None = None
     outlines: dict[str, str] | None = None
+    similar: list[SimilarBody] | None = None
 
 
 class PredictBody(BaseModel):
@@ -89,6 +98,14 @@ async def predict(
     outlines: Annotated[
         bool, Query(description="The outlines of the mask, and of a region of interest, as paths of an SVG.")
     ] = False,
+    similar: Annotated[
+        int,
+        Query(
+            description="Normal images that look most like it, the nearest first; none where the model keeps none.",
+            ge=0,
+            le=20,
+        ),
+    ] = 0,
 ) -> PredictBody:
     """Scores the files of a form, or one image as the whole body. Nothing that is sent is kept.
 
@@ -99,7 +116,10 @@ async def predict(
     service.model(model)
     async with accepted(request, service) as pieces:
         uploads = await uploads_of(request, pieces, service)
-        tasks = [Task(upload.name, upload.content, kinds, longest=longest, outlines=outlines) for upload in uploads]
+        tasks = [
+            Task(upload.name, upload.content, kinds, longest=longest, outlines=outlines, similar=similar)
+            for upload in uploads
+        ]
         scores = await scored(request, service, model, tasks)
     if all(isinstance(result, Refusal) for result in scores.results):
         response.status_code = 422
@@ -135,4 +155,9 @@ def _one(name: str, result: Answer | Refusal) -> PredictionBody:
         aligned=result.aligned,
         pictures={kind: base64.b64encode(png).decode() for kind, png in result.pictures.items()} or None,
         outlines=result.outlines or None,
+        similar=[
+            SimilarBody(name=one.name, distance=one.distance, thumbnail=base64.b64encode(one.jpeg).decode())
+            for one in result.similar
+        ]
+        or None,
     )

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from utad.errors import ConfigError
-from utad.export.manifest import MANIFEST_NAME, Manifest, read_graph, read_manifest
+from utad.export.kept_images import KEPT_IMAGES_NAME, read_kept_images
+from utad.export.manifest import MANIFEST_NAME, Manifest, read_graph, read_manifest, read_verified
 from utad.files import output_errors
+from utad.interpret.normal_images import NormalImages
 from utad.loading import exported_folder
 from utad.run_folder import GRAPH_FORMAT, MODEL_NAME
 from utad.serving.messages import ModelKey
@@ -28,6 +30,7 @@ class ServedModel:
         source: MODEL, as it was given.
         folder: the copy that workers load.
         manifest: of the copy.
+        normal_images: that the model keeps; None where it keeps none.
     """
 
     name: str
@@ -35,6 +38,7 @@ class ServedModel:
     source: Path
     folder: Path = field(repr=False)
     manifest: Manifest = field(repr=False)
+    normal_images: NormalImages | None = field(repr=False, default=None)
 
     @property
     def key(self) -> ModelKey:
@@ -85,6 +89,8 @@ def taken_over(name: str, source: Path, version: int, store: Path) -> ServedMode
     graph = exported_folder(source)
     manifest = read_manifest(graph)
     contents = read_graph(graph, manifest)
+    if KEPT_IMAGES_NAME in manifest.files:
+        contents[KEPT_IMAGES_NAME] = read_verified(graph, KEPT_IMAGES_NAME, manifest)
     folder = store / f"{name}-{version}"
     with output_errors(folder):
         folder.mkdir()
@@ -92,7 +98,8 @@ def taken_over(name: str, source: Path, version: int, store: Path) -> ServedMode
             (folder / file).write_bytes(content)
         shutil.copyfile(graph / MANIFEST_NAME, folder / MANIFEST_NAME)
     # Read again: the file may have been replaced since.
-    return ServedModel(name, version, source, folder, read_manifest(folder))
+    manifest = read_manifest(folder)
+    return ServedModel(name, version, source, folder, manifest, read_kept_images(folder, manifest))
 
 
 def _name_of(path: Path) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from utad.data.reading import image_from_bytes
 from utad.errors import ImageReadError, InputError, ModelFileError, NonFiniteScoreError, UTADError
 from utad.export.exported import ExportedDetector
+from utad.interpret.normal_images import NormalImages
 from utad.serving.messages import Answer, Load, Loaded, ModelKey, Refusal, Run, Scored, Task, Unload
 from utad.serving.pictures import outlines_of, png_of
 from utad.types import Image, Prediction, Sample
@@ -128,11 +129,11 @@ def _predicted(
         if isinstance(outcome, ImageReadError):
             results[index] = Refusal(str(outcome))
         else:
-            results[index] = _answer(tasks[index], images[index], outcome)
+            results[index] = _answer(tasks[index], images[index], outcome, detector.normal_images)
     return results
 
 
-def _answer(task: Task, image: Image, prediction: Prediction) -> Answer:
+def _answer(task: Task, image: Image, prediction: Prediction, normal_images: NormalImages | None) -> Answer:
     return Answer(
         pred_score=prediction.pred_score,
         pred_label=prediction.pred_label,
@@ -146,4 +147,6 @@ def _answer(task: Task, image: Image, prediction: Prediction) -> Answer:
         pictures={kind: png_of(kind, image, prediction, longest=task.longest) for kind in task.pictures},
         outlines=outlines_of(prediction) if task.outlines else {},
         arrays={name: np.asarray(getattr(prediction, name)) for name in task.arrays},
+        similar=() if normal_images is None else normal_images.nearest(prediction.code, task.similar),
+        feature_means=prediction.feature_means,
     )

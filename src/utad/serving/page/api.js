@@ -2,6 +2,7 @@
 
 const KEY = "utad-token";
 const LONGEST = 1024;
+const SIMILAR = 5;
 const PICTURES = ["heat", "impression", "naive_impression", "reconstruction"];
 
 let token = sessionStorage.getItem(KEY) || "";
@@ -72,6 +73,7 @@ export const predict = async (file, name, model, { pictures, shown }) => {
     query.set("save", (shown ? PICTURES : ["image", ...PICTURES]).join(","));
     query.set("longest", LONGEST);
     query.set("outlines", "true");
+    query.set("similar", SIMILAR);
   }
   const answer = await asked(`v1/predict?${query}`, { method: "POST", body: formOf(file, name) });
   const [prediction] = answer.predictions;

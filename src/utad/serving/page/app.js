@@ -71,11 +71,12 @@ const queue = new Queue({
     const pictures = Boolean(item.row) || item.opens || openNext || behind < MOST_PICTURES;
     return predict(item.file, item.name, item.model, { pictures, shown: item.shown });
   },
-  done: (item, { pictures, ...result }) => {
+  done: (item, { pictures, similar = [], ...result }) => {
     const row = item.row && history.rows.includes(item.row) ? item.row : history.add(item, { result });
     Object.assign(row, { result, shown: item.shown });
     if (pictures) {
-      history.keepPictures(row, addressesOf(pictures));
+      row.similar = similar.map(({ name, distance }) => ({ name, distance }));
+      history.keepPictures(row, addressesOf(pictures, similar));
     }
     panel.cover(row.result);
     history.tell(row);

@@ -3,7 +3,7 @@
 import { Refused } from "./api.js";
 
 const AT_ONCE = 3;
-const TRIES = 6;
+const TRIES = 7;
 const LONGEST_WAIT = 60;
 
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
@@ -54,7 +54,8 @@ export class Queue {
       } else {
         entry.tries += 1;
         if (error.passing && entry.tries < TRIES) {
-          this.pausing = Math.min(LONGEST_WAIT, error.wait || 2 ** (entry.tries - 1));
+          // Longer each time: a server that is starting loads its models, which takes up to a minute.
+          this.pausing = Math.min(LONGEST_WAIT, Math.max(error.wait, 2 ** (entry.tries - 1)));
           this.hold(entry, pause(this.pausing));
         } else {
           // A server that has not answered for so long will not answer the others either.

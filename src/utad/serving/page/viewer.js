@@ -7,11 +7,14 @@ import { WORDS } from "./verdict.js";
 const MOST_REGIONS = 50;
 const SMALL = 256 * 256;
 
-const blobOf = (base64) => new Blob([Uint8Array.from(atob(base64), (byte) => byte.charCodeAt(0))], { type: "image/png" });
+const addressFrom = (base64, type) =>
+  URL.createObjectURL(new Blob([Uint8Array.from(atob(base64), (byte) => byte.charCodeAt(0))], { type }));
 
 // The pictures of an answer as addresses that images can have; whoever keeps them has to revoke them.
-export const addressesOf = (pictures) =>
-  Object.fromEntries(Object.entries(pictures).map(([kind, png]) => [kind, URL.createObjectURL(blobOf(png))]));
+export const addressesOf = (pictures, similar) => Object.fromEntries([
+  ...Object.entries(pictures).map(([kind, png]) => [kind, addressFrom(png, "image/png")]),
+  ...similar.map(({ thumbnail }, index) => [`similar-${index}`, addressFrom(thumbnail, "image/jpeg")]),
+]);
 
 const base = find("#base");
 const stage = find("#stage");
@@ -70,6 +73,15 @@ const showStage = () => {
   showLayers();
 };
 
+const showSimilar = () => {
+  const { similar } = row;
+  find("#similar").hidden = similar.length === 0;
+  find("#no-similar").hidden = similar.length > 0;
+  find("#similar").replaceChildren(...similar.map(({ name, distance }, index) => element("figure", {},
+    element("img", { src: row.pictures[`similar-${index}`], alt: `Normal image ${index + 1}: ${name}` }),
+    element("figcaption", {}, element("b", {}, distance.toFixed(2)), element("br", {}), name))));
+};
+
 const cell = (text, isNumber = true) => element("td", { className: isNumber ? "number" : "" }, String(text));
 
 const showRegions = () => {
@@ -114,6 +126,7 @@ export const show = (chosen, verdict) => {
   find("#with-pictures").hidden = row.pictures === null;
   if (row.pictures) {
     showStage();
+    showSimilar();
   }
 };
 
