@@ -182,6 +182,7 @@ def test_what_trains_on_no_files_or_on_anomalous_images_is_refused():
     [
         (("image.tile=64",), r"image.tile is set, and anomalib scores whole images"),
         (("image.align=translation",), r"image.align is set, and anomalib scores whole images"),
+        (("image.letterbox=true",), r"image.letterbox is set, and anomalib scores whole images"),
         (("image.sise=3",), "unknown key"),
     ],
 )

@@ -105,7 +105,7 @@ class Utad(MemoryBankMixin, AnomalibModule):  # type: ignore[misc]
 
     Args:
         preset: as for `UTAD`.
-        overrides: `section.key=value` on top of it; tiles and alignment are none of a graph, and refused.
+        overrides: `section.key=value` on top of it; tiles, alignment and frames are outside of a graph, and refused.
         seed: of everything random.
         evaluator: of anomalib; True for its own, False for none.
         visualizer: of anomalib; True for its own, False for none.
@@ -129,7 +129,9 @@ class Utad(MemoryBankMixin, AnomalibModule):  # type: ignore[misc]
         from utad.detector import UTAD
 
         config = load_config(preset, overrides=overrides, seed=seed)
-        for setting, there in (("tile", config.image.tile is not None), ("align", config.image.align != "none")):
+        image = config.image
+        beside = {"tile": image.tile is not None, "align": image.align != "none", "letterbox": image.letterbox}
+        for setting, there in beside.items():
             if there:
                 raise ConfigError(
                     f"image.{setting} is set, and anomalib scores whole images as they are: leave it out, or use "
