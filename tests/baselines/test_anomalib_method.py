@@ -111,6 +111,19 @@ def test_a_training_is_the_same_again_and_leaves_the_generators_alone(stfpm):
     assert again.run(pictures)[0].raw_score == stfpm.run(pictures)[0].raw_score
 
 
+def test_a_named_device_changes_nothing(stfpm):
+    again = made("Stfpm", "epochs=2")
+    again.device = "cpu:0"  # where it is named, torch refuses generators of another device
+    pictures = [easy.picture(50)]
+    assert again.fit(EASY).run(pictures)[0].raw_score == stfpm.run(pictures)[0].raw_score
+
+
+def test_it_takes_the_tiles_of_all_methods():
+    tiled = made("Padim", "folds=2", "image.tile=32").fit(replace(EASY, train=EASY.train[:6]))
+    assert tiled.tiling_.side == 32
+    assert evaluate_method(predictor_of(tiled), EASY).image.auroc > 0.9
+
+
 def test_what_a_training_came_to(stfpm, padim):
     student = stfpm.module_.model.student_model
     assert learnt_parameters(stfpm) == sum(one.numel() for one in student.parameters())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from utad.baselines.anomalib_models import known_model
+from utad.baselines.anomalib_models import MODELS, known_model
 from utad.cli.app import app
 from utad.errors import ConfigError, MissingDependencyError
 from utad.evaluation.methods import variants_of, with_settings
@@ -41,3 +43,12 @@ def test_settings_reach_the_model_that_they_name():
     assert (stfpm.overrides, padim.overrides) == (("epochs=3", "image.tile=auto"), ("image.tile=auto",))
     with pytest.raises(ConfigError, match=r"got the setting anomalib:Cflow.epochs=3, and anomalib:Cflow is not among"):
         with_settings(variants, ["anomalib:Cflow.epochs=3"])
+
+
+def test_the_page_has_all_models_with_the_weights_that_they_get():
+    page = (Path(__file__).parents[2] / "docs" / "anomalib.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (EfficientNet|random|none)[^|]*\| ([^|]*) \|$", page, re.MULTILINE)
+    listed = {kind: set(re.findall(r"[A-Z]\w+", names.split(", whose")[0])) for kind, names in rows}
+    assert listed["EfficientNet"] == {name for name, known in MODELS.items() if known.takes_any}
+    assert listed["none"] == {name for name, known in MODELS.items() if not known.backbone}
+    assert listed["random"] == set(MODELS) - listed["EfficientNet"] - listed["none"]

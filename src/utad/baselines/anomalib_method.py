@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, ClassVar, cast
@@ -138,6 +139,10 @@ class AnomalibMethod(Baseline):
         if self.weights == AT_HAND and known.takes_any:
             return "EfficientNet-Lite0", f"features of EfficientNet-Lite0, as UTAD's, instead of {known.backbone}"
         return "random weights", f"random weights of its backbone, {known.backbone}, instead of pretrained ones"
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        # Lightning moves the model, and what draws the batches does so on the CPU.
+        return nullcontext()
 
     def _fit(self, images: Tensor, image_of: Tensor) -> Scores:
         if MODELS[self.model].trained:
