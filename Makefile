@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check bench bench-speed bench-other-libraries bench-parity bench-busy docs release clean
+.PHONY: install demo test check bench bench-speed bench-other-libraries bench-parity bench-busy bench-faults bench-load docs release clean
 
 install: $(STAMP)
 
@@ -30,7 +30,8 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python docs/render.py
-	@echo 'also: make bench-speed, bench-other-libraries, bench-parity (exports against models), bench-busy'
+	@echo 'also: make bench-speed, bench-other-libraries, bench-parity (exports against models), bench-busy,'
+	@echo 'bench-load and bench-faults (serving)'
 
 bench-speed: $(STAMP)
 	$(BIN)/python benchmarks/speed.py --training
@@ -46,6 +47,14 @@ bench-parity: $(STAMP)
 
 bench-busy: $(STAMP)
 	$(BIN)/python benchmarks/busy.py
+	$(BIN)/python docs/render.py
+
+bench-load: $(STAMP)
+	$(BIN)/python benchmarks/load.py
+	$(BIN)/python docs/render.py
+
+bench-faults: $(STAMP)
+	$(BIN)/python benchmarks/faults.py
 	$(BIN)/python docs/render.py
 
 # The tables, then the site: build/site/index.html opens in a browser, from disk too.

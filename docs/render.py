@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from measuring.tables import (  # noqa: E402
     busy,
+    load,
     other_libraries,
     parity,
     small_install,
@@ -363,6 +364,8 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "speed-whole": (_PERFORMANCE, "speed", speed_whole),
     "speed-parts": (_PERFORMANCE, "speed", speed_parts),
     "busy": (_PERFORMANCE, "busy", busy),
+    "load": (_PERFORMANCE, "load", load),
+    "faults": ("docs/deploying.md", "faults", targets),
     "small-install": ("docs/deploying.md", "small_install", small_install),
     "copies": ("docs/experiments/copies.md", "copies", copies),
     "feature-drift": ("docs/experiments/feature_drift.md", "feature_drift", feature_drift),

@@ -74,6 +74,9 @@ def fit_for_timing(preset: str, run: Path) -> Path:
         preset: of the detector.
         run: the folder to write to.
     """
-    short = [f"{stage}.{key}" for stage in ("ie_training", "expert_training") for key in ("epochs=null", "steps=2")]
-    UTAD(preset, overrides=short).fit(samples_of(camera_images(CALIBRATION_IMAGES)), output=run)
+    stages = ("ie_training", "expert_training", "feature_training")
+    short = [f"{stage}.{key}" for stage in stages for key in ("epochs=null", "steps=2")]
+    UTAD(preset, overrides=[*short, "feature_training.examples=16"]).fit(
+        samples_of(camera_images(CALIBRATION_IMAGES)), output=run
+    )
     return run

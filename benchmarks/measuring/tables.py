@@ -137,6 +137,39 @@ def busy(document: dict[str, Any]) -> str:
     return "\n".join([*lines, "", provenance(document)])
 
 
+def load(document: dict[str, Any]) -> str:
+    """What a server sustains, and what serving adds to the predictor, of `benchmarks/load.py`, with its heading."""
+    rows = [
+        [
+            str(row["images_per_request"]),
+            str(row["clients"]),
+            f"{row['requests_per_second']:.1f}",
+            f"{row['images_per_second']:.1f}",
+            *("–" if row[key] is None else f"{row[key]:.0f}" for key in ("p50_ms", "p95_ms", "p99_ms")),
+            str(row["n"]),
+            str(sum(row["failed"].values())),
+        ]
+        for row in document["served"]
+    ]
+    single = document["overhead"]
+    columns = ["images a request:", "clients:", "requests a second:", "images a second:"]
+    lines = [
+        "## Serving",
+        "",
+        f"`utad serve` with {document['workers']} workers. Clients on the same machine send JPEG of 300 x 300 and wait "
+        f"for their answer before they send again, for {document['seconds']:g} s in each row; latency in ms.",
+        "",
+        *table([*columns, "p50:", "p95:", "p99:", "answered:", "failed:"], rows),
+        "",
+        f"One image at a time, with one worker of {single['threads']} threads and in turns with the predictor on as "
+        f"many: {single['served']['median_ms']:.1f} ms served, {single['predictor']['median_ms']:.1f} ms by the "
+        f"predictor (medians of {single['served']['n']}). Serving adds {single['overhead_ms']:.1f} ms.",
+        "",
+        targets(document),
+    ]
+    return "\n".join(lines)
+
+
 def small_install(document: dict[str, Any]) -> str:
     """What an installation without PyTorch takes and does, of `benchmarks/small_install.py`."""
     sizes = [

@@ -110,6 +110,11 @@ def at_most(figure: str, limit: float, measured: float | None, unit: str) -> dic
     return _row(figure, "at most", limit, measured, unit, met=measured is not None and measured <= limit)
 
 
+def below(figure: str, limit: float, measured: float | None, unit: str) -> dict[str, Any]:
+    """A figure that should not even reach its limit."""
+    return _row(figure, "under", limit, measured, unit, met=measured is not None and measured < limit)
+
+
 def at_least(figure: str, limit: float, measured: float | None, unit: str) -> dict[str, Any]:
     """A figure that should reach its limit."""
     return _row(figure, "at least", limit, measured, unit, met=measured is not None and measured >= limit)

@@ -28,6 +28,8 @@ from utad.cli.app import app
 from utad.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError
 from utad.export.manifest import digests, read_manifest, write_manifest
 from utad.serving.registry import named_models
+from utad.serving.server import _bound
+from utad.serving.worker import NICENESS
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,17 @@ def test_readiness_comes_after_liveness_and_models_have_names(server):
     assert "libtorch" not in Path(f"/proc/{server.process.pid}/maps").read_text()
     unnamed = httpx.post(f"{server.address}/v1/predict", content=IMAGE)
     assert (unnamed.status_code, unnamed.json()["error"]) == (404, "no model is named, expected one of other, part")
+
+
+def test_computing_stands_back_behind_answering(server):
+    (worker,) = server.workers()
+    niceness = os.getpriority(os.PRIO_PROCESS, server.process.pid)
+    assert os.getpriority(os.PRIO_PROCESS, worker) == min(19, niceness + NICENESS)
+
+
+def test_clients_may_connect_as_soon_as_the_address_is_told():
+    with _bound("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname(), timeout=5):
+        pass
 
 
 def test_answers_on_one_connection_do_not_wait_for_acknowledgements(server):

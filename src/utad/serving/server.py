@@ -140,6 +140,8 @@ def _bound(host: str, port: int) -> socket.socket:
             listening = undoing.enter_context(socket.socket(family, kind, protocol))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            # From here on clients wait for the server instead of being refused, while its workers are being started.
+            listening.listen()
             undoing.pop_all()
         return listening
     except (OSError, OverflowError) as error:

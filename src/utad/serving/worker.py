@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ _LOGGER = logging.getLogger(__name__)
 WARM_UP_SIDE = 256
 """Of the grey image that every model has to score before it counts as loaded."""
 
+NICENESS = 5
+"""Above that of the server: whoever asks for its health, or is refused, does not wait for what is being computed."""
+
 
 def work(connection: Connection, threads: int, max_pixels: int) -> None:
     """Answers messages until the connection ends, which it does when the server is gone, however that came.
@@ -32,6 +36,7 @@ def work(connection: Connection, threads: int, max_pixels: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(NICENESS)
     models = Models(threads=threads, max_pixels=max_pixels)
     try:
         while True:
