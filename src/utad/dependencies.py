@@ -24,6 +24,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "mqtt": ("paho",),
     "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart"),
     "ray": ("ray", "pyarrow", "fsspec"),
+    "anomalib": ("anomalib",),
 }
 """What each extra installs beside this package, by the names that are imported."""
 

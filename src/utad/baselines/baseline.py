@@ -15,18 +15,20 @@ from utad.baselines.departures import Departures
 from utad.baselines.features import FrozenFeatures
 from utad.config import ImageConfig
 from utad.data.loading import load_images
-from utad.data.subsets import fold_indices
+from utad.data.subsets import fold_indices, held_out_block
 from utad.data.tensors import to_tensor
 from utad.data.tiled_images import load_tiles
 from utad.data.tiling import Tiling
 from utad.errors import ConfigError, NotFittedError
 from utad.scoring.image_scores import whole_image_scores
-from utad.scoring.normalisation import Normalisation, fit_normalisation, sampled_pixels
+from utad.scoring.normalisation import Normalisation, fit_normalisation, sampled_pixels, without_gap
 from utad.scoring.perceptual import upsample
 from utad.seeding import derived_seed
 from utad.types import Category, EngineResult, Image
 
 MAX_PIXELS = 100_000_000
+FROM_ALL_BUT_HELD_OUT = "normal images without the held-out share, as UTAD's networks; threshold as UTAD's"
+"""What a method that is trained once, by `_fit_once`, learns from."""
 
 
 class Scores(NamedTuple):
@@ -192,6 +194,20 @@ class Baseline(ABC):
             scores.image[left_out], scores.maps[left_out] = self._score_all(images[left_out])
         self._learn(images)
         return scores
+
+    def _fit_once(self, images: Tensor, image_of: Tensor) -> Scores:
+        """Learns from all but the held-out images, and gives the scores of all; for methods that take long to train.
+
+        The scores of the images that it learnt from have the gap between the medians of both groups added.
+
+        Args:
+            images: `(M, C, S, S)`, tiles of images or whole ones.
+            image_of: which image each is of, `(M,)` int64.
+        """
+        trained_on = ~held_out_block(int(image_of.max()) + 1, self.held_out)[image_of]
+        self._learn(images[trained_on])
+        scores = self._score_all(images)
+        return Scores(without_gap(scores.image, trained_on), scores.maps)
 
     def _learn(self, images: Tensor) -> None:
         torch.manual_seed(derived_seed(self.seed, f"baseline/{self.name}"))

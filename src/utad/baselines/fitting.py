@@ -11,10 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from utad.baselines.baseline import Baseline, Scores
-from utad.data.subsets import held_out_block
+from utad.baselines.baseline import FROM_ALL_BUT_HELD_OUT, Baseline, Scores
 from utad.errors import NonFiniteLossError
-from utad.scoring.normalisation import without_gap
 
 VALIDATION_SHARE = 0.1
 
@@ -48,7 +46,7 @@ class TrainedBaseline(Baseline):
         step_seconds: how long each batch of the last `fit` took, of all its networks.
     """
 
-    learns_from = "normal images without the held-out share, as UTAD's networks; threshold as UTAD's"
+    learns_from = FROM_ALL_BUT_HELD_OUT
     betas = (0.9, 0.999)
     """Of Adam."""
     weight_decay = 0.0
@@ -101,11 +99,8 @@ class TrainedBaseline(Baseline):
         return losses
 
     def _fit(self, images: Tensor, image_of: Tensor) -> Scores:
-        trained_on = ~held_out_block(int(image_of.max()) + 1, self.held_out)[image_of]
         self.step_seconds.clear()
-        self._learn(images[trained_on])
-        scores = self._score_all(images)
-        return Scores(without_gap(scores.image, trained_on), scores.maps)
+        return self._fit_once(images, image_of)
 
     def _timed(self, drawn: Iterator[Tensor]) -> Iterator[Tensor]:
         for batch in drawn:

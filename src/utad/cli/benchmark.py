@@ -28,7 +28,10 @@ def benchmark(
     root: Root = None,
     methods: Annotated[
         str | None,
-        typer.Option(help="Comma-separated, or 'all'; utad,padim,patchcore if not given.", show_default=False),
+        typer.Option(
+            help="Comma-separated, or 'all'; utad,padim,patchcore if not given. Models of anomalib as anomalib:Padim.",
+            show_default=False,
+        ),
     ] = None,
     on: Annotated[
         str | None, typer.Option(help="The suite that a study runs on, if not its own.", show_default=False)
@@ -37,7 +40,9 @@ def benchmark(
     categories: Annotated[
         str | None, typer.Option(help="Comma-separated; all if not given.", show_default=False)
     ] = None,
-    preset: Annotated[str, typer.Option(help="Of UTAD; the others see images of its size.")] = "fast",
+    preset: Annotated[
+        str, typer.Option(help="Of UTAD; the others see images of its size, anomalib's models of their own.")
+    ] = "fast",
     settings: MethodSettings = None,
     jobs: Jobs = 1,
     limit: Limit = None,

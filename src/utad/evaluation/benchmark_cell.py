@@ -45,7 +45,7 @@ class Cell:
         category: of the data set.
         method: the column of the table; `base` names the method that runs under it.
         seed: of split and method.
-        base: one of `METHODS`.
+        base: one of `METHODS`, or `anomalib:` and a model there.
         preset: of UTAD.
         overrides: of UTAD.
         root: of downloaded data, as text.

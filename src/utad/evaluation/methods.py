@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from utad.baselines.anomalib_models import PREFIX, known_model
 from utad.baselines.baseline import MAX_PIXELS, Baseline
 from utad.baselines.departures import Departures
 from utad.baselines.fitting import TrainedBaseline
@@ -45,9 +46,10 @@ BASELINES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cavga-u": ("utad.baselines.cavga", "CAVGAu"),
     }
 )
-"""Module and class of every baseline."""
+"""Module and class of every baseline of this package."""
 
 METHODS: tuple[str, ...] = ("utad", *BASELINES)
+"""Those of this package. `anomalib:` and the name of a model there is one too, where anomalib is installed."""
 
 _SHARED = ("image.tile", "image.smallest_defect", "accelerator")
 """Settings of UTAD that every method has."""
@@ -55,6 +57,11 @@ _SHARED = ("image.tile", "image.smallest_defect", "accelerator")
 
 Method = UTAD | Baseline
 """What a benchmark compares: fitted by `fit`, then scored by `predictor_of` it."""
+
+
+def is_baseline(name: str) -> bool:
+    """Whether a name is that of a method that is compared with UTAD."""
+    return name in BASELINES or name.startswith(PREFIX)
 
 
 def predictor_of(method: Method) -> Predictor:
@@ -72,10 +79,17 @@ def variants_of(methods: Sequence[str]) -> tuple[Variant, ...]:
 
     Raises:
         ConfigError: naming a method that does not exist.
+        MissingDependencyError: naming a method that needs a package which is not installed.
     """
-    unknown = [name for name in methods if name not in METHODS]
+    unknown = [name for name in methods if name not in METHODS and not name.startswith(PREFIX)]
     if unknown:
-        raise ConfigError(f"unknown method {', '.join(unknown)}: choose from {', '.join(METHODS)}")
+        raise ConfigError(
+            f"unknown method {', '.join(unknown)}: choose from {', '.join(METHODS)}, or {PREFIX}MODEL for a model of "
+            "anomalib"
+        )
+    for name in methods:
+        if name.startswith(PREFIX):
+            known_model(name)
     return tuple(Variant(name, name) for name in methods)
 
 
@@ -93,9 +107,9 @@ def with_settings(variants: Sequence[Variant], settings: Sequence[str]) -> tuple
     by_base: dict[str, list[str]] = {variant.base: [] for variant in variants}
     for setting in settings:
         base, _, rest = setting.partition(".")
-        if base in by_base and base in BASELINES:
+        if base in by_base and is_baseline(base):
             by_base[base].append(rest)
-        elif base in BASELINES:
+        elif is_baseline(base):
             raise ConfigError(f"got the setting {setting}, and {base} is not among the methods: {', '.join(by_base)}")
         else:
             shared = setting.strip().startswith(_SHARED)
@@ -136,24 +150,24 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
     """An unfitted method.
 
     Args:
-        name: one of `METHODS`.
+        name: one of `METHODS`, or that of a model of anomalib.
         seed: of everything random.
-        size: side of the images; None for the preset's.
+        size: side of the images; None for the preset's. Models of anomalib have their own.
         preset: of UTAD; the baselines see images of its size.
         overrides: on top of the preset, `section.key=value`; of a baseline `argument=value`, a whole number or a
             word such as `scored_by=pp`, or the settings that all methods have.
 
     Raises:
         ConfigError: if there is no such method, or a setting is wrong.
+        MissingDependencyError: if anomalib is needed and not installed.
     """
     if name == "utad":
         return UTAD(config=_config(preset, size, seed, overrides))
-    if name not in BASELINES:
+    if not is_baseline(name):
         raise ConfigError(f"unknown method {name!r}: choose from {', '.join(METHODS)}")
     shared = [override for override in overrides if override.strip().startswith(_SHARED)]
     config = _config(preset, size, seed, shared)
     arguments: dict[str, Any] = {
-        "size": config.image.size,
         "seed": seed,
         "held_out": config.calibration.held_out,
         "folds": config.calibration.folds,
@@ -162,6 +176,8 @@ def build_method(name: str, *, seed: int, size: int | None, preset: str, overrid
         "image": config.image if config.image.tile is not None else None,
         "device": device_of(config.accelerator),
     }
+    if name in BASELINES:
+        arguments["size"] = config.image.size
     try:
         factory = _factory(name)
         own = dict(_argument(override, factory) for override in overrides if override not in shared)
@@ -178,6 +194,11 @@ def device_of(accelerator: str) -> str:
 
 
 def _factory(name: str) -> type[Baseline]:
+    if name.startswith(PREFIX):
+        # anomalib takes seconds to import, and is not part of every installation.
+        from utad.baselines.anomalib_method import anomalib_method
+
+        return anomalib_method(name)
     module, kind = BASELINES[name]
     factory: type[Baseline] = getattr(import_module(module), kind)
     return factory

@@ -11,7 +11,7 @@ class Variant:
 
     Attributes:
         name: of the column.
-        base: one of `utad.evaluation.methods.METHODS`.
+        base: one of `utad.evaluation.methods.METHODS`, or `anomalib:` and a model there.
         overrides: `section.key=value` of UTAD, or `argument=value` of a baseline.
     """
 
