@@ -36,7 +36,8 @@ def work(connection: Connection, threads: int, max_pixels: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.nice(NICENESS)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     models = Models(threads=threads, max_pixels=max_pixels)
     try:
         while True:
