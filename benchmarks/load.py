@@ -1,12 +1,13 @@
 """Measures what `utad serve` sustains: requests a second and their latency, and what serving adds to the predictor.
 
-    python benchmarks/load.py [--model RUN] [--seconds 20]
+    python benchmarks/load.py [--model RUN] [--seconds 20] [--anomalib PYTHON]
 
 Clients that each wait for their answer before they send again, so many at a time, with so many images in each request.
 Then one image at a time, in turns with the predictor in this process, on as many threads: both decode the same JPEG of
-300 x 300. Without `--model` a detector with the preset `fast` is trained for two steps: nothing here depends on what is
-learnt. Takes about six minutes on two cores; nothing else should run meanwhile. `docs/render.py` puts the figures into
-docs/performance.md.
+300 x 300. `--anomalib`, the Python of an environment with anomalib, OpenVINO, FastAPI and uvicorn, puts its OpenVINO
+inferencer beside it, behind the same route. Without `--model` a detector with the preset `fast` is trained for two
+steps: nothing here depends on what is learnt. Takes about eight minutes on two cores; nothing else should run
+meanwhile. `docs/render.py` puts the figures into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from typing import Any
 
 from measuring.clients import Client, Outcome, Request, for_seconds, form_of, send_all, so_many
 from measuring.overload import percentile
-from measuring.served import ServedProcess
+from measuring.served import ServedProcess, ServerProcess
 from measuring.subjects import fit_for_timing, write_jpegs
 from measuring.targets import below
 from measuring.timing import alternate, summary
+from measuring.workers import HERE
 from utad import load_detector
 from utad.data.reading import image_from_bytes
 from utad.evaluation.provenance import commit, machine, versions
@@ -125,6 +127,14 @@ def overhead(port: int, model: Path, files: Sequence[bytes], threads: int, round
     }
 
 
+def anomalib_beside(python: Path, files: Sequence[bytes], folder: Path, arguments: argparse.Namespace) -> list[Any]:
+    """What anomalib's inferencer sustains behind the same route, one image a request."""
+    command = [str(python), str(HERE / "anomalib_server.py"), str(folder)]
+    folder.mkdir()
+    with ServerProcess(command, log=folder / "log") as server:
+        return grid(server.port, files, arguments.clients, [1], arguments.seconds)
+
+
 def measure(model: Path, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Everything, with a folder to work in."""
     files = [path.read_bytes() for path in write_jpegs(folder / "images", IMAGES)]
@@ -137,8 +147,11 @@ def measure(model: Path, folder: Path, arguments: argparse.Namespace) -> dict[st
         server.wait_until_ready()
         single = overhead(server.port, model, files, threads, arguments.rounds)
     print(json.dumps(single), flush=True)
+    python = arguments.anomalib
+    beside = anomalib_beside(python, files, folder / "anomalib", arguments) if python is not None else None
     return {
         "served": rows,
+        **({"anomalib": beside} if beside is not None else {}),
         "overhead": single,
         "targets": [
             below(
@@ -160,6 +173,7 @@ def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, nargs="+", default=list(CLIENTS), help="at a time")
     parser.add_argument("--images", type=int, nargs="+", default=list(IMAGES_PER_REQUEST), help="of a request")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each row")
+    parser.add_argument("--anomalib", type=Path, metavar="PYTHON", help="of an environment with anomalib")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the predictor and the server in turns")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/load.json"))
     arguments = parser.parse_args(argv)

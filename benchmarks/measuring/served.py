@@ -1,4 +1,4 @@
-"""`utad serve` in a process of its own, and what the system and its metrics say of it."""
+"""A server in a process of its own, `utad serve` above all, and what the system and its metrics say of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -48,12 +48,11 @@ class Resources:
     memory: Mapping[str, int]
 
 
-class ServedProcess:
-    """A server of one model, `MODEL`, on a free port; it is ended with the block.
+class ServerProcess:
+    """A server on a free port of loopback; it is ended with the block.
 
     Args:
-        model: a run or an exported folder.
-        options: of `utad serve`.
+        command: that starts it, and prints `serving WHAT at http://127.0.0.1:PORT` first.
         log: a file for what it has to say.
 
     Attributes:
@@ -63,12 +62,11 @@ class ServedProcess:
         ServerError: if it does not start.
     """
 
-    def __init__(self, model: Path, *options: str, log: Path) -> None:
-        command = [sys.executable, "-c", "from utad.cli import main; main()", "serve", f"{MODEL}={model}", *options]
+    def __init__(self, command: Sequence[str], *, log: Path) -> None:
         self._log = log
         with log.open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
-                [*command, "--port", "0"],
+                command,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 encoding="utf-8",
@@ -95,19 +93,6 @@ class ServedProcess:
         """What it has said so far."""
         return self._log.read_text(encoding="utf-8")
 
-    @property
-    def workers(self) -> list[int]:
-        """The process ids of its workers, the oldest first."""
-        return sorted(pid for pid in self._children() if "spawn_main" in _command_of(pid))
-
-    def wait_until_ready(self) -> None:
-        """Waits until a worker has passed its warm-up inference.
-
-        Raises:
-            ServerError: if that takes too long.
-        """
-        self.wait_for(lambda: self.metrics()["utad_ready"] == 1.0, START_SECONDS, "ready")
-
     def wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Waits for what has to come true.
 
@@ -123,6 +108,45 @@ class ServedProcess:
             if time.monotonic() > until:
                 raise ServerError(f"the server is not {what} within {seconds:.0f} s: {self.log}")
             time.sleep(0.01)
+
+    def _end(self) -> None:
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+class ServedProcess(ServerProcess):
+    """`utad serve` with one model, `MODEL`.
+
+    Args:
+        model: a run or an exported folder.
+        options: of `utad serve`.
+        log: a file for what it has to say.
+
+    Raises:
+        ServerError: if it does not start.
+    """
+
+    def __init__(self, model: Path, *options: str, log: Path) -> None:
+        command = [sys.executable, "-c", "from utad.cli import main; main()", "serve", f"{MODEL}={model}", *options]
+        super().__init__([*command, "--port", "0"], log=log)
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of its workers, the oldest first."""
+        return sorted(pid for pid in self._children() if "spawn_main" in _command_of(pid))
+
+    def wait_until_ready(self) -> None:
+        """Waits until a worker has passed its warm-up inference.
+
+        Raises:
+            ServerError: if that takes too long.
+        """
+        self.wait_for(lambda: self.metrics()["utad_ready"] == 1.0, START_SECONDS, "ready")
 
     def metrics(self) -> dict[str, float]:
         """Every value of /metrics, as `metrics_of` names them."""
@@ -143,15 +167,6 @@ class ServedProcess:
     def _children(self) -> list[int]:
         tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
         return [int(pid) for task in tasks for pid in (task / "children").read_text(encoding="utf-8").split()]
-
-    def _end(self) -> None:
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 def metrics_of(text: str) -> dict[str, float]:

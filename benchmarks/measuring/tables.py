@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Iterable, Sequence
 from typing import Any
 
 from utad.evaluation.tables import markdown_line
@@ -139,7 +139,36 @@ def busy(document: dict[str, Any]) -> str:
 
 def load(document: dict[str, Any]) -> str:
     """What a server sustains, and what serving adds to the predictor, of `benchmarks/load.py`, with its heading."""
-    rows = [
+    single = document["overhead"]
+    beside = []
+    if "anomalib" in document:
+        beside = [
+            "anomalib's OpenVINO inferencer behind the same route, with PaDiM and ResNet-18 at 256 px, one request at "
+            "a time on all cores, which is how a compiled model of OpenVINO is called:",
+            "",
+            *_sustained(document["anomalib"]),
+            "",
+        ]
+    lines = [
+        "## Serving",
+        "",
+        f"`utad serve` with {document['workers']} workers. Clients on the same machine send JPEG of 300 x 300 and wait "
+        f"for their answer before they send again, for {document['seconds']:g} s in each row; latency in ms.",
+        "",
+        *_sustained(document["served"]),
+        "",
+        *beside,
+        f"One image at a time, with one worker of {single['threads']} threads and in turns with the predictor on as "
+        f"many: {single['served']['median_ms']:.1f} ms served, {single['predictor']['median_ms']:.1f} ms by the "
+        f"predictor (medians of {single['served']['n']}). Serving adds {single['overhead_ms']:.1f} ms.",
+        "",
+        targets(document),
+    ]
+    return "\n".join(lines)
+
+
+def _sustained(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    shown = [
         [
             str(row["images_per_request"]),
             str(row["clients"]),
@@ -149,25 +178,10 @@ def load(document: dict[str, Any]) -> str:
             str(row["n"]),
             str(sum(row["failed"].values())),
         ]
-        for row in document["served"]
+        for row in rows
     ]
-    single = document["overhead"]
     columns = ["images a request:", "clients:", "requests a second:", "images a second:"]
-    lines = [
-        "## Serving",
-        "",
-        f"`utad serve` with {document['workers']} workers. Clients on the same machine send JPEG of 300 x 300 and wait "
-        f"for their answer before they send again, for {document['seconds']:g} s in each row; latency in ms.",
-        "",
-        *table([*columns, "p50:", "p95:", "p99:", "answered:", "failed:"], rows),
-        "",
-        f"One image at a time, with one worker of {single['threads']} threads and in turns with the predictor on as "
-        f"many: {single['served']['median_ms']:.1f} ms served, {single['predictor']['median_ms']:.1f} ms by the "
-        f"predictor (medians of {single['served']['n']}). Serving adds {single['overhead_ms']:.1f} ms.",
-        "",
-        targets(document),
-    ]
-    return "\n".join(lines)
+    return table([*columns, "p50:", "p95:", "p99:", "answered:", "failed:"], shown)
 
 
 def small_install(document: dict[str, Any]) -> str:

@@ -87,3 +87,8 @@ def test_the_results_are_shown_as_a_section(document):
     assert text.count("\n| 3 |") == 2
     assert f"Serving adds {document['overhead']['overhead_ms']:.1f} ms." in text
     assert "**A short run" in text
+    assert "anomalib" not in text
+    beside = tables.load({**document, "anomalib": document["served"][:2]})
+    assert beside.count("\n| 3 |") == 2
+    assert beside.count("\n| 1 |") == text.count("\n| 1 |") + 2
+    assert "anomalib's OpenVINO inferencer behind the same route" in beside
