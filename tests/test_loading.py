@@ -69,6 +69,7 @@ def test_saving_to_a_run_writes_the_graph_anew(own_run):
         "detector.bin",
         "detector.xml",
         "manifest.json",
+        "normal_images.npz",
     ]
     assert sorted(path.name for path in own_run.iterdir()) == [
         ".utad-record.jsonl",

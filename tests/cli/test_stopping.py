@@ -284,7 +284,8 @@ def test_a_signal_while_a_class_is_made_is_told_from_a_bug():
 
 
 def test_a_signal_in_an_import_ends_the_command_in_one_line(tmp_path):
-    process = start("train", tmp_path, "--output", tmp_path / "run", hold=SIGNAL_IN_A_CLASS)
+    (tmp_path / "in").mkdir()
+    process = start("train", tmp_path / "in", "--output", tmp_path / "run", hold=SIGNAL_IN_A_CLASS)
     _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (130, "stopped: nothing was written; run the same command again\n")
 
