@@ -20,6 +20,7 @@ import torch
 import uvicorn
 from fastapi import FastAPI, UploadFile
 
+from measuring.answering import private_stdout
 from measuring.other_libraries_worker import padim, ready, without_weights
 
 MODEL = "PaDiM ResNet-18"
@@ -57,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
+    said = private_stdout()  # anomalib's export prints
     from anomalib.deploy import OpenVINOInferencer
 
     path = exported(arguments.folder).absolute()
@@ -66,7 +68,7 @@ def main() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        print(f"serving {MODEL} at http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+        print(f"serving {MODEL} at http://127.0.0.1:{listening.getsockname()[1]}", file=said, flush=True)
         config = uvicorn.Config(application(inferencer), log_level="warning", access_log=False)
         uvicorn.Server(config).run(sockets=[listening])
 
