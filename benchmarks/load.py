@@ -24,11 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from measuring.clients import Client, Outcome, Request, for_seconds, form_of, send_all, so_many
-from measuring.overload import percentile
 from measuring.served import ServedProcess, ServerProcess
 from measuring.subjects import fit_for_timing, write_jpegs
 from measuring.targets import below
-from measuring.timing import alternate, summary
+from measuring.timing import alternate, percentile, summary
 from measuring.workers import HERE
 from utad import load_detector
 from utad.data.reading import image_from_bytes

@@ -32,8 +32,8 @@ def test_nothing_is_said_of_images_in_a_letterbox(caplog):
     images = [fabricate.picture(40, 60, seed=seed) for seed in range(5)]
     config = load_config("fast", overrides=["image.size=64", "image.letterbox=true"])
     framed = load_training_data(images, config, skip_bad=False, progress=False)
-    assert framed.letterbox is not None
-    assert framed.network_region is framed.letterbox.region
+    assert framed.geometry.letterbox is not None
+    assert framed.geometry.network_region is framed.geometry.letterbox.region
     assert framed.loaded.shapes == ((40, 60),) * 5
     assert "squeezes" not in caplog.text
 

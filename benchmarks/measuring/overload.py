@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from measuring import health_probe
 from measuring.clients import Client, Outcome, Request, at_rate, for_seconds, send_all, so_many
 from measuring.served import START_SECONDS, ServedProcess
 from measuring.targets import at_least, at_most, below
+from measuring.timing import percentile
 
 PROBE_SECONDS = 0.05
 REFUSALS = (429, 503)
@@ -155,11 +154,6 @@ def sustained_rate(port: int, requests: Sequence[Request], seconds: float, *, cl
     begun = time.perf_counter()
     sent = send_all(port, for_seconds(requests, seconds), clients)
     return sum(outcome.status == 200 for outcome in sent) / (time.perf_counter() - begun)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so many percent do not exceed."""
-    return float(np.percentile(values, share))
 
 
 def longest_by(ends: Mapping[str, float], live: Sequence[tuple[float, float]]) -> dict[str, float]:

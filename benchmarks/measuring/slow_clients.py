@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from measuring.clients import FORM, FORM_HEAD, Outcome, Request, send_all, so_many
-from measuring.overload import percentile
 from measuring.served import MODEL, Resources, ServedProcess
 from measuring.targets import at_least, at_most, below
+from measuring.timing import percentile
 
 BODY_BYTES = 1_000_000
 """That each of them says it will send; none ever does."""

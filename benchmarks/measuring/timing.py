@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,6 +35,11 @@ def summary(seconds: Sequence[float], *, images: int = 1) -> dict[str, Any]:
         "quartiles_ms": [round(low, 4), round(high, 4)],
         "n": len(per_image),
     }
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that so many percent do not exceed."""
+    return float(np.percentile(values, share))
 
 
 def alternate(actions: Mapping[str, Action], rounds: int, *, warm_up: int = 2) -> dict[str, list[float]]:

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from utad.data.alignment import Alignment
 from utad.data.motion import Registration
-from utad.letterboxed_engine import changed_arrays
 from utad.predictor import Engine
 from utad.tiled_engine import with_score_raised
-from utad.types import EngineResult, Image
+from utad.types import EngineResult, Image, LazyArrays
 
 LEAST_UNREGISTERED = 1.0
 """Normalised score that an image has at least which cannot be registered: twice the usual threshold."""
@@ -53,8 +52,8 @@ class AlignedEngine:
         return replace(
             result,
             anomaly_map=registration.brought_back(result.anomaly_map),
-            pictures=changed_arrays(result.pictures, registration.back().aligned),
-            component_maps=changed_arrays(result.component_maps, registration.brought_back),
+            pictures=LazyArrays.changed(result.pictures, registration.back().aligned),
+            component_maps=LazyArrays.changed(result.component_maps, registration.brought_back),
             aligned=True,
         )
 

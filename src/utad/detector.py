@@ -20,7 +20,8 @@ from utad.model_manifest import manifest_of, restore
 from utad.output_folder import OutputFolder
 from utad.predictor import Predictor
 from utad.progress import tracked
-from utad.recalibration import Flagged, Recalibration
+from utad.recalibration import Recalibration
+from utad.renormalisation import renormalise
 from utad.run_folder import MODEL_NAME, begin_run, is_run_folder, run_folder, write_config, write_report
 from utad.scoring.network import DetectorNetwork, build_network, load_network
 from utad.scoring.normalisation import Normalisation
@@ -113,7 +114,6 @@ class UTAD(Predictor):
             TrainingError: if training or a logger fails, the run to resume is another one, or the images are copies of
                 each other.
         """
-        start = time.perf_counter()
         if loggers:
             from utad.training.trackers import check_trackers
 
@@ -127,14 +127,7 @@ class UTAD(Predictor):
         )
         with kept as folder:
             self.report_ = self._fit(
-                data,
-                start,
-                folder,
-                resume=resume,
-                skip_bad=skip_bad,
-                progress=progress,
-                graph=graph,
-                loggers=loggers,
+                data, folder, resume=resume, skip_bad=skip_bad, progress=progress, graph=graph, loggers=loggers
             )
             if folder is not None and report is not None:
                 write_report(folder, report(self.report_))
@@ -143,7 +136,6 @@ class UTAD(Predictor):
     def _fit(
         self,
         data: str | Path | Category | Iterable[Input],
-        start: float,
         folder: OutputFolder | None,
         *,
         resume: bool,
@@ -156,14 +148,14 @@ class UTAD(Predictor):
         from utad.fit_reporting import report_of
         from utad.fitting import fit_network, held_out_of, normal_images_of
 
+        start = time.perf_counter()
         directory = folder.directory if folder is not None else None
         training = load_training_data(data, self.config, skip_bad=skip_bad, progress=progress)
         loaded, tiles, self.trained_on = training.loaded, training.tiles, training.fingerprints
-        self.colour_order, self.region, self.alignment = training.colour_order, training.region, training.alignment
-        self.letterbox = training.letterbox
+        self.colour_order, self.geometry = training.colour_order, training.geometry
         if folder is not None:
             begin_run(folder, self.config, resume=resume)
-        network = build_network(self.config, loaded.channels, region=training.network_region)
+        network = build_network(self.config, loaded.channels, region=self.geometry.network_region)
         trained_on = ~held_out_of(len(loaded.images), self.config.calibration.held_out, tiles)
         fitted = fit_network(
             network,
@@ -176,7 +168,8 @@ class UTAD(Predictor):
             progress=progress,
             loggers=loggers,
         )
-        self.tiling = replace(tiles.tiling, growth=fitted.normal.growth) if tiles is not None else None
+        if tiles is not None:
+            self.geometry = replace(self.geometry, tiling=replace(tiles.tiling, growth=fitted.normal.growth))
         self._use(network.eval())
         self.normal_images = normal_images_of(network, loaded, self.config, letterbox=self.letterbox)
         self.calibrations = ()
@@ -219,17 +212,11 @@ class UTAD(Predictor):
         normalisation, samples = self._fitted().normalisation, list(iterate_samples(normal))
         check_enough(len(samples), force=force)
         scored = tracked((scored_by or self).predict_samples(samples), len(samples), "scoring", bar=progress)
-        raw = torch.tensor([checked(outcome).raw_score for _, outcome in scored], dtype=torch.float64)
-        before = normalisation.of_image()
-        past = PastCalibration(
-            self.threshold, self.fail_threshold, (before.location, before.limit), tuple(normalisation.normal.tolist())
-        )
-        normalisation.fit_images(raw, fpr, least_spread_of=before)
-        scales = ((before, self.threshold), (normalisation.of_image(), 0.5))
-        above = Flagged("normal", len(raw), *(int((scale.apply(raw) > limit).sum()) for scale, limit in scales))
+        raw = [checked(outcome).raw_score for _, outcome in scored]
+        past, done = renormalise(normalisation, raw, fpr, thresholds=(self.threshold, self.fail_threshold))
         self.calibrations = (*self.calibrations, past)
         self._reset_thresholds(min(fail_fpr, fpr))
-        return Recalibration(0.5, f"{fpr:.3g} of normal images above it, from {len(raw)} images", len(raw), (above,))
+        return done
 
     def undo_calibration(self) -> PastCalibration:
         """Brings back what the last calibration replaced, and returns it.
@@ -283,7 +270,7 @@ class UTAD(Predictor):
         detector.trained_on = tuple(stored.manifest.get("trained_on", ()))
         detector.normal_images = stored.normal_images
         channels, written_as = int(stored.manifest["channels"]), int(stored.manifest["format"])
-        region = detector.region if detector.letterbox is None else detector.letterbox.region
+        region = detector.geometry.network_region
         detector._use(load_network(detector.config, channels, stored.tensors, written_as, region))
         detector._fitted().to(device)
         return detector
@@ -305,21 +292,12 @@ class UTAD(Predictor):
 
     def _reset_thresholds(self, fail_fpr: float) -> None:
         """To those that the normalisation and its normal images stand for."""
-        network = self._fitted()
-        self._use(network)
+        self._use(self._fitted())
         self.threshold, self.fail_threshold = 0.5, None
         self.set_rates(fail_fpr=fail_fpr)
 
     def _use(self, network: DetectorNetwork) -> None:
-        normalisation = network.normalisation
-        slope = normalisation.of_image().slope
+        image = network.normalisation.of_image()
         self._network = network
-        self._engine = of_whole_images(
-            TorchEngine(network),
-            region=self.region,
-            letterbox=self.letterbox,
-            tiling=self.tiling,
-            alignment=self.alignment,
-            slope=slope,
-        )
-        self.normal_scores = tuple(normalisation.of_image().apply(normalisation.normal).tolist())
+        self._engine = of_whole_images(TorchEngine(network), self.geometry, slope=image.slope)
+        self.normal_scores = tuple(image.apply(network.normalisation.normal).tolist())

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
-
-from numpy.typing import NDArray
 
 from utad.data.letterbox import Letterbox
 from utad.data.region_of_interest import RegionOfInterest
@@ -50,16 +47,7 @@ class LetterboxedEngine:
         return replace(
             result,
             anomaly_map=unframed(result.anomaly_map),
-            pictures=changed_arrays(result.pictures, unframed),
-            component_maps=changed_arrays(result.component_maps, unframed),
+            pictures=LazyArrays.changed(result.pictures, unframed),
+            component_maps=LazyArrays.changed(result.component_maps, unframed),
             inside=self.region.inside(size) if self.region is not None else None,
         )
-
-
-def changed_arrays(arrays: Mapping[str, NDArray[Any]], change: Callable[[Any], NDArray[Any]]) -> LazyArrays:
-    """The arrays by name, each changed when it is first asked for."""
-
-    def changed(name: str) -> NDArray[Any]:
-        return change(arrays[name])
-
-    return LazyArrays({name: partial(changed, name) for name in arrays})

@@ -14,13 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from utad.config import MaskConfig
-from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder, watched
-from utad.data.letterbox import Letterbox
+from utad.data.geometry import Geometry, HasGeometry
 from utad.data.reading import DEFAULT_MAX_PIXELS, load_image
-from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import Read, in_order, iterate_batches, pixels_of
-from utad.data.tiling import Tiling
 from utad.errors import ConfigError, ImageReadError, InputError, NonFiniteScoreError, NotFittedError, checked
 from utad.inputs import Input, is_single, iterate_samples
 from utad.interpret.explanation import NEIGHBOURS, Explanation, explained
@@ -53,7 +50,7 @@ class Engine(Protocol):
         """
 
 
-class Predictor:
+class Predictor(HasGeometry):
     """Scores images with an engine.
 
     Args:
@@ -73,10 +70,6 @@ class Predictor:
         colour_order: of the training images; where those of a call have red and blue exchanged, one warning says so.
             None looks at no colours.
         normal_images: of the training, which explanations show; None where the model keeps none.
-        region: what counts of an image; it belongs to the model. None for all of it.
-        letterbox: how the engine frames images; it belongs to the model. None where it squeezes them into squares.
-        alignment: what the engine registers images to; it belongs to the model. None where it takes them as they lie.
-        tiling: how the engine cuts images into tiles; it belongs to the model. None where it takes them as they are.
     """
 
     def __init__(
@@ -98,10 +91,7 @@ class Predictor:
         self.calibrations: tuple[PastCalibration, ...] = ()
         self.colour_order: ColourOrder | None = None
         self.normal_images: NormalImages | None = None
-        self.region: RegionOfInterest | None = None
-        self.letterbox: Letterbox | None = None
-        self.alignment: Alignment | None = None
-        self.tiling: Tiling | None = None
+        self.geometry = Geometry()
         self._mask = mask if mask is not None else MaskConfig()
         self._engine = engine
         self._max_pixels = max_pixels

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from utad.config import Config
-from utad.data.alignment import Alignment, alignment_of
+from utad.data.alignment import alignment_of
 from utad.data.colour_order import ColourOrder, fit_colour_order
 from utad.data.copies import check_copies
-from utad.data.letterbox import Letterbox
+from utad.data.geometry import Geometry
 from utad.data.loading import LoadedImages, load_images
 from utad.data.rasterising import letterbox_of, region_of_interest
 from utad.data.region_of_interest import RegionOfInterest
@@ -39,28 +39,19 @@ class TrainingData(NamedTuple):
         loaded: images `(N, C, S, S)` float32 in [0, 1], N at least 4.
         fingerprints: of the files that they were read from.
         colour_order: where they are more red than blue; None where that tells nothing.
-        region: what counts of an image; None for all of it.
         copies: indices of images that are copies, each with that of the image that it is a copy of.
         category: that the images are of; without a name where they were handed over.
+        geometry: how they were brought there; tiles grow no scores yet.
         tiles: which `loaded` are the tiles of; None where they are images themselves.
-        alignment: that the images were brought to; None where they stayed as they lay.
-        letterbox: that the images were framed by; None where they were squeezed.
     """
 
     loaded: LoadedImages
     fingerprints: tuple[str, ...]
     colour_order: ColourOrder | None
-    region: RegionOfInterest | None
     copies: tuple[tuple[int, int], ...]
     category: Category
+    geometry: Geometry
     tiles: TiledImages | None = None
-    alignment: Alignment | None = None
-    letterbox: Letterbox | None = None
-
-    @property
-    def network_region(self) -> RegionOfInterest | None:
-        """What counts of an image as the networks see it, in its frame if it has one; None for all of it."""
-        return self.region if self.letterbox is None else self.letterbox.region
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,13 +91,13 @@ def load_training_data(
     if settings.tile is not None:
         tiles = load_tiles(samples, settings, alignment=alignment, skip_bad=skip_bad, progress=progress)
         checked = _checked(tiles.overviews, tiles.names, samples, config, None)
-        return TrainingData(
-            tiles.tiles, checked.of_files, checked.colours, None, checked.copies, category, tiles, alignment
-        )
+        geometry = Geometry(tiling=tiles.tiling, alignment=alignment)
+        return TrainingData(tiles.tiles, checked.of_files, checked.colours, checked.copies, category, geometry, tiles)
     region = region_of_interest(settings, samples)
     if region is not None:
         _log.info("%.1f %% of each image counts (image.roi, image.ignore)", 100 * region.mask.mean())
     letterbox = letterbox_of(settings, samples, region)
+    geometry = Geometry(region=region, letterbox=letterbox, alignment=alignment)
     loaded = load_images(
         samples,
         size=settings.size,
@@ -120,13 +111,8 @@ def load_training_data(
     )
     if letterbox is None:
         _say_if_squeezed(loaded.shapes, settings.size)
-    counted = region if letterbox is None else letterbox.region
-    checked = _checked(loaded.images, loaded.names, samples, config, counted)
-    return TrainingData(
-        *(loaded, checked.of_files, checked.colours, region, checked.copies, category),
-        alignment=alignment,
-        letterbox=letterbox,
-    )
+    checked = _checked(loaded.images, loaded.names, samples, config, geometry.network_region)
+    return TrainingData(loaded, checked.of_files, checked.colours, checked.copies, category, geometry)
 
 
 def _say_if_squeezed(shapes: Sequence[tuple[int, int]], size: int) -> None:

@@ -75,6 +75,15 @@ class LazyArrays(Mapping[str, NDArray[Any]]):
         self._makers = dict(makers)
         self._made: dict[str, NDArray[Any]] = {}
 
+    @classmethod
+    def changed(cls, arrays: Mapping[str, NDArray[Any]], change: Callable[[NDArray[Any]], NDArray[Any]]) -> LazyArrays:
+        """The arrays by name, each changed when it is first asked for."""
+
+        def maker(name: str) -> Callable[[], NDArray[Any]]:
+            return lambda: change(arrays[name])
+
+        return cls({name: maker(name) for name in arrays})
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._made:
             self._made[name] = self._makers[name]()

@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import uniform_filter
 
 from utad import Sample
+from utad.data.geometry import Geometry
 from utad.data.region_of_interest import RegionOfInterest
 from utad.errors import ConfigError, DataError, ImageReadError, InputError
 from utad.evaluation.smallest_defect import Recall, SmallestDefect, measure_smallest_defect
@@ -77,7 +78,7 @@ def test_the_same_seed_gives_the_same_places(predictor):
 def test_defects_lie_in_the_region_of_interest(predictor, monkeypatch):
     mask = np.zeros((96, 116), np.bool_)
     mask[:, 58:] = True
-    predictor.region = RegionOfInterest(mask, (128, 128, 128))
+    predictor.geometry = Geometry(region=RegionOfInterest(mask, (128, 128, 128)))
     seen = []
     run = predictor.engine.run
     monkeypatch.setattr(

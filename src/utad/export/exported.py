@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.config import Config, parse_config, with_present_names
-from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
-from utad.data.letterbox import Letterbox
-from utad.data.region_of_interest import RegionOfInterest
+from utad.data.geometry import Geometry
 from utad.data.sixteen_bits import prepare_uint16
-from utad.data.tiling import Tiling
 from utad.errors import InputError, ModelFileError
 from utad.export.graph_io import CODE, PICTURES, component_outputs, scored_outputs
 from utad.export.kept_images import read_kept_images
@@ -61,10 +58,7 @@ class ExportedDetector(Predictor):
         )
         self.calibrations = past_calibrations(manifest.calibrations)
         self.colour_order = ColourOrder.of(manifest.colour_order)
-        self.region = RegionOfInterest.of(manifest.region)
-        self.letterbox = Letterbox.of(manifest.letterbox)
-        self.alignment = Alignment.of(manifest.alignment)
-        self.tiling = Tiling.of(manifest.tiling)
+        self.geometry = Geometry.of(vars(manifest))
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> ExportedDetector:
@@ -100,17 +94,10 @@ def open_engine(folder: Path, manifest: Manifest, *, threads: int | None = None)
         ModelFileError: if a graph file is damaged, or the runtime does not accept the graph.
     """
     engine = ExportEngine.open(folder, manifest, threads=threads)
-    tiling, alignment = Tiling.of(manifest.tiling), Alignment.of(manifest.alignment)
-    if manifest.slope is None and (tiling is not None or alignment is not None):
+    geometry = Geometry.of(vars(manifest))
+    if manifest.slope is None and geometry.needs_slope:
         raise ModelFileError(f"{folder} cuts or aligns images and names no slope of its scores: run utad export again")
-    return of_whole_images(
-        engine,
-        region=RegionOfInterest.of(manifest.region),
-        letterbox=Letterbox.of(manifest.letterbox),
-        tiling=tiling,
-        alignment=alignment,
-        slope=manifest.slope or 1.0,  # which nothing else looks at
-    )
+    return of_whole_images(engine, geometry, slope=manifest.slope)
 
 
 class ExportEngine:
@@ -129,8 +116,7 @@ class ExportEngine:
         self._graph = graph
         self._manifest = manifest
         self._components = tuple(manifest.components)
-        letterbox = Letterbox.of(manifest.letterbox)
-        self._region = RegionOfInterest.of(manifest.region) if letterbox is None else letterbox.region
+        self._region = Geometry.of(vars(manifest)).network_region
         self._maps = component_outputs(len(self._components))
         self._scored = scored_outputs(code=manifest.code)
         self._process = os.getpid()

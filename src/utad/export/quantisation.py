@@ -11,9 +11,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from utad.data.letterbox import Letterbox
+from utad.data.geometry import Geometry
 from utad.data.streaming import iterate_images
-from utad.data.tiling import Tiling
 from utad.dependencies import require
 from utad.errors import checked
 from utad.interpret.figures import to_8_bit
@@ -31,8 +30,7 @@ def quantise(
     samples: Sequence[Sample],
     *,
     max_pixels: int,
-    tiling: Tiling | None = None,
-    letterbox: Letterbox | None = None,
+    geometry: Geometry,
 ) -> Any:
     """Quantises an OpenVINO model.
 
@@ -43,8 +41,7 @@ def quantise(
         model: of the whole detector.
         samples: normal images.
         max_pixels: as for `read_image`.
-        tiling: how they are cut into the tiles that the graph takes; None where it takes whole images.
-        letterbox: how they are framed; None where they are not.
+        geometry: how they are framed, or cut into the tiles that the graph takes.
 
     Raises:
         MissingDependencyError: if nncf is not installed.
@@ -54,7 +51,7 @@ def quantise(
     logging.getLogger("nncf").setLevel(logging.ERROR)
     kept = [node.get_friendly_name() for node in model.get_ops() if not _is_quantised(node)]
     step = -(-len(samples) // MOST_IMAGES)
-    images = _Images(samples[::step], max_pixels, tiling, letterbox)
+    images = _Images(samples[::step], max_pixels, geometry)
     with redirect_stdout(StringIO()):  # its progress bars
         return nncf.quantize(
             model,
@@ -71,21 +68,19 @@ class _Images:
     Of images that are cut into tiles it is one tile each, of another place each time.
     """
 
-    def __init__(
-        self, samples: Sequence[Sample], max_pixels: int, tiling: Tiling | None, letterbox: Letterbox | None
-    ) -> None:
+    def __init__(self, samples: Sequence[Sample], max_pixels: int, geometry: Geometry) -> None:
         self.samples = samples
         self._max_pixels = max_pixels
-        self._tiling = tiling
-        self._letterbox = letterbox
+        self._geometry = geometry
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         for index, (_, read) in enumerate(iterate_images(self.samples, max_pixels=self._max_pixels)):
             image = cast("Image", checked(read))
-            if self._letterbox is not None:
-                image = self._letterbox.framed(image)
-            if self._tiling is not None:
-                grid = self._tiling.grid((image.shape[0], image.shape[1]))
+            letterbox, tiling = self._geometry.letterbox, self._geometry.tiling
+            if letterbox is not None:
+                image = letterbox.framed(image)
+            if tiling is not None:
+                grid = tiling.grid((image.shape[0], image.shape[1]))
                 # 7 steps further each time: in a few images all rows and columns have had their turn.
                 (image,) = grid.cut(image, [grid.tiles()[7 * index % len(grid)]])
             yield to_8_bit(image)[None]

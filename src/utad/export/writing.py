@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from utad.config import Config
-from utad.data.alignment import Alignment
 from utad.data.colour_order import ColourOrder
-from utad.data.letterbox import Letterbox
-from utad.data.region_of_interest import RegionOfInterest
-from utad.data.tiling import Tiling
+from utad.data.geometry import Geometry
 from utad.dependencies import require
 from utad.errors import ConfigError, ExportError, NotFittedError
 from utad.export.conversion import keep_single_precision, to_openvino, write_onnx, write_openvino
@@ -59,10 +56,7 @@ class Fitted(Protocol):
     normal_images: NormalImages | None
     trained_on: tuple[str, ...]
     colour_order: ColourOrder | None
-    region: RegionOfInterest | None
-    tiling: Tiling | None
-    alignment: Alignment | None
-    letterbox: Letterbox | None
+    geometry: Geometry
 
     @property
     def config(self) -> Config:
@@ -174,8 +168,7 @@ def _write_graph(
             graph,
             normal,
             max_pixels=detector.config.image.max_pixels,
-            tiling=detector.tiling,
-            letterbox=detector.letterbox,
+            geometry=detector.geometry,
         )
     if precision != "bf16":
         keep_single_precision(graph)
@@ -206,15 +199,10 @@ def _manifest(
         colour_order=asdict(detector.colour_order) if detector.colour_order is not None else None,
         components=list(network.measurement.component_names),
         model=file_digest(model) if model is not None else None,
-        region=detector.region.as_dict() if detector.region is not None else None,
-        tiling=detector.tiling.as_dict() if detector.tiling is not None else None,
-        alignment=detector.alignment.as_dict() if detector.alignment is not None else None,
-        letterbox=detector.letterbox.as_dict() if detector.letterbox is not None else None,
-        slope=None
-        if detector.tiling is None and detector.alignment is None
-        else network.normalisation.of_image().slope,
+        slope=network.normalisation.of_image().slope if detector.geometry.needs_slope else None,
         bits=16,
         code=network.gives_code,
+        **detector.geometry.as_dict(),
     )
 
 
@@ -225,7 +213,7 @@ def _kept_images(
     if detector.normal_images is None or not network.gives_code:
         return None
     # Rounded networks give other codes, by more than normal images differ: theirs are of images that they have seen.
-    if precision == "fp32" or not normal or detector.tiling is not None:
+    if precision == "fp32" or not normal or detector.geometry.tiling is not None:
         return detector.normal_images
     return images_scored_by(
         exported,
@@ -237,7 +225,8 @@ def _kept_images(
 
 
 def _measure(detector: Fitted, exported: Predictor, normal: Sequence[Sample]) -> Parity:
-    samples = normal or fabricated_samples(None if detector.tiling is None else detector.tiling.side)
+    tiling = detector.geometry.tiling
+    samples = normal or fabricated_samples(None if tiling is None else tiling.side)
     images = f"{len(samples)} normal images" if normal else f"{len(samples)} fabricated images"
     return compare(detector.predict_samples, exported.predict_samples, samples, images=images)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from utad.serving.drift import Drift, RecentScores
+from utad.serving.drift import RecentScores
 from utad.serving.feature_drift import FeatureDrift, RecentFeatures
 from utad.serving.messages import Answer
 from utad.serving.registry import ServedModel
+
+_Drift = TypeVar("_Drift")
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SCORES = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0)
@@ -61,8 +64,8 @@ class Metrics:
         self._feature_psi, self._feature_ks, self._features_moved, self._feature_level = (
             Gauge(f"utad_feature_drift_{name}", text, ("model",), registry=registry)
             for name, text in (
-                ("psi", "Of the feature of recent images that has moved farthest from calibration by it."),
-                ("ks", "Of the feature of recent images that has moved farthest from calibration by it."),
+                ("psi", "Of the feature of recent images that has moved farthest."),
+                ("ks", "Of the feature of recent images that has moved farthest."),
                 ("moved", "Share of the features that are not distributed as in calibration any more."),
                 ("level", "0 none or not known, 1 worth a look, 2 alarm."),
             )
@@ -79,38 +82,27 @@ class Metrics:
         self._scores[name] = scores
         self._version.labels(name).set(model.version)
 
-        def of_drift(value: Callable[[Drift], float], unknown: float) -> Callable[[], float]:
-            def found() -> float:
-                drift = scores.drift()
-                return unknown if drift is None else value(drift)
-
-            return found
-
         self._flagged.labels(name).set_function(lambda: scores.flagged)
-        self._psi.labels(name).set_function(of_drift(lambda drift: drift.psi, math.nan))
-        self._ks.labels(name).set_function(of_drift(lambda drift: drift.ks, math.nan))
-        self._level.labels(name).set_function(of_drift(lambda drift: drift.level, 0.0))
+        self._psi.labels(name).set_function(_told(scores.drift, lambda drift: drift.psi))
+        self._ks.labels(name).set_function(_told(scores.drift, lambda drift: drift.ks))
+        self._level.labels(name).set_function(_told(scores.drift, lambda drift: drift.level, unknown=0.0))
         self._follow_features(model)
 
     def _follow_features(self, model: ServedModel) -> None:
         """Begins to follow what the images look like, where the model has normal ones to compare them with."""
-        features = None
+        name, images = model.name, model.normal_images
         # Of an image in tiles that with the highest score is known, which is none taken at random.
-        if model.normal_images is not None and model.manifest.tiling is None:
-            features = RecentFeatures(model.normal_images.feature_means, self._recent)
-        self._features[model.name] = features
+        whole = model.manifest.tiling is None
+        features = RecentFeatures(images.feature_means, self._recent) if images is not None and whole else None
+        self._features[name] = features
 
-        def of_drift(value: Callable[[FeatureDrift], float], unknown: float) -> Callable[[], float]:
-            def found() -> float:
-                drift = features.drift() if features is not None else None
-                return unknown if drift is None else value(drift)
+        def drift() -> FeatureDrift | None:
+            return features.drift() if features is not None else None
 
-            return found
-
-        self._feature_psi.labels(model.name).set_function(of_drift(lambda drift: drift.psi, math.nan))
-        self._feature_ks.labels(model.name).set_function(of_drift(lambda drift: drift.ks, math.nan))
-        self._features_moved.labels(model.name).set_function(of_drift(lambda drift: drift.moved, math.nan))
-        self._feature_level.labels(model.name).set_function(of_drift(lambda drift: drift.level, 0.0))
+        self._feature_psi.labels(name).set_function(_told(drift, lambda drift: drift.psi))
+        self._feature_ks.labels(name).set_function(_told(drift, lambda drift: drift.ks))
+        self._features_moved.labels(name).set_function(_told(drift, lambda drift: drift.moved))
+        self._feature_level.labels(name).set_function(_told(drift, lambda drift: drift.level, unknown=0.0))
 
     def scored(self, model: ServedModel, answer: Answer) -> None:
         """Counts one image."""
@@ -138,6 +130,18 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, in the format of Prometheus."""
         return generate_latest(self.registry)
+
+
+def _told(
+    drift: Callable[[], _Drift | None], value: Callable[[_Drift], float], *, unknown: float = math.nan
+) -> Callable[[], float]:
+    """A value of a drift, looked up whenever it is asked for."""
+
+    def found() -> float:
+        now = drift()
+        return unknown if now is None else value(now)
+
+    return found
 
 
 class Measured:

@@ -90,7 +90,7 @@ def train_two_stage(
     with ExitStack() as stack:
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="utad-")))
         identity = _identity(images, stage_settings(config))
-        run = _Run(config, identity, folder, resume, progress, tuple(loggers))
+        run = _Run(config, identity, folder, resume=resume, progress=progress, loggers=loggers)
         return _train(model, images, region, run)
 
 
@@ -171,7 +171,7 @@ def train_feature_impression(
     with ExitStack() as stack:
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="utad-")))
         identity = _identity(images, feature_settings(config))
-        run = _Run(config, identity, folder, resume, progress, tuple(loggers))
+        run = _Run(config, identity, folder, resume=resume, progress=progress, loggers=loggers)
         run.stage(stage, report)
     network.eval().requires_grad_(requires_grad=False)
     return report
@@ -184,7 +184,7 @@ class _Run:
     directory: Path
     resume: bool
     progress: bool
-    loggers: tuple[str, ...]
+    loggers: Sequence[str]
 
     def stage(self, stage: Stage, report: TrainingReport) -> None:
         """Trains one stage, or takes it from its checkpoint as far as that goes."""

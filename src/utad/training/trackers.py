@@ -17,7 +17,7 @@ from utad.training.tensorboard import tensorboard_logger
 TRACKERS = ("tensorboard", "mlflow")
 
 POINTS = 100
-"""Of a stage that a tracker gets, about: a database takes some 20 ms for one. `metrics.csv` has every step."""
+"""Of a stage that a tracker gets, about: a database is slow to take one. `metrics.csv` has every step."""
 
 
 def check_trackers(names: Sequence[str], directory: Path | None) -> None:
