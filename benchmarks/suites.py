@@ -1,10 +1,12 @@
 """Runs the committed comparisons, which docs/render.py puts into docs/benchmarks.md.
 
-    python benchmarks/suites.py [NAME ...] [--real-root DIR] [--work runs/benchmarks] [--only VARIANT,...] [--jobs N]
+    python benchmarks/suites.py [NAME ...] [--real-root DIR] [--work runs/benchmarks] [--only VARIANT,...]
+        [--without VARIANT,...] [--jobs N]
 
 Each is what `utad benchmark` does, with three seeds for every method, all cells at one commit. Takes hours on two
 cores; interrupted, it goes on where it stopped when run again at the same commit. With `--only`, the cells of these
-variants are run and kept, and the results are written by the run that has no cell left.
+variants are run and kept, and the results are written by the run that has no cell left. With `--without`, the tables
+have no rows of these variants.
 """
 
 from __future__ import annotations
@@ -87,15 +89,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--real-root", type=Path, metavar="DIR", help="the categories of suite real")
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"), help="where finished cells are kept")
     parser.add_argument("--only", default="", metavar="VARIANT,...", help="run the cells of these variants now")
+    parser.add_argument("--without", default="", metavar="VARIANT,...", help="leave these out of the tables")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args(argv)
     unknown = sorted(set(arguments.names) - set(COMPARISONS))
     if unknown:
         parser.error(f"unknown comparison {', '.join(unknown)}: choose from {', '.join(COMPARISONS)}")
-    only = tuple(filter(None, arguments.only.split(",")))
+    only, without = (tuple(filter(None, names.split(","))) for names in (arguments.only, arguments.without))
     known = {variant.name for comparison in COMPARISONS.values() for variant in comparison.variants}
-    if strange := sorted(set(only) - known):
+    if strange := sorted({*only, *without} - known):
         parser.error(f"unknown variant {', '.join(strange)}: choose from {', '.join(sorted(known))}")
     at = commit()
     if at is None or at.endswith("-dirty"):
@@ -105,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("suite real needs --real-root, or name the comparisons that you want")
     for name in names:
         # A folder per commit: cells of two are never mixed.
-        document = COMPARISONS[name].run(
+        kept = [variant for variant in COMPARISONS[name].variants if variant.name not in without]
+        document = replace(COMPARISONS[name], variants=kept).run(
             arguments.work / at[:10] / name, arguments.real_root, only=only, jobs=arguments.jobs
         )
         if document is not None:

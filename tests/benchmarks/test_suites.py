@@ -51,6 +51,15 @@ def test_some_variants_first(plans, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def test_tables_without_some_variants(plans, tmp_path):
+    arguments = ["textures", "--work", str(tmp_path), "--output", str(tmp_path / "results")]
+    assert suites.main([*arguments, "--without", "efficientad-s,ae-l2"]) == 0
+    ((plan, _),) = plans
+    every = [variant.name for variant in suites.COMPARISONS["textures"].variants]
+    assert [variant.name for variant in plan.variants] == [name for name in every if name not in suites.COMPARED[2:]]
+    assert (tmp_path / "results" / "textures.json").is_file()
+
+
 @pytest.mark.parametrize(("at", "words"), [(40 * "a" + "-dirty", "commit your changes"), (None, "name one commit")])
 def test_tables_of_changed_code_are_refused(plans, monkeypatch, capsys, at, words):
     monkeypatch.setattr(suites, "commit", lambda: at)
@@ -66,6 +75,7 @@ def test_tables_of_changed_code_are_refused(plans, monkeypatch, capsys, at, word
         (["bricks"], "unknown comparison bricks"),
         (["real"], "--real-root"),
         (["textures", "--only", "utad,gan"], "unknown variant gan: choose from "),
+        (["textures", "--without", "gan"], "unknown variant gan: choose from "),
     ],
 )
 def test_refuses(plans, capsys, names, words):
