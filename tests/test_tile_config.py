@@ -51,7 +51,6 @@ def test_a_config_with_tiles_is_read_back():
         (["image.tile=auto"], r"image\.tile=auto needs the smallest defect .*image\.smallest_defect"),
         (["image.smallest_defect=12"], r"set image\.tile=auto, or leave it out"),
         (["image.tile=256", "image.smallest_defect=12"], r"set image\.tile=auto, or leave it out"),
-        (["image.tile=256", "image.roi=[0,0,0.5,1]"], r"image\.tile does not go with image\.roi or image\.ignore"),
     ],
 )
 def test_what_does_not_go_is_named(settings, message):

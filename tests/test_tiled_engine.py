@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests import fabricate
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tiling import Tiling
-from utad.errors import NonFiniteScoreError
+from utad.errors import ImageReadError, NonFiniteScoreError
 from utad.predictor import Predictor
 from utad.tiled_engine import TiledEngine
 from utad.types import EngineResult, LazyArrays
@@ -139,3 +140,27 @@ def test_a_score_that_is_no_number_is_not_passed_over():
     image[5, 5] = 9
     with pytest.raises(NonFiniteScoreError):
         Predictor(engine(Broken())).predict(image)
+
+
+def test_only_what_lies_in_the_region_is_scored():
+    mask = np.zeros((64, 96), bool)
+    mask[:, :30] = True
+    found = TiledEngine(Brightness(), TILING, RegionOfInterest(mask, (5, 6, 7)), slope=2.0)
+    image = np.full((64, 96, 3), 100, np.uint8)
+    image[10:12, 20:22] = 200
+    image[10:12, 60:62] = 255
+    (result,) = found.run([image])
+    assert result.raw_score == pytest.approx(200 / 255)
+    assert np.array_equal(result.inside, mask)
+    assert np.allclose(result.anomaly_map[mask], image[..., 0][mask] / 255)
+    assert np.allclose(result.anomaly_map[~mask], 100 / 255)
+    assert np.allclose(result.component_maps["double"], 2 * result.anomaly_map)
+    assert (result.pictures["impression"][~mask] == (5, 6, 7)).all()
+
+
+def test_an_image_too_small_for_the_region_is_named():
+    mask = np.zeros((64, 96), bool)
+    mask[:, 40:44] = True
+    found = TiledEngine(Brightness(), TILING, RegionOfInterest(mask, (5, 6, 7)), slope=2.0)
+    with pytest.raises(ImageReadError, match="2 x 40 pixels lies in the region of interest"):
+        Predictor(found).predict(np.zeros((40, 2, 3), np.uint8))

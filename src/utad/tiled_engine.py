@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
 from utad.data.tiling import Stitcher, Tile, TileGrid, Tiling
 from utad.predictor import Engine
@@ -26,6 +27,7 @@ class TiledEngine:
     Args:
         engine: that scores a tile as an image.
         tiling: of the model.
+        region: of interest, in the images; None where all of them counts.
         slope: by how much the normalised score grows with the raw one.
     """
 
@@ -33,9 +35,10 @@ class TiledEngine:
     same_size = False
     streams = 1
 
-    def __init__(self, engine: Engine, tiling: Tiling, *, slope: float) -> None:
+    def __init__(self, engine: Engine, tiling: Tiling, region: RegionOfInterest | None = None, *, slope: float) -> None:
         self.engine = engine
         self.tiling = tiling
+        self.region = region
         self._slope = slope
 
     def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
@@ -49,7 +52,7 @@ class TiledEngine:
 
     def _run(self, image: Image) -> EngineResult:
         size = (image.shape[0], image.shape[1])
-        grid = self.tiling.grid(size)
+        grid = self.tiling.grid(size, self.region)
         anomaly_map, scored, highest = Stitcher(grid), [], None
         for tile, result in self._results(image, grid):
             anomaly_map.add(tile, result.anomaly_map)
@@ -60,25 +63,26 @@ class TiledEngine:
         assert highest is not None
         whole = replace(
             highest,
-            anomaly_map=anomaly_map.stitched(),
+            anomaly_map=grid.part.map_of(anomaly_map.stitched()),
             pictures=_stitched(grid, scored, lambda one: one.pictures, _picture),
             component_maps=_stitched(grid, scored, lambda one: one.component_maps, _map),
+            inside=self.region.inside(size) if self.region is not None else None,
         )
         return with_score_raised(whole, -self._slope * self.tiling.excess(size), slope=self._slope)
 
     def _results(self, image: Image, grid: TileGrid) -> Iterator[tuple[Tile, EngineResult]]:
-        tiles, size = grid.tiles(), self.engine.max_batch
-        batches = [tiles[start : start + size] for start in range(0, len(tiles), size)]
+        size = self.engine.max_batch
+        batches = grid.batches(image, size)
 
-        def score(batch: Sequence[Tile], *, concurrent: bool) -> Sequence[EngineResult]:
-            return self.engine.run(grid.cut(image, batch), concurrent=concurrent)
+        def score(batch: tuple[Sequence[Tile], list[Image]], *, concurrent: bool) -> Sequence[EngineResult]:
+            return self.engine.run(batch[1], concurrent=concurrent)
 
-        if self.engine.streams > 1 and len(batches) >= self.engine.streams:
+        if self.engine.streams > 1 and len(grid) > (self.engine.streams - 1) * size:
             outcomes = in_order(partial(score, concurrent=True), batches, workers=self.engine.streams)
         else:
             outcomes = ((batch, score(batch, concurrent=False)) for batch in batches)
-        for batch, results in outcomes:
-            yield from zip(batch, results, strict=True)
+        for (tiles, _), results in outcomes:
+            yield from zip(tiles, results, strict=True)
 
 
 def with_score_raised(result: EngineResult, by: float, *, slope: float) -> EngineResult:
@@ -119,11 +123,11 @@ def _map(grid: TileGrid, parts: Iterator[tuple[Tile, NDArray[Any]]]) -> FloatMap
     stitcher = Stitcher(grid)
     for tile, values in parts:
         stitcher.add(tile, values)
-    return stitcher.stitched()
+    return grid.part.map_of(stitcher.stitched())
 
 
 def _picture(grid: TileGrid, parts: Iterator[tuple[Tile, NDArray[Any]]]) -> NDArray[np.uint8]:
     stitcher = Stitcher(grid, channels=3)
     for tile, values in parts:
         stitcher.add(tile, values)
-    return np.rint(stitcher.stitched()).clip(0, 255).astype(np.uint8)
+    return grid.part.picture_of(np.rint(stitcher.stitched()).clip(0, 255).astype(np.uint8))

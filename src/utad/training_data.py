@@ -88,14 +88,14 @@ def load_training_data(
     category = training_category(data)
     samples, settings = list(category.train), config.image
     alignment = alignment_of(settings, samples, progress=progress)
-    if settings.tile is not None:
-        tiles = load_tiles(samples, settings, alignment=alignment, skip_bad=skip_bad, progress=progress)
-        checked = _checked(tiles.overviews, tiles.names, samples, config, None)
-        geometry = Geometry(tiling=tiles.tiling, alignment=alignment)
-        return TrainingData(tiles.tiles, checked.of_files, checked.colours, checked.copies, category, geometry, tiles)
     region = region_of_interest(settings, samples)
     if region is not None:
         _log.info("%.1f %% of each image counts (image.roi, image.ignore)", 100 * region.mask.mean())
+    if settings.tile is not None:
+        tiles = load_tiles(samples, settings, alignment=alignment, region=region, skip_bad=skip_bad, progress=progress)
+        checked = _checked(tiles.overviews, tiles.names, samples, config, region)
+        geometry = Geometry(region=region, tiling=tiles.tiling, alignment=alignment)
+        return TrainingData(tiles.tiles, checked.of_files, checked.colours, checked.copies, category, geometry, tiles)
     letterbox = letterbox_of(settings, samples, region)
     geometry = Geometry(region=region, letterbox=letterbox, alignment=alignment)
     loaded = load_images(

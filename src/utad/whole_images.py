@@ -21,7 +21,7 @@ def of_whole_images(engine: Engine, geometry: Geometry, *, slope: float | None) 
         engine = LetterboxedEngine(engine, geometry.letterbox, geometry.region)
     if geometry.tiling is not None:
         assert slope is not None
-        engine = TiledEngine(engine, geometry.tiling, slope=slope)
+        engine = TiledEngine(engine, geometry.tiling, geometry.region, slope=slope)
     if geometry.alignment is not None:
         assert slope is not None
         engine = AlignedEngine(engine, geometry.alignment, slope=slope)

@@ -8,9 +8,11 @@ import torch
 
 from tests import fabricate
 from utad.config import load_config
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tensors import to_tensor
 from utad.data.tiled_images import OVERVIEW, drawn_tiles, load_tiles, tiling_of
-from utad.errors import DatasetError, InputError
+from utad.data.tiling import Tiling
+from utad.errors import ConfigError, DatasetError, InputError
 from utad.types import Sample
 
 
@@ -47,6 +49,29 @@ def test_what_concerns_all_tiles_of_an_image(tmp_path):
     of_tiles = found.of_images(of_images)
     assert torch.equal(of_tiles, found.image_of != 1)
     assert torch.equal(found.by_image(of_tiles), of_images)
+
+
+def test_tiles_of_a_region_of_interest(tmp_path):
+    mask = np.zeros((60, 90), bool)
+    mask[20:, 40:] = True
+    region = RegionOfInterest(mask, (1, 2, 3))
+    samples = files(tmp_path, 2)
+    found = load_tiles(samples, settings(), region=region)
+    grid = Tiling(32, 8).grid((40, 50))
+    image = fabricate.picture(60, 90, seed=1)
+    expected = [to_tensor(tile, 32, 3) for tile in grid.cut(image[20:, 40:])]
+    assert found.counts == (len(grid),) * 2
+    assert torch.equal(found.tiles.images[found.image_of == 1], torch.stack(expected))
+    assert torch.equal(torch.cat(list(found.batches(1, 4))), torch.stack(expected))
+    assert found.tiles.names[0] == "0.png at 40,20"
+    assert torch.equal(found.overviews[1], to_tensor(region.filled(image), OVERVIEW, 3))
+
+
+def test_a_region_smaller_than_a_quarter_of_a_tile_is_refused(tmp_path):
+    mask = np.zeros((60, 90), bool)
+    mask[:10, :20] = True
+    with pytest.raises(ConfigError, match=r"leave 200 pixels of an image of 90 x 60, and at least a quarter of a tile"):
+        load_tiles(files(tmp_path, 2), settings(), region=RegionOfInterest(mask, (1, 2, 3)))
 
 
 def test_grey_images_have_one_channel_and_one_of_colour_makes_three(tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import fabricate
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tiling import LEAST_DEFECT, Stitcher, Tiling, automatic_side, continued
 
 
@@ -25,12 +26,12 @@ sizes = st.tuples(st.integers(1, 70), st.integers(1, 70))
 def test_tiles_lie_inside_cover_all_pixels_and_share_the_overlap(tiling, size):
     grid = tiling.grid(size)
     covered = np.zeros([max(length, tiling.side) for length in size], int)
-    for tile in grid.tiles():
+    for tile in grid.tiles:
         assert 0 <= tile.top <= covered.shape[0] - tiling.side
         assert 0 <= tile.left <= covered.shape[1] - tiling.side
         covered[tile.top : tile.top + tiling.side, tile.left : tile.left + tiling.side] += 1
     assert covered.min() >= 1
-    assert len(grid) == len(grid.tiles())
+    assert len(grid) == len(grid.tiles)
     for axis in (grid.rows, grid.columns):
         steps = np.diff(axis.starts)
         assert (steps <= tiling.side - tiling.overlap).all()
@@ -43,7 +44,7 @@ def test_tiles_lie_inside_cover_all_pixels_and_share_the_overlap(tiling, size):
 def test_weights_add_up_to_one(tiling, size):
     grid = tiling.grid(size)
     stitcher = Stitcher(grid)
-    for tile in grid.tiles():
+    for tile in grid.tiles:
         stitcher.add(tile, np.ones((tiling.side, tiling.side), np.float32))
     assert stitcher.stitched().shape == size
     assert np.allclose(stitcher.stitched(), 1.0, atol=1e-5)
@@ -55,7 +56,7 @@ def test_the_tiles_of_a_picture_give_the_picture(tiling, size, seed):
     image = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
     grid = tiling.grid(size)
     stitcher = Stitcher(grid, channels=3)
-    for tile, cut in zip(grid.tiles(), grid.cut(image), strict=True):
+    for tile, cut in zip(grid.tiles, grid.cut(image), strict=True):
         assert cut.shape == (tiling.side, tiling.side, 3)
         stitcher.add(tile, cut)
     assert np.array_equal(np.rint(stitcher.stitched()), image)
@@ -123,3 +124,25 @@ def test_plain_values_and_back():
     assert Tiling.of(tiling.as_dict()) == tiling
     assert Tiling.of(None) is None
     assert math.isclose(tiling.excess((2560, 1920)), 0.25 * math.log(75 / 7.5))
+
+
+def test_of_tiles_without_a_pixel_that_counts_there_are_none():
+    mask = np.zeros((64, 96), bool)
+    mask[:, :20] = mask[:20] = True
+    grid = Tiling(32, 8).grid((64, 96), RegionOfInterest(mask, (0, 0, 0)))
+    whole = Tiling(32, 8).grid((64, 96))
+    assert 0 < len(grid) < len(whole)
+    assert {tile for tile in whole.tiles if mask[tile.top : tile.top + 32, tile.left : tile.left + 32].any()} == set(
+        grid.tiles
+    )
+
+
+def test_batches_are_the_tiles_in_their_order():
+    image = fabricate.picture(60, 80)
+    grid = Tiling(32, 8).grid((60, 80))
+    batches = list(grid.batches(image, 4))
+    assert [len(cuts) for _, cuts in batches] == [4, 4, 1]
+    assert tuple(tile for tiles, _ in batches for tile in tiles) == grid.tiles
+    assert all(
+        np.array_equal(*pair) for pair in zip((c for _, cuts in batches for c in cuts), grid.cut(image), strict=True)
+    )

@@ -93,10 +93,6 @@ class ImageConfig(Section):
             )
         if self.smallest_defect is not None and not auto:
             raise ValueError("image.smallest_defect chooses the side of tiles: set image.tile=auto, or leave it out")
-        if self.tile is not None and self.has_shapes:
-            raise ValueError(
-                "image.tile does not go with image.roi or image.ignore: crop the images to the region, or leave one out"
-            )
         if self.tile is not None and self.letterbox:
             raise ValueError("image.tile does not go with image.letterbox: tiles keep their aspect; leave one out")
         return self

@@ -30,7 +30,9 @@ class Geometry:
 
     @property
     def network_region(self) -> RegionOfInterest | None:
-        """What counts of an image as the networks see it, in its frame if it has one; None for all of it."""
+        """What counts of an image as the networks see it, in its frame if it has one; None for all of it, or tiles."""
+        if self.tiling is not None:
+            return None
         return self.region if self.letterbox is None else self.letterbox.region
 
     @property

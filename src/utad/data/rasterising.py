@@ -39,7 +39,7 @@ def region_of_interest(settings: ImageConfig, samples: Sequence[Sample]) -> Regi
 
     Raises:
         ConfigError: if a shape is in pixels and the images are of several sizes, or reaches beyond them; if a mask file
-            cannot be read or is of other proportions; if too little of the image is left.
+            cannot be read or is of other proportions; if too little of an image is left that is not cut into tiles.
     """
     sizes = _sizes(samples) if settings.has_shapes else []
     if not sizes:
@@ -51,7 +51,8 @@ def region_of_interest(settings: ImageConfig, samples: Sequence[Sample]) -> Regi
     mask = _union("roi", settings.roi, size, only, settings.max_pixels) if settings.roi else np.ones(size, np.bool_)
     if settings.ignore:
         mask = mask & ~_union("ignore", settings.ignore, size, only, settings.max_pixels)
-    _check_enough(mask, settings)
+    if settings.tile is None:  # Of tiles it is pixels that count (`load_tiles`).
+        _check_enough(mask, settings)
     return RegionOfInterest(mask, _mean_colour(mask, samples, settings.max_pixels))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -20,10 +20,12 @@ from utad.data.alignment import Alignment, aligned
 from utad.data.conversion import is_grey
 from utad.data.loading import LoadedImages, joined, refuse_damaged
 from utad.data.reading import load_image, read_size
+from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
 from utad.data.tensors import to_tensor
-from utad.data.tiling import LEAST_DEFECT, Tile, Tiling, automatic_side
-from utad.errors import DatasetError, ImageReadError
+from utad.data.tiled_part import tiled_part
+from utad.data.tiling import LEAST_DEFECT, Tiling, automatic_side
+from utad.errors import ConfigError, DatasetError, ImageReadError
 from utad.progress import tracked
 from utad.types import Image, Sample
 
@@ -50,6 +52,7 @@ class TiledImages:
         max_pixels: as for `read_image`.
         most_scored: tiles of whole images that the threshold is set on.
         alignment: that the images are brought to before they are cut; None where they stay as they lie.
+        region: of interest in them; None where all of them counts.
     """
 
     tiling: Tiling
@@ -62,6 +65,7 @@ class TiledImages:
     max_pixels: int
     most_scored: int
     alignment: Alignment | None = None
+    region: RegionOfInterest | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,10 +90,8 @@ class TiledImages:
         """
         sample = self.samples[index]
         image = aligned(sample, load_image(sample, max_pixels=self.max_pixels), self.alignment)
-        grid = self.tiling.grid((image.shape[0], image.shape[1]))
-        tiles, side = grid.tiles(), int(self.tiles.images.shape[-1])
-        for start in range(0, len(tiles), size):
-            cut = grid.cut(image, tiles[start : start + size])
+        grid, side = self.tiling.grid((image.shape[0], image.shape[1]), self.region), int(self.tiles.images.shape[-1])
+        for _, cut in grid.batches(image, size):
             yield torch.stack([to_tensor(tile, side, self.tiles.channels) for tile in cut])
 
 
@@ -98,6 +100,7 @@ def load_tiles(
     settings: ImageConfig,
     *,
     alignment: Alignment | None = None,
+    region: RegionOfInterest | None = None,
     skip_bad: bool = False,
     progress: bool = False,
 ) -> TiledImages:
@@ -107,19 +110,24 @@ def load_tiles(
         samples: what to read; the order is kept.
         settings: with `tile`.
         alignment: as for `load_images`.
+        region: of interest in the images; None where all of them counts.
         skip_bad: go on without the files that cannot be read, instead of stopping.
         progress: shows a progress bar, instead of lines in the log.
 
     Raises:
+        ConfigError: if the region is smaller than a quarter of a tile.
         DatasetError: files are damaged (all of them are named), or nothing is left.
         InputError: a sample holds pixels that are not an image.
     """
     if not samples:
         raise DatasetError("got no images to load, expected at least one")
     sizes = [_size_of(sample) for sample in samples]
-    tiling = tiling_of(settings, [size for size in sizes if size is not None])
+    known = [size for size in sizes if size is not None]
+    tiling = tiling_of(settings, [tiled_part(size, region).shape for size in known])
+    if region is not None and known:
+        _check_region(region, tiling.side, set(known))
     assert settings.tile is not None
-    counts = [len(tiling.grid(size)) if size is not None else 0 for size in sizes]
+    counts = [len(tiling.grid(size, region)) if size is not None else 0 for size in sizes]
     drawn = drawn_tiles(counts, settings.tile.training)
     channels = None if settings.channels == "auto" else settings.channels
 
@@ -129,7 +137,7 @@ def load_tiles(
             image = aligned(sample, load_image(sample, max_pixels=settings.max_pixels), alignment)
         except ImageReadError as error:
             return error
-        return _cut(image, tiling, chosen.tolist(), settings.size, channels)
+        return _cut(image, tiling, region, chosen.tolist(), settings.size, channels)
 
     found: list[tuple[Sample, _Cut]] = []
     bad: list[ImageReadError] = []
@@ -140,33 +148,47 @@ def load_tiles(
         else:
             found.append((sample, result))
     refuse_damaged(bad, total=len(samples), skip_bad=skip_bad)
-    return replace(_gathered(found, tiling, tuple(bad), settings), alignment=alignment)
+    counts = [len(tiling.grid(cut.size, region)) for _, cut in found]
+    return replace(_gathered(found, counts, tiling, tuple(bad), settings), alignment=alignment, region=region)
 
 
 @dataclass
 class _Cut:
     size: tuple[int, int]
-    places: list[Tile]
+    places: list[tuple[int, int]]
     tensors: list[Tensor]
     overview: Tensor
 
 
-def _cut(image: Image, tiling: Tiling, chosen: Sequence[int], side: int, channels: int | None) -> _Cut:
+def _cut(
+    image: Image,
+    tiling: Tiling,
+    region: RegionOfInterest | None,
+    chosen: Sequence[int],
+    side: int,
+    channels: int | None,
+) -> _Cut:
     size = (image.shape[0], image.shape[1])
-    grid = tiling.grid(size)
-    tiles = grid.tiles()
-    places = [tiles[index] for index in chosen if index < len(tiles)]
-    seen = channels or (1 if is_grey(image) else 3)
-    tensors = [to_tensor(tile, side, seen) for tile in grid.cut(image, places)]
-    return _Cut(size, places, tensors, to_tensor(image, OVERVIEW, seen))
+    grid = tiling.grid(size, region)
+    tiles = [grid.tiles[index] for index in chosen if index < len(grid)]
+    whole = image if region is None else region.filled(image)
+    seen = channels or (1 if is_grey(whole) else 3)
+    tensors = [to_tensor(tile, side, seen) for tile in grid.cut(image, tiles)]
+    top, left = grid.part.origin
+    places = [(left + tile.left, top + tile.top) for tile in tiles]
+    return _Cut(size, places, tensors, to_tensor(whole, OVERVIEW, seen))
 
 
 def _gathered(
-    found: Sequence[tuple[Sample, _Cut]], tiling: Tiling, skipped: tuple[ImageReadError, ...], settings: ImageConfig
+    found: Sequence[tuple[Sample, _Cut]],
+    counts: Sequence[int],
+    tiling: Tiling,
+    skipped: tuple[ImageReadError, ...],
+    settings: ImageConfig,
 ) -> TiledImages:
     assert settings.tile is not None
     sizes = [cut.size for _, cut in found]
-    names = tuple(f"{sample.name} at {tile.left},{tile.top}" for sample, cut in found for tile in cut.places)
+    names = tuple(f"{sample.name} at {left},{top}" for sample, cut in found for left, top in cut.places)
     image_of = torch.tensor([index for index, (_, cut) in enumerate(found) for _ in cut.places], dtype=torch.long)
     overviews = joined([cut.overview for _, cut in found])
     # All grey or none: a colour image of which only grey tiles were drawn is one of colour still.
@@ -178,7 +200,7 @@ def _gathered(
         tiles=LoadedImages(joined(tensors), names, skipped, channels=overviews.shape[1]),
         image_of=image_of,
         samples=tuple(sample for sample, _ in found),
-        counts=tuple(len(tiling.grid(size)) for size in sizes),
+        counts=tuple(counts),
         sizes=tuple(sizes),
         overviews=overviews,
         max_pixels=settings.max_pixels,
@@ -187,7 +209,7 @@ def _gathered(
 
 
 def tiling_of(settings: ImageConfig, sizes: Sequence[tuple[int, int]]) -> Tiling:
-    """The tiles that the config names, or those that suit images of these sizes `(H, W)`.
+    """The tiles that the config names, or those that suit images, or parts of them, of these sizes `(H, W)`.
 
     Raises:
         DatasetError: if there are no images.
@@ -232,6 +254,17 @@ def drawn_tiles(counts: Sequence[int], limit: int) -> list[NDArray[np.int64]]:
         drawn.append(np.sort(((np.arange(wanted) / max(1, wanted) + offset) % 1.0 * count).astype(np.int64)))
         number += count > 0
     return drawn
+
+
+def _check_region(region: RegionOfInterest, side: int, sizes: Iterable[tuple[int, int]]) -> None:
+    """Refuses a region so small that tiles would mostly show its mirror images."""
+    size = min(sizes, key=lambda size: np.count_nonzero(region.inside(size)))
+    pixels = np.count_nonzero(region.inside(size))
+    if pixels < side**2 // 4:
+        raise ConfigError(
+            f"image.roi and image.ignore leave {pixels} pixels of an image of {size[1]} x {size[0]}, and at least a "
+            f"quarter of a tile of {side} x {side} is needed: take a larger region, or smaller tiles (image.tile)"
+        )
 
 
 def typical_count(images: TiledImages) -> float:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from utad.data.region_of_interest import RegionOfInterest
+from utad.data.tiled_part import TiledPart, tiled_part
 from utad.types import Image
 
 LEAST_DEFECT = 4
@@ -32,10 +34,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile of an image.
+    """A tile of an image, or of the part of it that is cut.
 
     Attributes:
-        top: its first row.
+        top: its first row, there.
         left: its first column.
         row: its place in the grid, from the top.
         column: likewise from the left.
@@ -49,33 +51,35 @@ class Tile:
 
 @dataclass(frozen=True)
 class TileGrid:
-    """The tiles of an image of one size.
+    """The tiles of images of one size.
 
-    An image that is shorter than a tile is continued by its mirror image, below or to the right: what is in it keeps
-    the scale that was learnt.
+    What is shorter than a tile is continued by its mirror image, below or to the right: what is in it keeps the scale
+    that was learnt. Of tiles without a pixel that counts there are none.
 
     Attributes:
-        size: `(H, W)` of the image.
+        part: of the images, that is cut.
         side: of a tile, in pixels.
         rows: tiles from top to bottom.
         columns: tiles from left to right.
     """
 
-    size: tuple[int, int]
+    part: TiledPart
     side: int
     rows: Axis = field(repr=False)
     columns: Axis = field(repr=False)
 
     def __len__(self) -> int:
-        return len(self.rows.starts) * len(self.columns.starts)
+        return len(self.tiles)
 
-    def tiles(self) -> list[Tile]:
+    @cached_property
+    def tiles(self) -> tuple[Tile, ...]:
         """All of them, row by row."""
-        return [
+        return tuple(
             Tile(top, left, row, column)
             for row, top in enumerate(self.rows.starts)
             for column, left in enumerate(self.columns.starts)
-        ]
+            if self.part.counts(top, left, self.side)
+        )
 
     def cut(self, image: Image, tiles: Sequence[Tile] | None = None) -> list[Image]:
         """The pixels of tiles.
@@ -85,11 +89,20 @@ class TileGrid:
             tiles: of this grid; None for all of them.
 
         Returns:
-            `(side, side, 3)` each, views of `image` where it is not continued.
+            `(side, side, 3)` each, views of `image` as far as that is what they show.
         """
-        whole = continued(image, self.side)
-        chosen = self.tiles() if tiles is None else tiles
-        return [whole[tile.top : tile.top + self.side, tile.left : tile.left + self.side] for tile in chosen]
+        chosen = self.tiles if tiles is None else tiles
+        return [cut for _, cuts in self._batches(image, chosen, max(1, len(chosen))) for cut in cuts]
+
+    def batches(self, image: Image, size: int) -> Iterator[tuple[Sequence[Tile], list[Image]]]:
+        """All tiles, at most `size` at a time, with their pixels as `cut` gives them."""
+        return self._batches(image, self.tiles, size)
+
+    def _batches(self, image: Image, tiles: Sequence[Tile], size: int) -> Iterator[tuple[Sequence[Tile], list[Image]]]:
+        whole, side = continued(self.part.taken_from(image), self.side), self.side
+        for start in range(0, len(tiles), size):
+            batch = tiles[start : start + size]
+            yield batch, [whole[tile.top : tile.top + side, tile.left : tile.left + side] for tile in batch]
 
 
 class Stitcher:
@@ -105,7 +118,7 @@ class Stitcher:
 
     def __init__(self, grid: TileGrid, channels: int | None = None) -> None:
         self._grid = grid
-        height, width = (max(length, grid.side) for length in grid.size)
+        height, width = (max(length, grid.side) for length in grid.part.shape)
         shape = (height, width) if channels is None else (height, width, channels)
         self._sum = np.zeros(shape, np.float32)
 
@@ -118,8 +131,8 @@ class Stitcher:
         self._sum[tile.top : tile.top + side, tile.left : tile.left + side] += weights * values
 
     def stitched(self) -> NDArray[np.float32]:
-        """The whole, `(H, W)` or `(H, W, channels)` float32, after all tiles were added."""
-        height, width = self._grid.size
+        """The part, `(h, w)` or `(h, w, channels)` float32, after all tiles were added."""
+        height, width = self._grid.part.shape
         return np.ascontiguousarray(self._sum[:height, :width])
 
 
@@ -140,10 +153,11 @@ class Tiling:
     area: float = 0.0
     growth: float = 0.0
 
-    def grid(self, size: tuple[int, int]) -> TileGrid:
-        """The tiles of an image of size `(H, W)`."""
-        rows, columns = (_axis(max(length, self.side), self.side, self.overlap) for length in size)
-        return TileGrid(size, self.side, rows, columns)
+    def grid(self, size: tuple[int, int], region: RegionOfInterest | None = None) -> TileGrid:
+        """The tiles of images of size `(H, W)`, or of the box around a region of interest in them."""
+        part = tiled_part(size, region)
+        rows, columns = (_axis(max(length, self.side), self.side, self.overlap) for length in part.shape)
+        return TileGrid(part, self.side, rows, columns)
 
     def area_of(self, size: tuple[int, int]) -> float:
         """The area of an image `(H, W)` in tiles without overlap, at least 1."""
@@ -153,7 +167,8 @@ class Tiling:
         """What the highest raw score of a normal image `(H, W)` has more than one of the typical size, for its size.
 
         The highest of n values whose upper tail is exponential grows by `growth` times log n. The area is what counts,
-        not the number of tiles: tiles that overlap more say the same more often.
+        not the number of tiles: tiles that overlap more say the same more often. A region of interest has the same
+        share of images of every size.
         """
         return self.growth * math.log(self.area_of(size) / self.area) if self.area > 0 else 0.0
 
@@ -173,7 +188,7 @@ def automatic_side(smallest_defect: int, size: int, sizes: Sequence[tuple[int, i
     Args:
         smallest_defect: its width, in pixels of the images.
         size: S, the side that tiles are resized to, and the smallest of a tile: enlarging brings out nothing.
-        sizes: `(H, W)` of the images; a tile is no larger than the shortest side of all.
+        sizes: `(H, W)` of what is cut; a tile is no larger than the shortest side of all.
     """
     return min(max(size, smallest_defect * size // LEAST_DEFECT), min(map(min, sizes)))
 

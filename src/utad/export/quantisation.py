@@ -80,9 +80,9 @@ class _Images:
             if letterbox is not None:
                 image = letterbox.framed(image)
             if tiling is not None:
-                grid = tiling.grid((image.shape[0], image.shape[1]))
+                grid = tiling.grid((image.shape[0], image.shape[1]), self._geometry.region)
                 # 7 steps further each time: in a few images all rows and columns have had their turn.
-                (image,) = grid.cut(image, [grid.tiles()[7 * index % len(grid)]])
+                (image,) = grid.cut(image, [grid.tiles[7 * index % len(grid)]])
             yield to_8_bit(image)[None]
 
 

@@ -201,13 +201,14 @@ def build_network(
         config: the resolved config.
         channels: of the images, 1 or 3.
         pretrained: False leaves the backbone's weights to a model file.
-        region: drawn from the shapes of the config, in the frame of a letterbox if there is one; None where all counts.
+        region: drawn from the shapes of the config, in the frame of a letterbox if there is one; None where all
+            counts, or the images are tiles.
 
     Raises:
         ConfigError: if the config has a region and there is none here, or the other way round.
     """
     image = config.image
-    if image.has_shapes and region is None:
+    if image.has_shapes and image.tile is None and region is None:
         raise ConfigError("image.roi or image.ignore is set, and the region that is drawn from them is not there")
     if region is not None and not (image.has_shapes or image.letterbox):
         raise ConfigError("got a region of interest, and neither image.roi, image.ignore nor image.letterbox is set")
