@@ -27,7 +27,7 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes that score; each holds all models.", min=1)] = 2,
     queue: Annotated[int, typer.Option(help="Images that wait at most; what comes beyond gets 503.", min=1)] = 64,
     max_batch: Annotated[int, typer.Option(help="Images that a worker gets together, at most.", min=1)] = 8,
-    max_wait: Annotated[float, typer.Option(help="Milliseconds that it waits for more of them.", min=0.0)] = 2.0,
+    max_wait: Annotated[float, typer.Option(help="Milliseconds that it waits for more of them.", min=0.0)] = 0.0,
     deadline: Annotated[float, typer.Option(help="Seconds from a request to its answer, at most.", min=0.1)] = 30.0,
     grace: Annotated[float, typer.Option(help="Seconds from SIGTERM to the end, at most.", min=0.1)] = 30.0,
     max_megabytes: Annotated[int, typer.Option(help="Of one request.", min=1, max=512)] = 32,

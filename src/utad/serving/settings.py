@@ -30,7 +30,7 @@ class ServeSettings(Section):
     threads: Positive | None = None
     queue: Positive = 64
     max_batch: Positive = 8
-    max_wait: NonNegative = 0.002
+    max_wait: NonNegative = 0.0
     deadline: float = Field(default=30.0, gt=0.0, allow_inf_nan=False)
     upload_seconds: float = Field(default=30.0, gt=0.0, allow_inf_nan=False)
     grace: float = Field(default=30.0, gt=0.0, allow_inf_nan=False)
