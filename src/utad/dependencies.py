@@ -22,7 +22,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "openvino": ("nncf",),
     "mqtt": ("paho",),
-    "serve": ("fastapi", "uvicorn", "prometheus_client", "python_multipart"),
+    "serve": ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_multipart"),
     "ray": ("ray", "pyarrow", "fsspec"),
     "anomalib": ("anomalib",),
 }

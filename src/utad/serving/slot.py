@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from contextlib import suppress
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread
 from typing import Any
 
 from utad.errors import UTADError
@@ -17,6 +18,9 @@ LOADING_SECONDS = 120.0
 """For a model to be loaded; a worker that takes longer counts as lost."""
 
 _END_SECONDS = 5.0
+
+_LOOK_SECONDS = 0.25
+"""Between two looks at the time; so much later than it should a worker may be ended."""
 
 
 class WorkerLostError(UTADError):
@@ -43,6 +47,11 @@ class WorkerProcess:
         self._process.start()
         # Without a copy here the pipe ends with the process that has the other.
         theirs.close()
+        self._until = math.inf
+        self._late = False
+        self._closed = Event()
+        # One for as long as the worker lives: a timer for each message would add a millisecond to each.
+        Thread(target=self._watch, name=f"watches worker {self.pid}", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -94,6 +103,7 @@ class WorkerProcess:
 
     def close(self, *, kill: bool = False) -> None:
         """Ends the process, which has nothing in hand, or is to be given up."""
+        self._closed.set()
         self._connection.close()
         if kill:
             self._process.kill()
@@ -105,15 +115,20 @@ class WorkerProcess:
 
     def _ask(self, message: Load | Unload | Run, seconds: float) -> Any:
         # Not a poll of the pipe: a worker that hangs may also keep a large message from being sent.
-        watch = Timer(seconds, self.kill)
-        watch.daemon = True
-        watch.start()
+        self._until = time.monotonic() + seconds
         try:
             self._connection.send(message)
             return self._connection.recv()
         except (EOFError, OSError) as error:
-            late = not watch.is_alive()
-            what = f"did not answer within {seconds:.0f} s and was ended" if late else "ended unexpectedly"
+            what = f"did not answer within {seconds:.0f} s and was ended" if self._late else "ended unexpectedly"
             raise WorkerLostError(f"worker {self.pid} {what}") from error
         finally:
-            watch.cancel()
+            self._until = math.inf
+
+    def _watch(self) -> None:
+        """Ends the process when it has not answered in time."""
+        while not self._closed.wait(_LOOK_SECONDS):
+            if time.monotonic() > self._until:
+                self._late = True
+                self.kill()
+                return

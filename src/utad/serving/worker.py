@@ -153,6 +153,6 @@ def _answer(task: Task, image: Image, prediction: Prediction, normal_images: Nor
         pictures={kind: png_of(kind, image, prediction, longest=task.longest) for kind in task.pictures},
         outlines=outlines_of(prediction) if task.outlines else {},
         arrays={name: np.asarray(getattr(prediction, name)) for name in task.arrays},
-        similar=() if normal_images is None else normal_images.nearest(prediction.code, task.similar),
+        similar=normal_images.nearest(prediction.code, task.similar) if normal_images and task.similar else (),
         feature_means=prediction.feature_means,
     )
