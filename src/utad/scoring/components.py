@@ -55,6 +55,7 @@ COMPONENTS: Mapping[str, ComponentSpec] = MappingProxyType(
         "input-near": ComponentSpec(_X, 0, 2, 2, windows=(1, 3)),
         "input-wide": ComponentSpec(_X, 0, 1, 1, windows=(9,)),
         "input-detail": ComponentSpec(_X, 0, 1, 1, windows=(1, 3)),
+        "input-finest": ComponentSpec(_X, 0, 0, 0, windows=(1, 3)),
         "impression": ComponentSpec(PAIRS["x - m"], 1, 3, 2),
         "impression-fine": ComponentSpec(PAIRS["x - m"], 0, 2, 2),
         "residual": ComponentSpec(PAIRS["x - x_hat"], 1, 3, 2),
