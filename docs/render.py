@@ -28,6 +28,7 @@ from measuring.experiment_tables import (  # noqa: E402
     masks,
     restored_images,
     similar_images,
+    small_defects,
     tiles,
 )
 from measuring.tables import (  # noqa: E402
@@ -70,6 +71,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "masks": ("docs/experiments/masks.md", "masks", masks),
     "alignment": ("docs/experiments/alignment.md", "alignment", alignment),
     "tiles": ("docs/experiments/tiles.md", "tiles", tiles),
+    "small-defects": ("docs/experiments/small_defects.md", "small_defects", small_defects),
     "camera": ("docs/experiments/tiles.md", "tiles", camera),
     "labels": ("docs/experiments/labels.md", "labels", labels),
     "illumination": ("docs/experiments/illumination.md", "illumination", illumination),

@@ -197,6 +197,22 @@ def tiles(document: dict[str, Any]) -> str:
     return "\n".join(table(["category, seed", "method", "settings", *heads], rows))
 
 
+def small_defects(document: dict[str, Any]) -> str:
+    """Image AUROC, and recall above all normal test images, of `benchmarks/experiments/small_defects.py`."""
+    runs = {
+        f"{category.rsplit('/', 1)[0]}, {label}": run["rows"]
+        for label, by_category in document["runs"].items()
+        for category, run in by_category.items()
+    }
+    names = {name: None for rows in runs.values() for name in rows}
+
+    def cell(row: dict[str, float] | None) -> str:
+        return "–" if row is None else f"{row['image_auroc']:.3f}, {row['recall_above_all_normal']:.0%}"
+
+    shown = [[name, *(cell(rows.get(name)) for rows in runs.values())] for name in names]
+    return "\n".join(table(["highest value of", *(f"{name}:" for name in runs)], shown))
+
+
 def camera(document: dict[str, Any]) -> str:
     """Fabricated images of a camera, of `benchmarks/experiments/tiles.py`."""
     rows = []

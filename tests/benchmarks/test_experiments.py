@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from experiments import feature_impression, illumination, labels, masks
+from experiments import feature_impression, illumination, labels, masks, small_defects
+from measuring import camera
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks" / "experiments").glob("*.py"))
@@ -56,6 +59,28 @@ def test_thresholds_are_compared(tmp_path):
     # The more is added to what normal images score, the fewer images lie above.
     for rate in ("false_alarms", "recall"):
         assert found[f"{rate}_without"] >= found[f"{rate}_by_share"] >= found[f"{rate}_whole"]
+
+
+def test_components_are_put_on_one_scale():
+    anomalous = np.array([False] * 5 + [True])
+    peaks = {"input": np.array([0.0, 1, 2, 3, 4, 10]), "deep": np.array([0.0, 100, 200, 300, 400, 400])}
+    found = small_defects.fused(anomalous, peaks)
+    assert set(found) == {"mean of input, deep", "maximum of input, deep"}
+    # The median of the normal images becomes 0; both have the same spread, so that only the last image differs.
+    assert found["mean of input, deep"][2] == found["maximum of input, deep"][2] == 0.0
+    np.testing.assert_allclose(found["mean of input, deep"][:5], found["maximum of input, deep"][:5])
+    spread = np.quantile([0, 1, 2, 3, 4], 0.84) - 2
+    assert found["maximum of input, deep"][5] == pytest.approx(8 / spread)
+    assert found["mean of input, deep"][5] == pytest.approx((8 / spread + 2 / spread) / 2)
+
+
+def test_fabricated_images_differ_in_surface_and_in_one_defect():
+    category = small_defects.fabricated((64, 80))
+    assert (len(category.train), len(category.test)) == (small_defects.TRAINING, small_defects.TESTED)
+    changed = [np.any(one.image != other.image) for one, other in pairwise(category.train)]
+    assert all(changed)
+    normal = camera.image(64, 80, 5_001)
+    assert 0 < (category.test[1].image[..., 0] != normal).sum() < 2 * small_defects.DEFECT**2
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
