@@ -170,7 +170,7 @@ class Predictor(HasGeometry):
             samples, size, max_pixels=self._max_pixels, same_size=engine.same_size, workers=threads
         )
         if self.colour_order is not None:
-            batches = watched(batches, self.colour_order, self.region)
+            batches = watched(batches, self.colour_order, self.geometry.region)
         first = list(islice(batches, streams + 1))
         batches = chain(first, batches)
         # Fewer images than keep every stream busy are computed one batch after the other, on all cores.
@@ -279,7 +279,8 @@ class Predictor(HasGeometry):
 
     def _seen(self, image: Image) -> Image:
         """Which engine an image of 16 bits needs, and whether it needs them, is not decided by what lies outside."""
-        return self.region.filled(image) if self.region is not None and image.dtype != np.uint8 else image
+        region = self.geometry.region
+        return region.filled(image) if region is not None and image.dtype != np.uint8 else image
 
 
 def _nothing_inside(sample: Sample, inside: Mask) -> ImageReadError:
