@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tests import fabricate
 from tests.conftest import TINY
-from tests.explained import NAMES
+from tests.regional import outside_changed, same
 from utad import UTAD
 from utad.cli.app import app
 from utad.data.rasterising import region_of_interest
@@ -32,22 +32,6 @@ PIXELS = "image.roi=[[[24, 2], [47, 5], [44, 38], [26, 36]]]"
 PARTS = f"image.roi={[[[x / 48, y / 40] for x, y in ((24, 2), (47, 5), (44, 38), (26, 36))]]}"
 SIZES = [(40, 48), (80, 96), (31, 57), (300, 333)]
 GOOD = [fabricate.picture(seed=seed) for seed in range(12)]
-
-
-def outside_changed(image: np.ndarray, region: RegionOfInterest, seed: int = 0) -> np.ndarray:
-    """The image with noise outside of the region."""
-    noise = np.random.default_rng(seed).integers(0, 256, image.shape, np.uint8).astype(image.dtype)
-    return np.where(region.inside(image.shape[:2])[..., None], image, noise)
-
-
-def same(one: Prediction, other: Prediction) -> bool:
-    """Whether two predictions are equal to the last digit."""
-    maps = [(one.anomaly_map, other.anomaly_map), (one.pred_mask, other.pred_mask)]
-    maps += [(values, other.component_maps[name]) for name, values in one.component_maps.items()]
-    maps += [(one.pictures[name], other.pictures[name]) for name in NAMES]
-    return (one.pred_score, one.raw_score, one.pred_label, one.regions) == (
-        *(other.pred_score, other.raw_score, other.pred_label, other.regions),
-    ) and all(np.array_equal(first, second) for first, second in maps)
 
 
 @pytest.fixture(scope="module")

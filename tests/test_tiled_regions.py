@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_regions_of_interest import outside_changed, same
-from tests.test_tiles import SETTINGS, surface
+from tests.regional import outside_changed, same
+from tests.tiled import SETTINGS, surface
 from utad import UTAD
 from utad.evaluation.evaluate import evaluate_method
 from utad.export.writing import export_detector

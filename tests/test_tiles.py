@@ -9,12 +9,11 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from tests import fabricate
-from tests.conftest import SHORTEST
 from tests.explained import NAMES
+from tests.tiled import SETTINGS, surface
 from utad import UTAD
 from utad.cli.app import app
 from utad.evaluation.smallest_defect import measure_smallest_defect
@@ -24,12 +23,6 @@ from utad.tiled_engine import TiledEngine
 from utad.training_data import load_training_data
 from utad.types import Sample
 
-SETTINGS = (
-    *SHORTEST,
-    *("image.tile=[64, 16]", "image.size=64", "scoring.components=[input-near,input-detail,restored]"),
-    *("expert_net.residual_blocks=1", "expert_net.width=8", "ie_net.filters=[4,4]", "ie_net.pools=[4,4]"),
-    *("ie_net.decoder_filters=[4,4]", "ie_net.upsamples=[4,2]"),
-)
 SIZE = (96, 128)
 """Of an image, with 2 rows and 3 columns of tiles."""
 
@@ -41,14 +34,6 @@ def utad(*arguments: object) -> str:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
-
-
-def surface(height: int = SIZE[0], width: int = SIZE[1], *, seed: int = 0) -> np.ndarray:
-    """A grey texture `(height, width, 3)` uint8 that looks the same everywhere."""
-    rng = np.random.default_rng(seed)
-    spots = gaussian_filter(rng.normal(0, 1, (height + 16, width + 16)), 2.0)[8:-8, 8:-8]
-    pixels = 120 + 180 * spots + rng.normal(0, 4, (height, width))
-    return np.repeat(pixels.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def damaged(seed: int = 0) -> np.ndarray:

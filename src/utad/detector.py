@@ -11,8 +11,8 @@ from typing import Self
 
 import torch
 
-from utad.config import Config, load_config, parse_config, with_present_names
-from utad.errors import ConfigError, NotFittedError, checked
+from utad.config import Config, chosen_config, parse_config, with_present_names
+from utad.errors import NotFittedError, checked
 from utad.fit_report import FitReport
 from utad.inputs import Input, files_of, iterate_samples
 from utad.model_file import read_model, write_model
@@ -67,11 +67,7 @@ class UTAD(Predictor):
         seed: int | None = None,
         threads: int | None = None,
     ) -> None:
-        given = {"preset": preset is not None, "overrides": bool(overrides), "seed": seed is not None}
-        if config is not None and any(given.values()):
-            names = " and ".join(name for name, there in given.items() if there)
-            raise ConfigError(f"got config together with {names}: a config is complete, give the one or the other")
-        self.config = config if config is not None else load_config(preset, overrides=overrides, seed=seed)
+        self.config = chosen_config(config, preset, overrides=overrides, seed=seed)
         super().__init__(max_pixels=self.config.image.max_pixels, mask=self.config.mask, threads=threads)
         self._network: DetectorNetwork | None = None
         self.trained_on: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Settings: their schema, and how they are read."""
 
-from utad.config.loading import PRESETS, load_config, parse_config, preset_text, with_present_names
+from utad.config.loading import PRESETS, chosen_config, load_config, parse_config, preset_text, with_present_names
 from utad.config.networks import ExpertNetConfig, FeatureNetConfig, IENetConfig
 from utad.config.schema import (
     AugmentConfig,
@@ -40,6 +40,7 @@ __all__ = [
     "MaskConfig",
     "OptimizerConfig",
     "ScoringConfig",
+    "chosen_config",
     "load_config",
     "parse_config",
     "preset_text",

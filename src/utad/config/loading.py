@@ -67,6 +67,23 @@ def load_config(
     return parse_config(values)
 
 
+def chosen_config(
+    config: Config | None, preset: str | None, *, overrides: Sequence[str] = (), seed: int | None = None
+) -> Config:
+    """`config` itself where it is given, otherwise what `load_config` makes of the others.
+
+    Raises:
+        ConfigError: if a setting is wrong, or `config` comes with any of the others.
+    """
+    if config is None:
+        return load_config(preset, overrides=overrides, seed=seed)
+    given = {"preset": preset is not None, "overrides": bool(overrides), "seed": seed is not None}
+    if any(given.values()):
+        names = " and ".join(name for name, there in given.items() if there)
+        raise ConfigError(f"got config together with {names}: a config is complete, give the one or the other")
+    return config
+
+
 def parse_config(values: Mapping[str, Any]) -> Config:
     """Validates a mapping; the error names each wrong key on one line."""
     try:

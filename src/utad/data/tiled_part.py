@@ -92,11 +92,15 @@ class TiledPart:
         return outside[:, 0] * rows + outside[:, 1], (sources[:, 0] * rows + sources[:, 1]).astype(np.int32)
 
 
-@lru_cache(maxsize=4)
 def tiled_part(size: tuple[int, int], region: RegionOfInterest | None) -> TiledPart:
     """The part of images of the size `(H, W)`: all where there is no region, or none of its pixels in so small ones."""
-    inside = None if region is None else region.inside(size)
-    if inside is None or not inside.any():
+    return TiledPart(size, (0, 0), size) if region is None else _around(size, region)
+
+
+@lru_cache(maxsize=2)  # Of a large image it holds as much as the image itself.
+def _around(size: tuple[int, int], region: RegionOfInterest) -> TiledPart:
+    inside = region.inside(size)
+    if not inside.any():
         return TiledPart(size, (0, 0), size)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     top, left = int(rows[0]), int(columns[0])

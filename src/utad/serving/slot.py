@@ -50,7 +50,7 @@ class WorkerProcess:
         self._until = math.inf
         self._late = False
         self._closed = Event()
-        # One for as long as the worker lives: a timer for each message would add a millisecond to each.
+        # One for as long as the worker lives: a timer for each message would start a thread for each.
         Thread(target=self._watch, name=f"watches worker {self.pid}", daemon=True).start()
 
     @property
