@@ -58,7 +58,20 @@ class Comparison:
             share_training=True,  # variants of utad whose networks train alike train once
         )
         document = run_benchmark(plan, work, report=show, jobs=jobs).document
-        return document if len(plan.variants) == len(self.variants) else None
+        return portable(document) if len(plan.variants) == len(self.variants) else None
+
+
+def portable(document: dict[str, Any]) -> dict[str, Any]:
+    """The results without the place that the data had on this machine: a suite with a root is named instead."""
+    cells = [
+        result if result["cell"].get("root") is None else {**result, "cell": _without_root(result["cell"])}
+        for result in document["cells"]
+    ]
+    return {**document, "cells": cells}
+
+
+def _without_root(cell: dict[str, Any]) -> dict[str, Any]:
+    return {**cell, "dataset": cell["suite"], "root": None}
 
 
 def _study(name: str) -> tuple[Variant, ...]:

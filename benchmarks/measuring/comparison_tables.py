@@ -81,14 +81,14 @@ BESIDES: Mapping[str, tuple[str, ...]] = {
 def ahead(documents: Sequence[dict[str, Any]]) -> str:
     """What the default is ahead by, category by category, on those of `suites.py` that have all of `BESIDES`."""
     needed = {method for methods in BESIDES.values() for method in methods}
-    complete = [document for document in documents if needed <= {row.method for row in rows_of(document)}]
+    found = [(document["anomalies"], rows_of(document)) for document in documents if "anomalies" in document]
+    complete = [(anomalies, rows) for anomalies, rows in found if needed <= {row.method for row in rows}]
     parts = []
     for key, heading in (("image.auroc", "Image AUROC"), ("pixel.aupro", "AUPRO")):
         for name, methods in BESIDES.items():
             groups: dict[str, list[Difference]] = {}
-            for document in complete:
-                found = differences(rows_of(document), key, "utad", methods)
-                groups.setdefault(document["anomalies"], []).extend(found)
+            for anomalies, rows in complete:
+                groups.setdefault(anomalies, []).extend(differences(rows, key, "utad", methods))
             if any(groups.values()):
                 parts += [f"{heading} of utad over {name}:", difference_table(groups)]
     return "\n\n".join(parts)

@@ -77,12 +77,7 @@ def restored_images(document: dict[str, Any]) -> str:
 
 def illumination(document: dict[str, Any]) -> str:
     """False alarms by change of illumination, and quality, of `benchmarks/experiments/illumination.py`."""
-    runs = [
-        (f"{category.rsplit('/', 1)[0]}, {label}", run)
-        for label, by_category in document["runs"].items()
-        for category, run in by_category.items()
-    ]
-    runs.sort(key=lambda named: named[0])
+    runs = sorted(_by_category_and_label(document).items(), key=lambda named: named[0])
     names = {name: None for _, run in runs for name in run["quality"]}
     rows = [
         [name, *(f"{run['quality'][name]:.3f}" if name in run["quality"] else "–" for _, run in runs)] for name in names
@@ -199,11 +194,7 @@ def tiles(document: dict[str, Any]) -> str:
 
 def small_defects(document: dict[str, Any]) -> str:
     """Image AUROC, and recall above all normal test images, of `benchmarks/experiments/small_defects.py`."""
-    runs = {
-        f"{category.rsplit('/', 1)[0]}, {label}": run["rows"]
-        for label, by_category in document["runs"].items()
-        for category, run in by_category.items()
-    }
+    runs = {name: run["rows"] for name, run in _by_category_and_label(document).items()}
     names = {name: None for rows in runs.values() for name in rows}
 
     def cell(row: dict[str, float] | None) -> str:
@@ -229,3 +220,12 @@ def camera(document: dict[str, Any]) -> str:
     heads = ["images, seed", "settings", "training images:", "test images:", "defect, px:", "tile, px:", "tiles:"]
     heads += ["recall:", "false alarms:", "recall at 1 %:", "peak at the defect:", "training:", "one image:"]
     return "\n".join(table([*heads, "memory, training:", "memory, scoring:"], rows))
+
+
+def _by_category_and_label(document: dict[str, Any]) -> dict[str, Any]:
+    """Every run of one seed, by the category and what its settings are called."""
+    return {
+        f"{category.rsplit('/', 1)[0]}, {label}": run
+        for label, by_category in document["runs"].items()
+        for category, run in by_category.items()
+    }

@@ -16,7 +16,7 @@ def plans(monkeypatch):
 
     def run(plan, work, report, jobs):
         found.append((plan, work.relative_to(work.parents[1]).as_posix()))
-        return BenchmarkReport({"suite": plan.suite.name}, "", "")
+        return BenchmarkReport({"suite": plan.suite.name, "cells": []}, "", "")
 
     monkeypatch.setattr(suites, "run_benchmark", run)
     monkeypatch.setattr(suites, "commit", lambda: 40 * "a")
@@ -58,6 +58,16 @@ def test_tables_without_some_variants(plans, tmp_path):
     every = [variant.name for variant in suites.COMPARISONS["textures"].variants]
     assert [variant.name for variant in plan.variants] == [name for name in every if name not in suites.COMPARED[2:]]
     assert (tmp_path / "results" / "textures.json").is_file()
+
+
+def test_results_do_not_say_where_the_data_lies():
+    cell = {"suite": "real", "dataset": "/data/real", "category": "bottle", "root": "/data/real"}
+    installed = {"suite": "textures", "dataset": "textures", "category": "brick", "root": None}
+    document = {"commit": "a", "cells": [{"cell": cell, "fit_seconds": 1.0}, {"cell": installed}]}
+    found = suites.portable(document)
+    assert found["cells"][0] == {"cell": {**cell, "dataset": "real", "root": None}, "fit_seconds": 1.0}
+    assert found["cells"][1] == {"cell": installed}
+    assert (found["commit"], cell["root"]) == ("a", "/data/real")
 
 
 @pytest.mark.parametrize(("at", "words"), [(40 * "a" + "-dirty", "commit your changes"), (None, "name one commit")])
