@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,27 @@ def test_score_shares_and_code_are_those_of_the_highest_tile():
     assert result.raw_score == pytest.approx(200 / 255)
     assert sum(result.shares.values()) == pytest.approx(result.pred_score, abs=1e-12)
     assert result.code.tolist() == [np.float32(200 / 255)]
+
+
+def test_an_image_has_the_highest_share_of_each_component_whichever_tile_has_it():
+    class OfTwo(Brightness):
+        """Two components: the brightest red, and the brightest blue."""
+
+        def _result(self, image):
+            red, blue = (float(image[..., channel].max()) / 255 for channel in (0, 2))
+            raw = red + blue
+            shares = {"red": 2 * red - 0.5, "blue": 2 * blue - 0.5}
+            return replace(super()._result(image), raw_score=raw, pred_score=2 * raw - 1, shares=shares)
+
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[5, 5] = 200, 0, 40
+    image[90, 90] = 60, 0, 100
+    (of_one,) = engine(OfTwo()).run([image])
+    (of_all,) = engine(OfTwo(), replace(TILING, by_component=True)).run([image])
+    assert of_one.raw_score == pytest.approx(240 / 255)
+    assert of_all.raw_score == pytest.approx(300 / 255)
+    assert of_all.shares == pytest.approx({"red": 400 / 255 - 0.5, "blue": 200 / 255 - 0.5})
+    assert sum(of_all.shares.values()) == pytest.approx(of_all.pred_score)
 
 
 def test_what_larger_images_have_more_of_is_taken_off_score_and_shares():

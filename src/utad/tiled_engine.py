@@ -21,8 +21,9 @@ from utad.types import EngineResult, FloatMap, Image, LazyArrays
 class TiledEngine:
     """Scores images tile by tile, with bounded memory: one batch of tiles after the other.
 
-    The score of an image is that of its highest tile, whose shares and code it has, less what larger images have more
-    of (`Tiling.excess`).
+    The score of an image is made of the highest share of each component, whichever tile has it, where the tiling goes
+    by component, and is that of its highest tile otherwise; less what larger images have more of (`Tiling.excess`). Its
+    code is that of the highest tile.
 
     Args:
         engine: that scores a tile as an image.
@@ -54,13 +55,18 @@ class TiledEngine:
         size = (image.shape[0], image.shape[1])
         grid = self.tiling.grid(size, self.region)
         anomaly_map, scored, highest = Stitcher(grid), [], None
+        shares: dict[str, float] = {}
         for tile, result in self._results(image, grid):
             anomaly_map.add(tile, result.anomaly_map)
             scored.append(_Scored(tile, result.pictures, result.component_maps))
+            shares = {name: max(share, shares.get(name, share)) for name, share in result.shares.items()}
             # A score that is not a number stays the highest, to be reported.
             if highest is None or result.raw_score > highest.raw_score or math.isnan(result.raw_score):
                 highest = result
         assert highest is not None
+        if self.tiling.by_component and shares:
+            rise = math.fsum(shares.values()) - highest.pred_score
+            highest = replace(with_score_raised(highest, rise, slope=self._slope), shares=shares)
         whole = replace(
             highest,
             anomaly_map=grid.part.map_of(anomaly_map.stitched()),

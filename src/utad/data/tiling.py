@@ -146,12 +146,14 @@ class Tiling:
         area: of the training images, in tiles without overlap; their median. 0 before training.
         growth: by how much the highest raw score of normal tiles grows where there are e times as many; 0 before that
             is known.
+        by_component: whether an image has the highest of its tiles component by component, and not the score of one.
     """
 
     side: int
     overlap: int
     area: float = 0.0
     growth: float = 0.0
+    by_component: bool = False
 
     def grid(self, size: tuple[int, int], region: RegionOfInterest | None = None) -> TileGrid:
         """The tiles of images of size `(H, W)`, or of the box around a region of interest in them."""

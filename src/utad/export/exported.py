@@ -18,7 +18,7 @@ from utad.data.colour_order import ColourOrder
 from utad.data.geometry import Geometry
 from utad.data.sixteen_bits import prepare_uint16
 from utad.errors import InputError, ModelFileError
-from utad.export.graph_io import CODE, PICTURES, component_outputs, scored_outputs
+from utad.export.graph_io import CODE, PICTURES, SHARES, component_outputs, scored_outputs
 from utad.export.kept_images import read_kept_images
 from utad.export.manifest import Manifest, read_graph, read_manifest, write_manifest
 from utad.export.onnx_graph import OnnxGraph
@@ -118,7 +118,7 @@ class ExportEngine:
         self._components = tuple(manifest.components)
         self._region = Geometry.of(vars(manifest)).network_region
         self._maps = component_outputs(len(self._components))
-        self._scored = scored_outputs(code=manifest.code)
+        self._scored = scored_outputs(code=manifest.code, shares=bool(manifest.scored))
         self._process = os.getpid()
         self._renewing = Lock()
         self._inherited: list[Graph] = []
@@ -211,6 +211,9 @@ class ExportEngine:
             anomaly_map=arrays["anomaly_map"][index].copy(),
             pictures=_computed(again, PICTURES, PICTURES),
             component_maps=_computed(again, self._maps, self._components),
+            shares=dict(zip(self._manifest.scored, arrays[SHARES][index].tolist(), strict=True))
+            if self._manifest.scored
+            else {},
             code=arrays[CODE][index].copy() if CODE in arrays else np.empty(0, np.float32),
             inside=self._region.inside(size) if self._region is not None else None,
         )
@@ -238,7 +241,7 @@ def _open_graph(folder: Path, manifest: Manifest, threads: int | None) -> Graph:
     with runtime_errors(manifest.format):
         if manifest.format == "onnx":
             (onnx,) = contents.values()
-            scored = scored_outputs(code=manifest.code)
+            scored = scored_outputs(code=manifest.code, shares=bool(manifest.scored))
             return OnnxGraph(onnx, size=manifest.size, threads=threads, scored=scored)
         xml, weights = contents.values()
         return OpenVinoGraph(xml, weights, manifest.precision, size=manifest.size, threads=threads)

@@ -87,9 +87,9 @@ class ExportGraph(nn.Module):
         Returns:
             Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool; impression,
             naive impression and reconstruction, `(N, H, W, 3)` uint8; the map of each score component `(N, H, W)`;
-            x as the networks see it, `(N, C, S, S)` in [0, 1]; its code `(N, D)`, where the network gives one. With
-            `boundaries`, then m, m_hat and x_hat as they give them, and, where there is a backbone, all images that it
-            sees in one batch and the maps of its stages.
+            x as the networks see it, `(N, C, S, S)` in [0, 1]; what each component has of the normalised score
+            `(N, K)`; its code `(N, D)`, where the network gives one. With `boundaries`, then m, m_hat and x_hat as they
+            give them, and, where there is a backbone, all images that it sees in one batch and the maps of its stages.
         """
         network = self.network
         rows, columns, side = positions(images.shape[1]), positions(images.shape[2]), positions(network.size)
@@ -116,6 +116,7 @@ class ExportGraph(nn.Module):
             *(_picture(picture, *weights) for picture in pictures),
             *(_lowest_outside(resize(maps, *to_image), inside) for maps in measured.component_maps.values()),
             prepared,
+            torch.stack(list(self.image_normalisation.shares(measured.score_parts, score).values()), dim=1).float(),
             *(() if code is None else (code,)),
         )
         if not self.boundaries:

@@ -6,7 +6,7 @@ INPUT = "image"
 SCORES = ("pred_score", "raw_score", "anomaly_map", "pred_mask")
 PICTURES = ("impression", "naive_impression", "reconstruction")
 OUTPUTS = (*SCORES, *PICTURES)
-"""What every graph gives, in this order; after them come the maps of the score components, `PREPARED`, and `CODE`."""
+"""What every graph gives, in this order; after them the maps of the score components, `PREPARED`, `SHARES`, `CODE`."""
 
 PREPARED = "prepared"
 """The images as the networks see them, `(N, C, S, S)` in [0, 1]. Where they have more than 8 bits, whoever runs the
@@ -14,6 +14,9 @@ graph makes them, and the graph is computed from there on."""
 
 CODE = "code"
 """What the images look like, `(N, D)`, as `EngineResult.code` has it; not there where the detector gives none."""
+
+SHARES = "shares"
+"""What each component has of the normalised score, `(N, K)`, in the order of the manifest's `scored`."""
 
 CUTS: tuple[tuple[str, str], ...] = ((PREPARED, "f32"), ("restored", "bf16"), ("seen", "f32"), ("stage", "bf16"))
 """A graph for bf16 is cut where networks and arithmetic meet: the tensors there, which it gives too, and the precision
@@ -32,12 +35,12 @@ def graph_outputs(components: int, *, code: bool) -> tuple[str, ...]:
         components: number of score components.
         code: whether it gives `CODE`.
     """
-    return (*OUTPUTS, *component_outputs(components), PREPARED, *((CODE,) if code else ()))
+    return (*OUTPUTS, *component_outputs(components), PREPARED, SHARES, *((CODE,) if code else ()))
 
 
-def scored_outputs(*, code: bool) -> tuple[str, ...]:
-    """Names of what is computed of every image that is scored, in a graph that gives `CODE` or not."""
-    return (*SCORES, CODE) if code else SCORES
+def scored_outputs(*, code: bool, shares: bool) -> tuple[str, ...]:
+    """Names of what is computed of every image that is scored, in a graph that gives `CODE` and `SHARES` or not."""
+    return (*SCORES, *((SHARES,) if shares else ()), *((CODE,) if code else ()))
 
 
 def boundary_outputs(count: int) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class Manifest:
         slope: of the normalised score over the raw one, where either is there.
         bits: of the images that can be scored: 16, or 8 for graphs of earlier versions.
         code: whether the graph gives what an image looks like; those of earlier versions do not.
+        scored: the components whose shares of the score the graph gives; none in those of earlier versions.
     """
 
     format: Format
@@ -85,6 +86,7 @@ class Manifest:
     slope: float | None = None
     bits: int = 8
     code: bool = False
+    scored: list[str] = field(default_factory=list)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:

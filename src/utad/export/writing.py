@@ -202,6 +202,7 @@ def _manifest(
         slope=network.normalisation.of_image().slope if detector.geometry.needs_slope else None,
         bits=16,
         code=network.gives_code,
+        scored=list(network.measurement.scored),
         **detector.geometry.as_dict(),
     )
 

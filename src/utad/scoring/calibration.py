@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features
 from utad.progress import Progress
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
-from utad.scoring.image_scores import chosen_images, score_tiles, tail_growth
+from utad.scoring.image_scores import chosen_images, highest_of_tiles, score_tiles
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.normalisation import gap, sampled_pixels
 from utad.seeding import generator_for
@@ -139,10 +139,8 @@ def _calibrate(
     if tiles is not None and fold_of is not None:
         # From here on an image stands where its tiles stood.
         of_tiles = score_tiles(network, tiles, fold_of, features, batch_size=batch_size)
-        growth, chosen, raised = tail_growth(of_tiles), chosen_images(tiles), tiles.by_image(raised)
-        tiling = replace(tiles.tiling, growth=growth)
-        peaks = zip(chosen.tolist(), map(torch.max, of_tiles), strict=True)
-        scores = torch.stack([score - tiling.excess(tiles.sizes[index]) for index, score in peaks])
+        chosen, raised = chosen_images(tiles), tiles.by_image(raised)
+        scores, growth = highest_of_tiles(of_tiles, tiles)
     measurement.forget_folds()
     scores = torch.where(raised[chosen].to(scores.device), scores + gained, scores)
     network.normalisation.fit(

@@ -61,21 +61,33 @@ def score_tiles(
         batch_size: tiles at a time.
 
     Returns:
-        The raw scores of the tiles of each chosen image, `(T,)` each.
+        What makes the raw scores of the tiles of each chosen image, `(T, K)` each: their parts by component, or the
+        scores themselves where the tiling does not go by component.
 
     Raises:
         ImageReadError: if a file cannot be read any more.
     """
-    measurement = network.measurement
+    measurement, by_component = network.measurement, tiles.tiling.by_component
+
+    def parts(batch: Tensor, fold: int) -> Tensor:
+        measured = measurement.without_fold(features(batch), network.size, fold)
+        columns = list(measured.score_parts.values()) if by_component else [measured.score]
+        return torch.stack(columns, dim=1).cpu()
+
     return [
-        torch.cat(
-            [
-                measurement.without_fold(features(batch), network.size, int(fold_of[index])).score.cpu()
-                for batch in tiles.batches(index, batch_size)
-            ]
-        )
+        torch.cat([parts(batch, int(fold_of[index])) for batch in tiles.batches(index, batch_size)])
         for index in chosen_images(tiles).tolist()
     ]
+
+
+def highest_of_tiles(parts: Sequence[Tensor], tiles: TiledImages) -> tuple[Tensor, float]:
+    """The raw scores of `chosen_images`, `(K,)`, and the growth, from what `score_tiles` gives."""
+    growth = sum(tail_growth([of_image[:, column] for of_image in parts]) for column in range(parts[0].shape[1]))
+    tiling = replace(tiles.tiling, growth=growth)
+    chosen = chosen_images(tiles).tolist()
+    highest = (of_image.amax(dim=0).sum() for of_image in parts)
+    scores = [score - tiling.excess(tiles.sizes[index]) for index, score in zip(chosen, highest, strict=True)]
+    return torch.stack(scores), growth
 
 
 def whole_image_scores(scores: Tensor, tiles: TiledImages) -> ImageScores:

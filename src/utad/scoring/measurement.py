@@ -45,12 +45,14 @@ class Measurement(nn.Module, ABC):
     Attributes:
         compared: the images whose features it needs.
         component_names: of the component maps that it gives, in their order.
+        scored: of the parts that its score has, in their order.
         weighted: whether `fit` uses synthetic anomalies.
         restores_features: whether it compares the feature impression.
     """
 
     compared: tuple[ImageName, ...]
     component_names: tuple[str, ...]
+    scored: tuple[str, ...]
     weighted: bool = False
     restores_features: bool = False
 
@@ -115,7 +117,7 @@ class PaperMeasurement(Measurement):
         self.register_buffer("counted", pixels_of(region), persistent=False)
         # Pixels have no stages to weight.
         self.weights = config.stage_weights if config.space == "features" else None
-        self.pairs = self.component_names = config.pairs
+        self.pairs = self.component_names = self.scored = config.pairs
         self.compared = tuple(name for name in ALL_IMAGES if any(name in PAIRS[pair] for pair in config.pairs))
         self.top_fractions = config.top_fractions
 
