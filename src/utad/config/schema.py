@@ -227,6 +227,15 @@ class ExplainConfig(Section):
     max_megabytes: Annotated[float, Field(gt=0.0, le=1000.0)] = 5.0
 
 
+_TILE_SCORING = {
+    "components": ("restored", "deep", "input-finest"),
+    "map_components": ("restored", "input-near", "input-detail", "input-finest"),
+    "top_fractions": (0.0005,),
+}
+"""Of the calibrated measurement where images are cut into tiles, unless components are named: a defect that tiles are
+cut for covers few positions of one, and would be lost in means over many."""
+
+
 class Config(Section):
     """The whole of it.
 
@@ -252,6 +261,17 @@ class Config(Section):
     calibration: CalibrationConfig = CalibrationConfig()
     mask: MaskConfig = MaskConfig()
     explain: ExplainConfig = ExplainConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tiles_are_scored_for_small_defects(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        image, scoring = values.get("image"), values.get("scoring", {})
+        tiled = isinstance(image, dict) and image.get("tile") is not None
+        if tiled and isinstance(scoring, dict) and scoring.get("method", "calibrated") == "calibrated":
+            return {**values, "scoring": {**({} if "components" in scoring else _TILE_SCORING), **scoring}}
+        return values
 
     @model_validator(mode="after")
     def _size_fits(self) -> Self:
