@@ -27,7 +27,6 @@ import utad
 from tests import fabricate
 from tests.serving.conftest import wait_until
 from utad import load_detector
-from utad.interpret.explanation import NO_SHARES
 
 ROOT = Path(__file__).parent.parent
 TREE = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
@@ -138,7 +137,6 @@ SCORES = """
 import json, sys
 from pathlib import Path
 from utad import load_detector
-from utad.interpret.explanation import NO_SHARES
 detector = load_detector(sys.argv[1])
 print(json.dumps({path.name: detector.predict(path).pred_score for path in sorted(Path(sys.argv[2]).iterdir())}))
 """
@@ -194,8 +192,12 @@ def commands(run: Path, parts: Path, images: Path, place: Path) -> dict[str, tup
             ["evaluate", export, parts, output, place / "e"],
             *(1, "error: sklearn is needed and not installed: pip install 'utad[train]'\n"),
         ),
-        "explain": (["explain", run, one, output, place / "y"], 1, f"error: {TRAIN}. PyTorch alone tells"),
-        "explain EXPORT": (["explain", export, one, output, place / "z"], 1, f"error: {NO_SHARES}\n"),
+        "explain": (["explain", run, images, output, place / "y", "--save", "page"], 0, "3 images explained"),
+        "explain EXPORT": (["explain", export, one, output, place / "z", "--save", "page"], 0, "1 image explained"),
+        "explain --save png": (
+            ["explain", export, one, output, place / "u", "--save", "png"],
+            *(1, "error: matplotlib is needed and not installed: pip install 'utad[train]'\n"),
+        ),
         "serve": (["serve", run], 1, "pip install 'utad[serve]'"),
         "mqtt": (
             ["watch", run, images, output, place / "m", "--mqtt", "localhost/topic"],

@@ -175,6 +175,8 @@ def test_an_export_cuts_and_stitches_likewise(run, detector):
         assert other.pred_score == pytest.approx(one.pred_score, rel=1e-3, abs=5e-4)
         assert other.raw_score == pytest.approx(one.raw_score, rel=1e-3, abs=5e-4)
         assert other.pred_label == one.pred_label
+        assert other.shares == pytest.approx(one.shares, rel=1e-3, abs=5e-4)
+        assert sum(other.shares.values()) == pytest.approx(other.pred_score, abs=1e-6)
         np.testing.assert_allclose(other.anomaly_map, one.anomaly_map, rtol=1e-3, atol=5e-3)
         assert list(other.component_maps) == list(one.component_maps)
         for name, values in one.component_maps.items():
@@ -196,7 +198,8 @@ def test_the_graph_beside_a_model_takes_tiles_of_16_bits(run, detector):
 
 def test_the_manifest_of_an_export_says_how_to_cut(run):
     manifest = json.loads((run / "openvino" / "manifest.json").read_text())
-    assert set(manifest["tiling"]) == {"side", "overlap", "area", "growth"}
+    assert set(manifest["tiling"]) == {"side", "overlap", "area", "growth", "by_component"}
+    assert manifest["tiling"]["by_component"]
     assert manifest["slope"] > 0
 
 

@@ -87,23 +87,25 @@ def exported_folder(path: Path | str) -> Path:
     return folder
 
 
-def explaining_detector(path: Path) -> UTAD:
-    """A detector that tells the shares of components, which PyTorch alone does.
+def explaining_detector(path: Path) -> UTAD | ExportedDetector:
+    """A detector that tells what each component has of a score, as graphs of earlier versions do not.
 
     Args:
         path: as for `load_detector`.
 
     Raises:
-        InputError: for an exported folder.
-        MissingDependencyError: if PyTorch is not installed.
+        InputError: for an exported folder of an earlier version.
+        MissingDependencyError: if PyTorch is to compute, and is not installed.
         ModelFileError: if it is missing, damaged, not a model, or of a newer version.
     """
+    detector = load_detector(path)
+    if not isinstance(detector, ExportedDetector) or detector.manifest.scored:
+        return detector
     if is_export(path):
         raise InputError(NO_SHARES)
-    model = find_model(path)
-    with extras_named(". PyTorch alone tells what each component has of a score"):
+    with extras_named(". The graph beside the model is of an earlier version, which does not tell the shares"):
         from utad.detector import UTAD
-    return UTAD.load(model)
+    return UTAD.load(find_model(path))
 
 
 def identity(path: Path, detector: Predictor) -> str:

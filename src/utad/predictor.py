@@ -191,7 +191,8 @@ class Predictor(HasGeometry):
             neighbours: normal images to show, at most.
 
         Raises:
-            InputError: if the engine does not tell what each component has of the score; an exported graph does not.
+            InputError: if the engine does not tell what each component has of the score, as a graph of an earlier
+                version does not.
         """
         outcomes = self.explain_samples(iterate_samples(inputs), neighbours=neighbours)
         explanations = [checked(outcome) for _, outcome in outcomes]

@@ -109,6 +109,12 @@ def test_the_chart_shows_every_normal_image_threshold_and_score():
     assert max(height for _, _, height, _ in chart.bars) == pytest.approx(0.9 * PLOT_HEIGHT)
     assert chart.score == pytest.approx((chart.threshold + chart.fail) / 2, abs=0.02)
     assert not chart.beyond
+    values = [float(text) for _, text in chart.ticks]
+    assert 0.0 in values
+    assert len(values) in range(3, 10)
+    step = values[1] - values[0]
+    assert f"{step:.0e}"[0] in "125"
+    assert values == pytest.approx([values[0] + step * count for count in range(len(values))])
     above = score_chart(explanation(score=90.0))
     assert above.beyond
     assert above.score == PLOT_WIDTH

@@ -22,8 +22,8 @@ def explain(
 ) -> None:
     """Explain the scores of IMAGES: a page and a figure for each in --output, and an index of several.
 
-    The pages open from disk and ask no server for anything. PyTorch computes: an exported graph does not tell what each
-    component has of the score.
+    The pages open from disk and ask no server for anything. MODEL may be an exported folder; figures need what comes
+    with the extra `train`, pages (--save page) do not.
     """
     start_logging()
     wanted = kinds_of(save, SAVABLE)

@@ -18,8 +18,8 @@ NOT_KEPT = (
     "or by a version of utad that kept none."
 )
 NO_SHARES = (
-    "the shares of the components are not known: an exported graph and a compared method give none. Explain "
-    "with the run or the model file that the export was made of (utad explain RUN IMAGE, UTAD.load(RUN))"
+    "the shares of the components are not known: compared methods and graphs of earlier versions give none. Export "
+    "the model again, or explain with its run (utad explain RUN IMAGE, UTAD.load(RUN))"
 )
 NO_CODE = "This model compares no features of the image itself, so there is nothing to find similar images by."
 

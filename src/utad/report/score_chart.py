@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from utad.interpret.explanation import Explanation
@@ -10,7 +11,8 @@ from utad.interpret.score_scale import ScoreScale, score_scale
 WIDTH, HEIGHT = 640.0, 150.0
 """Of the plot, in units of the SVG."""
 
-_TICKS = 6
+_TICKS = 8
+"""Steps between values written at the axis, at most."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def _x(scale: ScoreScale, value: float) -> float:
 
 
 def _ticks(scale: ScoreScale) -> tuple[tuple[float, str], ...]:
-    from matplotlib.ticker import MaxNLocator
-
-    values = MaxNLocator(_TICKS).tick_values(scale.low, scale.high)
-    return tuple((_x(scale, value), f"{value:g}") for value in values if scale.low <= value <= scale.high)
+    """Round values, at steps of 1, 2 or 5 times a power of ten: pages are made where matplotlib is not installed."""
+    least = (scale.high - scale.low) / _TICKS
+    unit = 10.0 ** math.floor(math.log10(least))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= least)
+    values = (step * count for count in range(math.ceil(scale.low / step), math.floor(scale.high / step) + 1))
+    return tuple((_x(scale, value), f"{value:g}") for value in values)
