@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -11,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from utad.serving.recent import RecentRows
 
 LEAST = 50
 """Scores on either side from which on drift is told."""
@@ -121,22 +122,23 @@ class RecentScores:
 
     def __init__(self, normal: Sequence[float], most: int) -> None:
         self._normal = tuple(normal)
-        self._recent: deque[tuple[float, bool]] = deque(maxlen=most)
+        self._recent = RecentRows(most, 2, np.float64)
         self._lock = Lock()
 
     def add(self, pred_score: float, *, flagged: bool) -> None:
         """Takes in one more."""
         with self._lock:
-            self._recent.append((pred_score, flagged))
+            self._recent.add((pred_score, float(flagged)))
 
     @property
     def flagged(self) -> float:
         """The share of them that is called anomalous; NaN without any."""
         with self._lock:
-            return float(np.mean([flagged for _, flagged in self._recent])) if self._recent else math.nan
+            flagged = self._recent.rows()[:, 1]
+        return float(flagged.mean()) if len(flagged) else math.nan
 
     def drift(self) -> Drift | None:
         """Their drift; None while there are too few."""
         with self._lock:
-            recent = [score for score, _ in self._recent]
-        return drift_between(self._normal, recent)
+            recent = self._recent.rows()[:, 0]
+        return drift_between(self._normal, recent.tolist())

@@ -6,7 +6,6 @@ material, be it that the score minds or not; light that is normalised moves neit
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from threading import Lock
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.serving.drift import LEAST, Level, measured_drift
+from utad.serving.recent import RecentRows
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class RecentFeatures:
 
     def __init__(self, normal: NDArray[np.float32], most: int) -> None:
         self._normal = normal
-        self._recent: deque[NDArray[np.float32]] = deque(maxlen=most)
+        self._recent = RecentRows(most, normal.shape[1], np.float32)
         self._lock = Lock()
         self._known: FeatureDrift | None = None
         self._is_known = True
@@ -70,13 +70,13 @@ class RecentFeatures:
     def add(self, feature_means: NDArray[np.float32]) -> None:
         """Takes in those of one more image, `(C,)`."""
         with self._lock:
-            self._recent.append(feature_means)
+            self._recent.add(feature_means)
             self._is_known = False
 
     def drift(self) -> FeatureDrift | None:
         """Their drift, computed once for what is there; None while there are too few."""
         with self._lock:
             if not self._is_known:
-                self._known = feature_drift_between(self._normal, np.array(self._recent))
+                self._known = feature_drift_between(self._normal, self._recent.rows())
                 self._is_known = True
             return self._known
