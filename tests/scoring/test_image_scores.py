@@ -8,7 +8,14 @@ import torch
 from tests import fabricate
 from utad.config import load_config
 from utad.data.tiled_images import load_tiles
-from utad.scoring.image_scores import LEAST_IMAGES, chosen_images, tail_growth, whole_image_scores
+from utad.scoring.image_scores import (
+    LEAST_IMAGES,
+    chosen_images,
+    highest_of_tiles,
+    scale_of_highest,
+    tail_growth,
+    whole_image_scores,
+)
 from utad.types import Sample
 
 
@@ -54,6 +61,35 @@ def test_whole_images_are_scored_as_far_as_their_tiles_are_few_but_never_less_th
     assert chosen_images(tiles_of(30, "image.tile.threshold=288")).tolist() == [i * 30 // 24 for i in range(24)]
     assert len(chosen_images(tiles_of(30, "image.tile.threshold=12"))) == LEAST_IMAGES
     assert chosen_images(tiles_of(5)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_highest_tiles_of_normal_images_have_mean_zero_and_the_same_deviation_in_every_component():
+    generator = torch.Generator().manual_seed(0)
+    parts = torch.empty(400, 30, 2).exponential_(1.0, generator=generator)
+    parts[..., 1] = 5 + 3 * parts[..., 1]
+    scale = scale_of_highest(list(parts))
+    highest = scale.of(parts).amax(dim=1)
+    assert highest.mean(dim=0).tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
+    # Of the score, which is a mean, each component has half.
+    assert highest.std(dim=0, correction=0).tolist() == pytest.approx([0.5, 0.5], rel=0.15)
+
+
+def test_of_few_images_the_deviations_are_drawn_together():
+    parts = [torch.tensor([[0.0, 0.0]]), torch.tensor([[2.0, 6.0]])]
+    # Squares 1 and 9 from the mean, 5 between them: (2 * 1 + 8 * 5) / 10 and (2 * 9 + 8 * 5) / 10.
+    scale = scale_of_highest(parts)
+    assert scale.means.tolist() == [1.0, 3.0]
+    assert scale.deviations.tolist() == pytest.approx([math.sqrt(4.2), math.sqrt(5.8)])
+    alike = scale_of_highest([torch.tensor([[1.0, 2.0]])] * 3)
+    assert torch.isfinite(alike.of(torch.tensor([[4.0, 4.0]]))).all()
+
+
+def test_an_image_has_the_highest_of_each_component_from_whichever_tile():
+    tiles = tiles_of(2)
+    parts = [torch.tensor([[1.0, 0.0], [0.0, 4.0]]), torch.tensor([[2.0, 2.0], [1.0, 1.0]])]
+    scores, growth = highest_of_tiles(parts, tiles)
+    assert scores.tolist() == [5.0, 4.0]  # as large as is typical: nothing is taken off
+    assert growth == pytest.approx(sum(tail_growth([one[:, column] for one in parts]) for column in range(2)))
 
 
 def test_scores_of_images_from_all_of_their_tiles():

@@ -8,6 +8,7 @@ from utad.data.subsets import fold_indices
 from utad.data.working_region import WorkingRegion
 from utad.errors import ConfigError
 from utad.models.two_stage import ALL_IMAGES, Images
+from utad.scoring.image_scores import PartsScale
 from utad.scoring.measurement import (
     CalibratedMeasurement,
     Measured,
@@ -170,6 +171,19 @@ def test_the_parts_of_the_score_add_up_to_it(method):
     measured = measurement(features(3, seed=5), 16)
     assert tuple(measured.score_parts) == measurement.component_names
     torch.testing.assert_close(torch.stack(list(measured.score_parts.values())).sum(dim=0), measured.score)
+
+
+def test_parts_on_another_scale_are_what_that_makes_of_them():
+    measurement = built("input", "naive", mapped=("input-fine",))
+    fit(measurement, 12)
+    before = measurement(features(3, seed=5), 16)
+    scale = PartsScale(torch.tensor([0.3, -0.1]), torch.tensor([0.5, 0.125]))
+    measurement.rescale_scores(*scale)
+    after = measurement(features(3, seed=5), 16)
+    expected = scale.of(torch.stack(list(before.score_parts.values()), dim=1))
+    torch.testing.assert_close(torch.stack(list(after.score_parts.values()), dim=1), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after.score, expected.sum(dim=1), rtol=1e-4, atol=1e-4)
+    assert torch.equal(after.anomaly_map, before.anomaly_map)
 
 
 def test_of_a_region_eq_8_is_scored_inside_alone():

@@ -66,6 +66,16 @@ def test_the_score_is_the_mean_over_fractions():
     torch.testing.assert_close(together, torch.stack(alone).mean(dim=0), rtol=1e-4, atol=1e-5)
 
 
+def test_scores_on_another_scale_are_moved_and_stretched():
+    values, fitted = maps(50), Standardisation((0.05, 0.5))
+    before = fitted.fit(values).scores
+    standardised = fitted.of_map(values)
+    own = fitted.of_score(standardised)
+    fitted.rescale_scores(2.0, 0.25)
+    torch.testing.assert_close(fitted.of_score(standardised), (own - 2.0) / 0.25, rtol=1e-4, atol=1e-4)
+    assert float(before.mean()) == pytest.approx(0, abs=1e-5)
+
+
 def test_a_position_that_varies_much_needs_more_to_stand_out():
     fitted = Standardisation((0.05, 0.5))
     fitted.fit(maps(200))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +17,8 @@ from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features
 from utad.progress import Progress
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
-from utad.scoring.image_scores import chosen_images, highest_of_tiles, score_tiles
+from utad.scoring.image_scores import chosen_images, highest_of_tiles, scale_of_highest, score_tiles
+from utad.scoring.measurement import Measurement
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.normalisation import gap, sampled_pixels
 from utad.seeding import generator_for
@@ -115,19 +116,24 @@ def _calibrate(
 ) -> NormalScores:
     settings, measurement = config.calibration, network.measurement
     features, seen = _features_of(network, shown), images[chosen]
-    parts = [measurement.collect(features(batch), network.size) for batch in torch.split(seen, batch_size)]
+    batches = [measurement.collect(features(batch), network.size) for batch in torch.split(seen, batch_size)]
     # Each is given up where it is joined, and again where it is fitted: together they are most of the memory.
-    collected = {name: torch.cat([part.pop(name) for part in parts]) for name in list(parts[0])}
+    collected = {name: torch.cat([batch.pop(name) for batch in batches]) for name in list(batches[0])}
     anomalous = None
     if measurement.weighted and settings.synthetic_anomalies > 0:
         anomalous = _anomalous_vectors(network, seen, config, batch_size, shown)
     fold_of = fold_indices(len(tiles.samples), settings.folds) if tiles is not None else None
     of_chosen = fold_of[tiles.image_of[chosen]] if tiles is not None and fold_of is not None else None
     measured = measurement.fit(collected, network.size, anomalous, of_chosen)
-    scores, maps = measured.score, network.at_pixels(measured.anomaly_map)
+    scores, maps, parts = measured.score, network.at_pixels(measured.anomaly_map), measured.score_parts
     # What whole images are scored with needs the room, and maps of tiles are shown nowhere.
     kept = measured.anomaly_map if tiles is None else torch.empty(0)
     del anomalous, measured
+    of_tiles: list[Tensor] = []
+    if tiles is not None and fold_of is not None:
+        of_tiles = score_tiles(network, tiles, fold_of, features, batch_size=batch_size)
+        if tiles.tiling.by_component:
+            of_tiles, scores = _on_scale_of_images(measurement, of_tiles, parts)
     by_maps = 0.0
     if witness is None:
         trained = trained_on[chosen].to(scores.device)
@@ -136,9 +142,8 @@ def _calibrate(
         gained, by_maps = _gaps(network, seen, witness, chosen, batch_size, shown)
         maps, raised = maps + by_maps, torch.ones_like(trained_on)
     growth = 0.0
-    if tiles is not None and fold_of is not None:
+    if tiles is not None:
         # From here on an image stands where its tiles stood.
-        of_tiles = score_tiles(network, tiles, fold_of, features, batch_size=batch_size)
         chosen, raised = chosen_images(tiles), tiles.by_image(raised)
         scores, growth = highest_of_tiles(of_tiles, tiles)
     measurement.forget_folds()
@@ -154,6 +159,16 @@ def _calibrate(
     highest = scores.argsort(descending=True, stable=True)[:MAPS]
     shown_maps = network.normalisation.of_pixel().apply(kept[highest] + by_maps) if len(kept) else kept
     return NormalScores(found, chosen[highest.cpu()], shown_maps.float().cpu(), growth)
+
+
+def _on_scale_of_images(
+    measurement: Measurement, of_tiles: Sequence[Tensor], parts: Mapping[str, Tensor]
+) -> tuple[list[Tensor], Tensor]:
+    """Rescales the parts of the score, and with them what has been measured: the tiles of whole images, and others."""
+    scale = scale_of_highest(of_tiles)
+    measurement.rescale_scores(*scale)
+    scores = scale.of(torch.stack(list(parts.values()), dim=1).cpu()).sum(dim=1)
+    return [scale.of(of_image) for of_image in of_tiles], scores
 
 
 def _gaps(

@@ -14,6 +14,7 @@ from utad.data.subsets import evenly
 from utad.data.tiled_images import TiledImages, typical_count
 from utad.models.two_stage import Features
 from utad.scoring.network import DetectorNetwork
+from utad.scoring.standardisation import PRIOR_IMAGES
 
 LEAST_IMAGES = 20
 """Images that are scored as a whole at the least, where there are as many: fewer make no threshold."""
@@ -23,6 +24,24 @@ _TAIL = 0.2
 
 _LEAST_TAIL = 20
 """Tiles that the growth is read off at the least."""
+
+_LEAST_DEVIATION = 1e-6
+
+
+class PartsScale(NamedTuple):
+    """What the highest of the tiles of a normal image are like, component by component.
+
+    Attributes:
+        means: `(K,)`, of the parts of the score.
+        deviations: `(K,)`, likewise; shrunk towards that of all parts, as if that had been seen in `PRIOR_IMAGES`.
+    """
+
+    means: Tensor
+    deviations: Tensor
+
+    def of(self, parts: Tensor) -> Tensor:
+        """Parts `(..., K)` as `Measurement.rescale_scores` makes them."""
+        return (parts - self.means) / (self.deviations * parts.shape[-1])
 
 
 class ImageScores(NamedTuple):
@@ -78,6 +97,22 @@ def score_tiles(
         torch.cat([parts(batch, int(fold_of[index])) for batch in tiles.batches(index, batch_size)])
         for index in chosen_images(tiles).tolist()
     ]
+
+
+def scale_of_highest(parts: Sequence[Tensor]) -> PartsScale:
+    """The scale on which components are worth the same to whole images, from what `score_tiles` gives.
+
+    Statistics of tiles would give a component more weight, the heavier the tail of its scores: of many tiles the
+    highest of such a component is high without a defect.
+
+    Args:
+        parts: of the tiles of each of N images, `(T, K)` each.
+    """
+    highest = torch.stack([of_image.amax(dim=0) for of_image in parts]).double()
+    squares = (highest - highest.mean(dim=0)).square()
+    prior = squares.mean().clamp_min(_LEAST_DEVIATION**2)
+    variances = (squares.sum(dim=0) + PRIOR_IMAGES * prior) / (len(parts) + PRIOR_IMAGES)
+    return PartsScale(highest.mean(dim=0), variances.sqrt())
 
 
 def highest_of_tiles(parts: Sequence[Tensor], tiles: TiledImages) -> tuple[Tensor, float]:

@@ -79,6 +79,15 @@ class Measurement(nn.Module, ABC):
     def forget_folds(self) -> None:
         """Gives up what `without_fold` needs."""
 
+    def rescale_scores(self, means: Tensor, deviations: Tensor) -> None:
+        """Puts the K parts of the score on another scale, and then averages them as before.
+
+        Args:
+            means: of the parts as `score_parts` has them now, `(K,)`: what becomes 0.
+            deviations: likewise, above 0, `(K,)`: what becomes 1.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no statistics of its parts")
+
     @abstractmethod
     def fit(
         self,
@@ -199,6 +208,12 @@ class CalibratedMeasurement(Measurement):
         """Gives up the distances of all folds."""
         for component in self._components().values():
             component.forget_folds()
+
+    def rescale_scores(self, means: Tensor, deviations: Tensor) -> None:
+        """A part is a component's score, divided by their number."""
+        components, count = self._components(), len(self.scored)
+        for name, mean, deviation in zip(self.scored, means.tolist(), deviations.tolist(), strict=True):
+            components[name].standardisation.rescale_scores(count * mean, count * deviation)
 
     def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """The feature vectors of each component, `(N, C, g, g)`."""

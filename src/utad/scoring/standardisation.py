@@ -104,6 +104,11 @@ class Standardisation(FittedModule):
         tops = top_k_means(self._counted(standardised), self.top_fractions)
         return ((tops - self.of_images[0]) / self.of_images[1]).mean(dim=1)
 
+    def rescale_scores(self, mean: float, deviation: float) -> None:
+        """Makes scores have another scale: what was `mean` becomes 0, what was one `deviation` above that becomes 1."""
+        means, deviations = self.of_images
+        self.of_images = torch.stack([means + mean * deviations, deviation * deviations])
+
     def _counted(self, maps: Tensor) -> Tensor:
         return maps.flatten(1)[:, self.counted] if self.regional else maps
 

@@ -1,4 +1,4 @@
-"""The last of something, in memory that does not grow: a server that runs for weeks holds as much as on its first day."""
+"""The last of many values, in memory that does not grow in a server that runs for weeks."""
 
 from __future__ import annotations
 
