@@ -15,8 +15,8 @@ from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tiled_part import TiledPart, tiled_part
 from utad.types import Image
 
-LEAST_DEFECT = 4
-"""Pixels of the networks that a defect has to cover in width to be found."""
+LEAST_DEFECT = 6
+"""Pixels of the networks that a defect has to cover in width to be found: see docs/experiments/small_defects.md."""
 
 
 @dataclass(frozen=True)
