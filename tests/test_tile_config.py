@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from utad.config import load_config, parse_config
+from utad.config import Config, ImageConfig, ScoringConfig, load_config, parse_config
+from utad.config.tiles import TileConfig
 from utad.errors import ConfigError
 
 
@@ -36,6 +37,28 @@ def test_a_config_with_tiles_is_read_back():
     for settings in (["image.tile=[256,32]"], ["image.tile=auto", "image.smallest_defect=12"]):
         config = load_config(overrides=settings)
         assert parse_config(config.model_dump(mode="json")) == config
+
+
+def test_tiles_are_scored_for_small_defects_unless_something_else_is_named():
+    scoring = load_config(overrides=["image.tile=256"]).scoring
+    assert scoring.components == ("restored", "deep", "input-finest")
+    assert "input-finest" in scoring.map_components
+    assert scoring.top_fractions == (0.0005,)
+    named = load_config(overrides=["image.tile=256", "scoring.components=[input]"]).scoring
+    assert (named.components, named.map_components, named.top_fractions) == (("input",), (), (0.0005,))
+    whole = load_config().scoring
+    assert (
+        load_config(overrides=["image.tile=256", "scoring.method=paper"]).scoring.top_fractions == whole.top_fractions
+    )
+    assert "input-finest" not in (*whole.components, *whole.map_components)
+
+
+def test_a_config_made_in_python_scores_tiles_likewise():
+    expected = load_config(overrides=["image.tile=256"]).scoring
+    made = Config(image=ImageConfig(tile=TileConfig(side=256))).scoring
+    assert (made.components, made.top_fractions) == (expected.components, expected.top_fractions)
+    chosen = ScoringConfig(components=("input",))
+    assert Config(image=ImageConfig(tile=TileConfig(side=256)), scoring=chosen).scoring == chosen
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,8 @@
 
 from utad.config.loading import PRESETS, chosen_config, load_config, parse_config, preset_text, with_present_names
 from utad.config.networks import ExpertNetConfig, FeatureNetConfig, IENetConfig
-from utad.config.schema import (
-    AugmentConfig,
-    BackboneConfig,
-    CalibrationConfig,
-    Config,
-    ExplainConfig,
-    ImageConfig,
-    MaskConfig,
-    ScoringConfig,
-)
+from utad.config.schema import AugmentConfig, BackboneConfig, Config, ExplainConfig, ImageConfig
+from utad.config.scoring import CalibrationConfig, MaskConfig, ScoringConfig
 from utad.config.training import (
     ExpertTrainingConfig,
     ExpertWeights,
