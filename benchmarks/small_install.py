@@ -98,13 +98,12 @@ def install(wheel: Path, extra: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def run_commands(folder: Path, export: Path, run: Path, images: Path, place: Path) -> dict[str, dict[str, Any]]:
+def run_commands(folder: Path, export: Path, images: Path, place: Path) -> dict[str, dict[str, Any]]:
     """The commands of an installation without extras: exit codes and seconds.
 
     Args:
         folder: of the environment.
         export: an exported folder.
-        run: of a training.
         images: a folder of them.
         place: to write to.
     """
@@ -114,7 +113,8 @@ def run_commands(folder: Path, export: Path, run: Path, images: Path, place: Pat
         "utad predict": (["predict", export, images, "--output", place / "predicted", "--save", "maps,overlays"], 0),
         "utad watch --once": (["watch", export, images, "--output", place / "watched", "--once"], 0),
         "utad train": (["train", images, "--output", place / "trained"], 1),
-        "utad explain": (["explain", run, images, "--output", place / "explained"], 1),
+        "utad explain": (["explain", export, images, "--output", place / "figures"], 1),
+        "utad explain --save page": (["explain", export, images, "--output", place / "explained", "--save", "page"], 0),
         "utad evaluate": (["evaluate", export, images, "--output", place / "evaluated"], 1),
         "utad serve": (["serve", export], 1),
     }
@@ -168,7 +168,7 @@ def measure(place: Path, run: Path | None) -> dict[str, Any]:
         "images": len(expected),
         "largest_difference": max(differences),
         "peak_memory_mb": round(peak),
-        "commands": run_commands(place / "env-", export, run, images, place),
+        "commands": run_commands(place / "env-", export, images, place),
         "limit_megabytes": LIMIT_MB,
         "machine": machine(),
         "versions": versions(),
