@@ -16,6 +16,7 @@ import uvicorn
 from utad.errors import ModelFileError, OutputError
 from utad.serving.application import create_app
 from utad.serving.feedback import Feedback
+from utad.serving.memory import release_memory
 from utad.serving.safety import AccessPolicy
 from utad.serving.service import Service
 
@@ -23,6 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 5
 _LOOK_SECONDS = 0.05
+_RELEASE_SECONDS = 5.0
 _NOTICE_SECONDS = 1.0
 """After SIGTERM, in which readiness is seen to be false before the server stops listening."""
 
@@ -107,11 +109,12 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Serves until it is to end, and nothing is in hand."""
-        watching = asyncio.ensure_future(self._watch())
+        beside = [asyncio.ensure_future(self._watch()), asyncio.ensure_future(_release_memory())]
         try:
             await super().main_loop()
         finally:
-            watching.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _watch(self) -> None:
         while True:
@@ -129,6 +132,12 @@ class _Server(uvicorn.Server):
                 self.should_exit = True
             elif waited > _NOTICE_SECONDS and not self._service.in_hand:
                 self.should_exit = True
+
+
+async def _release_memory() -> None:
+    while True:
+        await asyncio.sleep(_RELEASE_SECONDS)
+        release_memory()
 
 
 def _bound(host: str, port: int) -> socket.socket:
