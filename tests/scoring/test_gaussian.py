@@ -32,6 +32,18 @@ def test_the_formula_against_numpy(monkeypatch):
         np.testing.assert_allclose(distances[:, h, w].numpy(), np.sqrt(squared), rtol=1e-4)
 
 
+@pytest.mark.parametrize("images", [1, 7])
+def test_how_many_images_are_summed_at_a_time_does_not_matter(monkeypatch, images):
+    vectors, positions = normals(40), torch.ones(4, 4, dtype=torch.bool)
+    positions[0] = False
+    expected = [GaussianDistance().fit(vectors, positions=counted).whitening for counted in (None, positions)]
+    monkeypatch.setattr(gaussian, "SUMMED_VALUES", images * vectors[0].numel())
+    for counted, whitening in zip((None, positions), expected, strict=True):
+        torch.testing.assert_close(
+            GaussianDistance().fit(vectors, positions=counted).whitening, whitening, rtol=1e-5, atol=1e-6
+        )
+
+
 def test_new_draws_of_the_same_distribution_are_at_a_distance_of_about_one():
     vectors = normals(400, 4, 8)
     distances = GaussianDistance().fit(vectors[:300])(vectors[300:])

@@ -30,6 +30,9 @@ MAX_BLOCK_VALUES = 2**22
 PRIOR_IMAGES = 8
 """Weight of the shared mean in the mean of a position, in images."""
 
+SUMMED_VALUES = 2**24
+"""Values whose products are summed at a time, which bounds the memory: twice 128 MB as float64."""
+
 RIDGE = 1e-3
 """Added to the diagonal of every covariance, as a part of its mean."""
 
@@ -93,19 +96,20 @@ class GaussianDistance(FeatureDistance):
 
     def _covariances(self, vectors: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
         """That of each block `(blocks * blocks, C, C)`, and the one shared by all, float64."""
-        count = self._blocks(vectors)
-        deviations = vectors - self.mean
-        if positions is None:
-            blocks = _to_blocks(deviations, count).double()  # (blocks, N * r * r, C)
-            own = blocks.transpose(1, 2) @ blocks / blocks.shape[1]  # (blocks, C, C)
-            return own, own.mean(dim=0)
-        counted = positions.to(deviations)
-        blocks = _to_blocks(deviations * counted, count).double()
+        count, channels = self._blocks(vectors), vectors.shape[1]
+        counted = positions.to(vectors) if positions is not None else vectors.new_ones(vectors.shape[2:])
+        products = vectors.new_zeros((count * count, channels, channels), dtype=torch.float64)
+        for part in torch.split(vectors, max(1, SUMMED_VALUES // vectors[0].numel())):
+            products += self._products(part, counted, count)
         learnt = len(vectors) * _to_blocks(counted[None, None], count).double().sum(dim=1, keepdim=True)
-        products = blocks.transpose(1, 2) @ blocks
         shared = products.sum(dim=0) / learnt.sum()
         # A block without any position is as all the others.
         return torch.where(learnt > 0, products / learnt.clamp_min(1.0), shared), shared
+
+    def _products(self, vectors: Tensor, counted: Tensor, blocks: int) -> Tensor:
+        """The sums of the outer products of deviations in each block, `(blocks * blocks, C, C)` float64."""
+        deviations = _to_blocks((vectors - self.mean) * counted, blocks).double()  # (blocks, N * r * r, C)
+        return deviations.transpose(1, 2) @ deviations
 
     def _whitened(self, anomalous: AnomalousVectors, whitening: Tensor, side: int) -> Tensor:
         deviations = anomalous.vectors - self.mean.flatten(1).T[anomalous.position]  # (K, C)
