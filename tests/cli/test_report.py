@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 
 from tests import fabricate
 from utad.cli.app import app
-from utad.errors import InputError
 
 
 def utad(*arguments: object):
@@ -40,10 +39,11 @@ def test_evaluate_explains_as_many_images_as_it_is_asked_to(run, parts, tmp_path
     assert utad("evaluate", run, parts, "--output", tmp_path / "e", "--explain", 2, "--no-report").exit_code == 2
 
 
-def test_an_export_that_stands_alone_is_evaluated_and_not_explained(run, parts, tmp_path):
+def test_an_export_that_stands_alone_is_evaluated_and_explained(run, parts, tmp_path):
     result = utad("evaluate", run / "openvino", parts, "--output", tmp_path / "e", "--explain", 1)
-    assert isinstance(result.exception, InputError)
-    assert not (tmp_path / "e").exists()
+    assert result.exit_code == 0, result.output
+    (page,) = (tmp_path / "e" / "explanations").rglob("*.html")
+    assert 'alt="Normal image' in page.read_text(encoding="utf-8")
 
 
 def test_benchmark_writes_a_page_of_its_tables(tmp_path):

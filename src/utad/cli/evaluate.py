@@ -36,7 +36,7 @@ def evaluate(
     runtime: Runtime = "auto",
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html.")] = True,
     explain: Annotated[
-        int, typer.Option(help="Images to explain in pages of their own, worst mistakes first; needs PyTorch.", min=0)
+        int, typer.Option(help="Images to explain in pages of their own, worst mistakes first.", min=0)
     ] = 0,
     as_json: Json = False,
 ) -> None:
