@@ -9,9 +9,7 @@ of it. Needs the extra `serve`, playwright (`pip install playwright`) and Chromi
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,12 +20,13 @@ from playwright.sync_api import sync_playwright
 from utad.data import open_category
 from utad.data.reading import load_image
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+from measuring.served import ServedProcess
+
 PICTURE = Path(__file__).parent / "images" / "serve-page.png"
 SIZE = {"width": 1100, "height": 900}
 COLOURS = 256
-"""Of the PNG, which is a fifth as large with a palette."""
-
-_ADDRESS = re.compile(r"serving .* at (http://127\.0\.0\.1:\d+)\n")
+"""Of the palette of the PNG, which keeps the file small."""
 
 
 def write_images(folder: Path) -> list[Path]:
@@ -65,20 +64,11 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("demo"))
     parser.add_argument("--chromium", default=shutil.which("chromium") or "chromium")
     arguments = parser.parse_args()
-    command = [sys.executable, "-c", "from utad.cli import main; main()", "serve", str(arguments.model), "--port", "0"]
     with tempfile.TemporaryDirectory() as folder:
         files, raw = write_images(Path(folder)), Path(folder) / "page.png"
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            found = _ADDRESS.fullmatch(line)
-            if found is None:
-                raise SystemExit(f"the server did not start: {line}")
-            take(found[1], files, arguments.chromium, raw)
-        finally:
-            server.terminate()
-            server.wait()
+        with ServedProcess(arguments.model, log=Path(folder) / "log") as server:
+            server.wait_until_ready()
+            take(f"http://127.0.0.1:{server.port}/", files, arguments.chromium, raw)
         with Image.open(raw) as picture:
             picture.convert("RGB").quantize(COLOURS).save(PICTURE, optimize=True)
 

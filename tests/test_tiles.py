@@ -103,6 +103,7 @@ def test_a_model_file_has_the_tiles(run, detector):
     assert isinstance(detector.engine, TiledEngine)
     assert (detector.tiling.side, detector.tiling.overlap) == (64, 16)
     assert detector.tiling.growth > 0
+    assert detector.tiling.by_component
     fitted = UTAD.load(run).predict(damaged(30))
     assert fitted.pred_score == detector.predict(damaged(30)).pred_score
 

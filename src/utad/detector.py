@@ -164,8 +164,7 @@ class UTAD(Predictor):
             progress=progress,
             loggers=loggers,
         )
-        if tiles is not None:
-            self.geometry = replace(self.geometry, tiling=replace(tiles.tiling, growth=fitted.normal.growth))
+        self.geometry = replace(self.geometry, tiling=fitted.normal.tiling)
         self._use(network.eval())
         self.normal_images = normal_images_of(network, loaded, self.config, letterbox=self.letterbox)
         self.calibrations = ()

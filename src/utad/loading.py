@@ -87,18 +87,19 @@ def exported_folder(path: Path | str) -> Path:
     return folder
 
 
-def explaining_detector(path: Path) -> UTAD | ExportedDetector:
+def explaining_detector(path: Path, loaded: UTAD | ExportedDetector | None = None) -> UTAD | ExportedDetector:
     """A detector that tells what each component has of a score, as graphs of earlier versions do not.
 
     Args:
         path: as for `load_detector`.
+        loaded: what was read there already; it is taken where it tells.
 
     Raises:
         InputError: for an exported folder of an earlier version.
         MissingDependencyError: if PyTorch is to compute, and is not installed.
         ModelFileError: if it is missing, damaged, not a model, or of a newer version.
     """
-    detector = load_detector(path)
+    detector = loaded if loaded is not None else load_detector(path)
     if not isinstance(detector, ExportedDetector) or detector.manifest.scored:
         return detector
     if is_export(path):

@@ -92,15 +92,7 @@ def load_training_data(
     if region is not None:
         _log.info("%.1f %% of each image counts (image.roi, image.ignore)", 100 * region.mask.mean())
     if settings.tile is not None:
-        tiles = load_tiles(
-            samples,
-            settings,
-            alignment=alignment,
-            region=region,
-            by_component=config.scoring.method == "calibrated",
-            skip_bad=skip_bad,
-            progress=progress,
-        )
+        tiles = load_tiles(samples, settings, alignment=alignment, region=region, skip_bad=skip_bad, progress=progress)
         checked = _checked(tiles.overviews, tiles.names, samples, config, region)
         geometry = Geometry(region=region, tiling=tiles.tiling, alignment=alignment)
         return TrainingData(tiles.tiles, checked.of_files, checked.colours, checked.copies, category, geometry, tiles)

@@ -66,7 +66,7 @@ def evaluate(
         subject=f"Model {model}, data {data}.",
         max_pixels=detector.config.image.max_pixels,
         explain=explain,
-        explainer=explaining_detector(model) if explain else None,
+        explainer=explaining_detector(model, detector) if explain else None,
     )
     outcome = evaluate_to_folder(
         detector,

@@ -101,7 +101,6 @@ def load_tiles(
     *,
     alignment: Alignment | None = None,
     region: RegionOfInterest | None = None,
-    by_component: bool = False,
     skip_bad: bool = False,
     progress: bool = False,
 ) -> TiledImages:
@@ -112,7 +111,6 @@ def load_tiles(
         settings: with `tile`.
         alignment: as for `load_images`.
         region: of interest in the images; None where all of them counts.
-        by_component: as in `Tiling`.
         skip_bad: go on without the files that cannot be read, instead of stopping.
         progress: shows a progress bar, instead of lines in the log.
 
@@ -125,7 +123,7 @@ def load_tiles(
         raise DatasetError("got no images to load, expected at least one")
     sizes = [_size_of(sample) for sample in samples]
     known = [size for size in sizes if size is not None]
-    tiling = replace(tiling_of(settings, [tiled_part(size, region).shape for size in known]), by_component=by_component)
+    tiling = tiling_of(settings, [tiled_part(size, region).shape for size in known])
     if region is not None and known:
         _check_region(region, tiling.side, set(known))
     assert settings.tile is not None

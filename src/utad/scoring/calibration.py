@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -13,12 +13,13 @@ from utad.config import Config
 from utad.data.subsets import evenly, fold_indices, spread_over
 from utad.data.synthetic_anomalies import add_anomalies
 from utad.data.tiled_images import TiledImages
+from utad.data.tiling import Tiling
 from utad.models.feature_impression import FeatureImpression
 from utad.models.two_stage import Features
 from utad.progress import Progress
 from utad.scoring.feature_weighting import AnomalousVectors, vectors_at
 from utad.scoring.image_scores import chosen_images, highest_of_tiles, scale_of_highest, score_tiles
-from utad.scoring.measurement import Measurement
+from utad.scoring.measurement import CalibratedMeasurement
 from utad.scoring.network import DetectorNetwork
 from utad.scoring.normalisation import gap, sampled_pixels
 from utad.seeding import generator_for
@@ -50,13 +51,13 @@ class NormalScores(NamedTuple):
             these, less `Tiling.excess`.
         highest: the images with the highest scores, these first, `(K,)` int64, K at most `MAPS`.
         maps: their anomaly maps, normalised, `(K, S, S)` float32; `(0,)` for images that are cut into tiles.
-        growth: of the highest of the tiles of an image, as in `Tiling`; 0 without tiles.
+        tiling: with what is known of its scores now; None without tiles.
     """
 
     scores: Tensor
     highest: Tensor
     maps: Tensor
-    growth: float
+    tiling: Tiling | None
 
 
 @torch.no_grad()
@@ -132,7 +133,7 @@ def _calibrate(
     of_tiles: list[Tensor] = []
     if tiles is not None and fold_of is not None:
         of_tiles = score_tiles(network, tiles, fold_of, features, batch_size=batch_size)
-        if tiles.tiling.by_component:
+        if isinstance(measurement, CalibratedMeasurement):
             of_tiles, scores = _on_scale_of_images(measurement, of_tiles, parts)
     by_maps = 0.0
     if witness is None:
@@ -141,11 +142,12 @@ def _calibrate(
     else:
         gained, by_maps = _gaps(network, seen, witness, chosen, batch_size, shown)
         maps, raised = maps + by_maps, torch.ones_like(trained_on)
-    growth = 0.0
+    tiling = None
     if tiles is not None:
         # From here on an image stands where its tiles stood.
         chosen, raised = chosen_images(tiles), tiles.by_image(raised)
         scores, growth = highest_of_tiles(of_tiles, tiles)
+        tiling = replace(tiles.tiling, growth=growth, by_component=measurement.by_component)
     measurement.forget_folds()
     scores = torch.where(raised[chosen].to(scores.device), scores + gained, scores)
     network.normalisation.fit(
@@ -158,11 +160,11 @@ def _calibrate(
     found[chosen] = scores.double().cpu()
     highest = scores.argsort(descending=True, stable=True)[:MAPS]
     shown_maps = network.normalisation.of_pixel().apply(kept[highest] + by_maps) if len(kept) else kept
-    return NormalScores(found, chosen[highest.cpu()], shown_maps.float().cpu(), growth)
+    return NormalScores(found, chosen[highest.cpu()], shown_maps.float().cpu(), tiling)
 
 
 def _on_scale_of_images(
-    measurement: Measurement, of_tiles: Sequence[Tensor], parts: Mapping[str, Tensor]
+    measurement: CalibratedMeasurement, of_tiles: Sequence[Tensor], parts: Mapping[str, Tensor]
 ) -> tuple[list[Tensor], Tensor]:
     """Rescales the parts of the score, and with them what has been measured: the tiles of whole images, and others."""
     scale = scale_of_highest(of_tiles)

@@ -40,7 +40,7 @@ class PartsScale(NamedTuple):
     deviations: Tensor
 
     def of(self, parts: Tensor) -> Tensor:
-        """Parts `(..., K)` as `Measurement.rescale_scores` makes them."""
+        """Parts `(..., K)` as `CalibratedMeasurement.rescale_scores` makes them, the same shape."""
         return (parts - self.means) / (self.deviations * parts.shape[-1])
 
 
@@ -81,16 +81,16 @@ def score_tiles(
 
     Returns:
         What makes the raw scores of the tiles of each chosen image, `(T, K)` each: their parts by component, or the
-        scores themselves where the tiling does not go by component.
+        scores themselves where the measurement does not go by component.
 
     Raises:
         ImageReadError: if a file cannot be read any more.
     """
-    measurement, by_component = network.measurement, tiles.tiling.by_component
+    measurement = network.measurement
 
     def parts(batch: Tensor, fold: int) -> Tensor:
         measured = measurement.without_fold(features(batch), network.size, fold)
-        columns = list(measured.score_parts.values()) if by_component else [measured.score]
+        columns = list(measured.score_parts.values()) if measurement.by_component else [measured.score]
         return torch.stack(columns, dim=1).cpu()
 
     return [
@@ -116,7 +116,12 @@ def scale_of_highest(parts: Sequence[Tensor]) -> PartsScale:
 
 
 def highest_of_tiles(parts: Sequence[Tensor], tiles: TiledImages) -> tuple[Tensor, float]:
-    """The raw scores of `chosen_images`, `(K,)`, and the growth, from what `score_tiles` gives."""
+    """The raw scores of the N images of `chosen_images`, `(N,)`, and the growth as in `Tiling`.
+
+    Args:
+        parts: of the tiles of each of them, `(T, K)` each, from `score_tiles`.
+        tiles: the normal images.
+    """
     growth = sum(tail_growth([of_image[:, column] for of_image in parts]) for column in range(parts[0].shape[1]))
     tiling = replace(tiles.tiling, growth=growth)
     chosen = chosen_images(tiles).tolist()

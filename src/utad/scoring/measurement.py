@@ -47,6 +47,7 @@ class Measurement(nn.Module, ABC):
         component_names: of the component maps that it gives, in their order.
         scored: of the parts that its score has, in their order.
         weighted: whether `fit` uses synthetic anomalies.
+        by_component: whether an image in tiles has the highest of them component by component (`Tiling`).
         restores_features: whether it compares the feature impression.
     """
 
@@ -54,6 +55,7 @@ class Measurement(nn.Module, ABC):
     component_names: tuple[str, ...]
     scored: tuple[str, ...]
     weighted: bool = False
+    by_component: bool = False
     restores_features: bool = False
 
     @abstractmethod
@@ -78,15 +80,6 @@ class Measurement(nn.Module, ABC):
 
     def forget_folds(self) -> None:
         """Gives up what `without_fold` needs."""
-
-    def rescale_scores(self, means: Tensor, deviations: Tensor) -> None:
-        """Puts the K parts of the score on another scale, and then averages them as before.
-
-        Args:
-            means: of the parts as `score_parts` has them now, `(K,)`: what becomes 0.
-            deviations: likewise, above 0, `(K,)`: what becomes 1.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no statistics of its parts")
 
     @abstractmethod
     def fit(
@@ -173,6 +166,7 @@ class CalibratedMeasurement(Measurement):
     """
 
     weighted = True
+    by_component = True
 
     def __init__(self, config: Config, region: WorkingRegion | None = None) -> None:
         super().__init__()
@@ -210,7 +204,13 @@ class CalibratedMeasurement(Measurement):
             component.forget_folds()
 
     def rescale_scores(self, means: Tensor, deviations: Tensor) -> None:
-        """A part is a component's score, divided by their number."""
+        """Puts the K parts of the score on another scale, and then averages them as before.
+
+        Args:
+            means: of the parts as `score_parts` has them now, `(K,)`: what becomes 0.
+            deviations: likewise, above 0, `(K,)`: what becomes 1.
+        """
+        # A part is a component's score, divided by their number.
         components, count = self._components(), len(self.scored)
         for name, mean, deviation in zip(self.scored, means.tolist(), deviations.tolist(), strict=True):
             components[name].standardisation.rescale_scores(count * mean, count * deviation)

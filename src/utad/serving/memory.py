@@ -10,7 +10,7 @@ def release_memory() -> None:
     """Gives back the pages that the C library keeps between what is in use; does nothing where it is not glibc.
 
     glibc by itself gives back only what lies above everything that is in use, so that a process through which bodies of
-    all sizes pass grows for days. Takes about a millisecond.
+    all sizes pass grows for days.
     """
     if sys.platform != "linux":
         return
