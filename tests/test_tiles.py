@@ -197,6 +197,18 @@ def test_the_graph_beside_a_model_takes_tiles_of_16_bits(run, detector):
     np.testing.assert_allclose(other.anomaly_map, one.anomaly_map, rtol=1e-3, atol=1e-2)
 
 
+def test_by_eq_8_an_image_has_the_score_of_its_highest_tile():
+    settings = [*SETTINGS, "scoring.method=paper", "scoring.space=pixels"]
+    made = UTAD(overrides=settings).fit([surface(seed=index) for index in range(8)], graph=False)
+    assert not made.tiling.by_component
+    image = damaged(90)
+    tiles = made.engine.engine.run(made.tiling.grid(SIZE).cut(image))
+    highest = max(tiles, key=lambda tile: tile.raw_score)
+    prediction = made.predict(image)
+    assert prediction.raw_score == pytest.approx(highest.raw_score, rel=1e-5)
+    assert prediction.shares == pytest.approx(highest.shares, rel=1e-5)
+
+
 def test_the_manifest_of_an_export_says_how_to_cut(run):
     manifest = json.loads((run / "openvino" / "manifest.json").read_text())
     assert set(manifest["tiling"]) == {"side", "overlap", "area", "growth", "by_component"}
