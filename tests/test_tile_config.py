@@ -44,6 +44,10 @@ def test_tiles_are_scored_for_small_defects_unless_something_else_is_named():
     assert scoring.components == ("restored", "deep", "input-finest")
     assert "input-finest" in scoring.map_components
     assert scoring.top_fractions == (0.0005,)
+    assert not scoring.normalise_illumination
+    assert load_config(
+        overrides=["image.tile=256", "scoring.normalise_illumination=true"]
+    ).scoring.normalise_illumination
     named = load_config(overrides=["image.tile=256", "scoring.components=[input]"]).scoring
     assert (named.components, named.map_components, named.top_fractions) == (("input",), (), (0.0005,))
     whole = load_config().scoring
@@ -51,6 +55,7 @@ def test_tiles_are_scored_for_small_defects_unless_something_else_is_named():
         load_config(overrides=["image.tile=256", "scoring.method=paper"]).scoring.top_fractions == whole.top_fractions
     )
     assert "input-finest" not in (*whole.components, *whole.map_components)
+    assert whole.normalise_illumination
 
 
 def test_a_config_made_in_python_scores_tiles_likewise():

@@ -14,19 +14,20 @@ _TILE_COMPONENTS = {
 }
 """Of the calibrated measurement where images are cut into tiles, unless components are named."""
 
-_TILE_FRACTIONS = {"top_fractions": (0.0005,)}
-"""Likewise: a defect that tiles are cut for covers few positions of one, and would be lost in means over many."""
+_TILE_DEFAULTS = {"top_fractions": (0.0005,), "normalise_illumination": False}
+"""Likewise: a defect that tiles are cut for covers few positions of one, and would be lost in means over many; and the
+contrast of a tile says what it shows, not how it is lit (docs/experiments/small_defects.md)."""
 
 
 class ScoringConfig(Section):
     """The measurement: Eq. 8 as printed (`paper`), or the calibrated one, made of the named score components.
 
-    `normalise_illumination` brings the images to one mean and contrast before the calibrated measurement, and
-    `normalise_gradient` takes a gradient out of them first (a default of the presets: models of before have none). The
-    score is made of the top-k means of a map for each of `top_fractions`, a small one for small defects. The anomaly
-    map is the mean of the maps of `map_components`, or of `components` where none are named; whoever names `components`
-    and no `map_components` gets the latter. For ablations, Eq. 8 can compare other `pairs`, and the images themselves
-    (`space: pixels`) instead of features.
+    `normalise_illumination` brings the images to one mean and contrast before the calibrated measurement (by default
+    where they are not cut into tiles), and `normalise_gradient` takes a gradient out of them first (a default of the
+    presets: models of before have none). The score is made of the top-k means of a map for each of `top_fractions`, a
+    small one for small defects. The anomaly map is the mean of the maps of `map_components`, or of `components` where
+    none are named; whoever names `components` and no `map_components` gets the latter. For ablations, Eq. 8 can compare
+    other `pairs`, and the images themselves (`space: pixels`) instead of features.
     """
 
     method: Literal["paper", "calibrated"] = "calibrated"
@@ -107,4 +108,4 @@ def scoring_of_tiles(scoring: Any) -> Any:
     if not isinstance(scoring, dict) or scoring.get("method", "calibrated") != "calibrated":
         return scoring
     components = {} if "components" in scoring else _TILE_COMPONENTS
-    return {**_TILE_FRACTIONS, **components, **scoring}
+    return {**_TILE_DEFAULTS, **components, **scoring}
