@@ -141,7 +141,7 @@ def test_a_side_by_itself_and_one_from_the_smallest_defect(caplog):
     assert tiling_of(settings("200"), []).overlap == 50
     automatic = settings("auto", "image.smallest_defect=12")
     tiling = tiling_of(automatic, [(400, 300)])
-    assert (tiling.side, tiling.overlap) == (64, 16)
+    assert (tiling.side, tiling.overlap) == (64, 24)
     with caplog.at_level(logging.WARNING, logger="utad"):
         tiling_of(settings("auto", "image.smallest_defect=2"), [(400, 300)])
     assert "a defect of 2 pixels is 2.0 pixels wide in tiles of 32 pixels" in caplog.text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests import fabricate
 from utad.data.region_of_interest import RegionOfInterest
-from utad.data.tiling import LEAST_DEFECT, Stitcher, Tiling, automatic_side, continued
+from utad.data.tiling import LEAST_DEFECT, Stitcher, Tiling, automatic_overlap, automatic_side, continued
 
 
 @st.composite
@@ -97,6 +97,12 @@ def test_the_side_follows_from_the_smallest_defect():
     assert automatic_side(12, 128, sizes) == 12 * 128 // LEAST_DEFECT
     assert automatic_side(2, 128, sizes) == 128
     assert automatic_side(50, 128, [(500, 1260), (480, 1300)]) == 480
+
+
+def test_the_overlap_follows_from_the_smallest_defect_and_the_side():
+    assert automatic_overlap(256, 12) == 32
+    assert automatic_overlap(256, 40) == 80
+    assert automatic_overlap(256, 200) == 128
 
 
 def test_the_highest_of_exponential_scores_does_not_grow_with_the_area():

@@ -24,7 +24,7 @@ from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
 from utad.data.tensors import to_tensor
 from utad.data.tiled_part import tiled_part
-from utad.data.tiling import LEAST_DEFECT, Tiling, automatic_side
+from utad.data.tiling import LEAST_DEFECT, Tiling, automatic_overlap, automatic_side
 from utad.errors import ConfigError, DatasetError, ImageReadError
 from utad.progress import tracked
 from utad.types import Image, Sample
@@ -229,7 +229,8 @@ def tiling_of(settings: ImageConfig, sizes: Sequence[tuple[int, int]]) -> Tiling
             "narrow one may be missed",
             *(settings.smallest_defect, width, side, settings.size),
         )
-    return Tiling(side, side // 4 if tile.overlap is None else min(tile.overlap, side // 2))
+    overlap = automatic_overlap(side, settings.smallest_defect) if tile.overlap is None else tile.overlap
+    return Tiling(side, min(overlap, side // 2))
 
 
 def drawn_tiles(counts: Sequence[int], limit: int) -> list[NDArray[np.int64]]:

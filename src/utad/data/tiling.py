@@ -195,6 +195,18 @@ def automatic_side(smallest_defect: int, size: int, sizes: Sequence[tuple[int, i
     return min(max(size, smallest_defect * size // LEAST_DEFECT), min(map(min, sizes)))
 
 
+def automatic_overlap(side: int, smallest_defect: int) -> int:
+    """What tiles share that are no wider than defects ask for, in pixels.
+
+    A defect lies in one tile with half of its width around it at least; an eighth of a tile is what seams need.
+
+    Args:
+        side: of a tile.
+        smallest_defect: the width of the smallest defect.
+    """
+    return min(side // 2, max(side // 8, 2 * smallest_defect))
+
+
 def continued(image: Image, side: int) -> Image:
     """An image `(H, W, 3)` that is shorter than `side`, continued by its mirror image; as it is where it is not."""
     if min(image.shape[:2]) >= side:
