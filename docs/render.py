@@ -29,6 +29,7 @@ from measuring.experiment_tables import (  # noqa: E402
     restored_images,
     similar_images,
     small_defects,
+    tile_places,
     tiles,
 )
 from measuring.tables import (  # noqa: E402
@@ -73,6 +74,7 @@ SECTIONS: dict[str, tuple[str, str | tuple[str, ...], Callable[[Any], str]]] = {
     "tiles": ("docs/experiments/tiles.md", "tiles", tiles),
     "small-defects": ("docs/experiments/small_defects.md", "small_defects", small_defects),
     "camera": ("docs/experiments/tiles.md", "tiles", camera),
+    "tile-places": ("docs/experiments/tile_places.md", "tile_places", tile_places),
     "labels": ("docs/experiments/labels.md", "labels", labels),
     "illumination": ("docs/experiments/illumination.md", "illumination", illumination),
     "feature-impression": (_FEATURES, "feature_impression", feature_impression),

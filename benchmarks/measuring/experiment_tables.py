@@ -193,15 +193,32 @@ def tiles(document: dict[str, Any]) -> str:
 
 
 def small_defects(document: dict[str, Any]) -> str:
-    """Image AUROC, and recall above all normal test images, of `benchmarks/experiments/small_defects.py`."""
-    runs = {name: run["rows"] for name, run in _by_category_and_label(document).items()}
-    names = {name: None for rows in runs.values() for name in rows}
+    """Of `benchmarks/experiments/small_defects.py`: a table a category, with a column for each of its settings."""
+    tables = []
+    for category, runs in _by_category(document).items():
+        names = {name: None for run in runs.values() for name in run["rows"]}
+        shown = [[name, *(_found(run["rows"].get(name)) for run in runs.values())] for name in names]
+        tables += [f"{category}:", "", *table(["highest value of", *(f"{label}:" for label in runs)], shown), ""]
+    return "\n".join(tables[:-1])
 
-    def cell(row: dict[str, float] | None) -> str:
-        return "–" if row is None else f"{row['image_auroc']:.3f}, {row['recall_above_all_normal']:.0%}"
 
-    shown = [[name, *(cell(rows.get(name)) for rows in runs.values())] for name in names]
-    return "\n".join(table(["highest value of", *(f"{name}:" for name in runs)], shown))
+def tile_places(document: dict[str, Any]) -> str:
+    """Of `benchmarks/experiments/tile_places.py`: a table a category, with two columns for each of its settings."""
+    tables = []
+    for category, runs in _by_category(document).items():
+        heads = [f"{label}{what}:" for label in runs for what in (": AUROC, recall", ": AUPRO")]
+        names = {name: None for run in runs.values() for name in run["rows"]}
+        shown = []
+        for name in names:
+            rows = [run["rows"].get(name) for run in runs.values()]
+            cells = [(_found(row), f"{row['aupro']:.3f}" if row else "–") for row in rows]
+            shown.append([name, *(cell for pair in cells for cell in pair)])
+        tables += [f"{category}:", "", *table(["component, statistics of", *heads], shown), ""]
+    return "\n".join(tables[:-1])
+
+
+def _found(row: dict[str, float] | None) -> str:
+    return "–" if row is None else f"{row['image_auroc']:.3f}, {row['recall_above_all_normal']:.0%}"
 
 
 def camera(document: dict[str, Any]) -> str:
@@ -229,3 +246,12 @@ def _by_category_and_label(document: dict[str, Any]) -> dict[str, Any]:
         for label, by_category in document["runs"].items()
         for category, run in by_category.items()
     }
+
+
+def _by_category(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every run of one seed, by category, and there by what its settings are called."""
+    found: dict[str, dict[str, Any]] = {}
+    for label, by_category in document["runs"].items():
+        for category, run in by_category.items():
+            found.setdefault(category.rsplit("/", 1)[0], {})[label] = run
+    return found

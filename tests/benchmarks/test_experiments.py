@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from experiments import feature_impression, illumination, labels, masks, small_defects
+from experiments import feature_impression, illumination, labels, masks, small_defects, tile_places
 from measuring import camera
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,22 @@ def test_fabricated_images_differ_in_surface_and_in_one_defect():
     assert all(changed)
     normal = camera.image(64, 80, 5_001)
     assert 0 < (category.test[1].image[..., 0] != normal).sum() < 2 * small_defects.DEFECT**2
+
+
+def test_what_is_normal_at_one_place_stands_out_at_another_by_statistics_of_places_alone():
+    generator = torch.Generator().manual_seed(0)
+
+    def tiles(count: int) -> torch.Tensor:
+        """Of two places in turn, whose vectors lie around 0 and 5."""
+        vectors = torch.randn(2 * count, 3, 2, 2, generator=generator)
+        vectors[1::2] += 5.0
+        return vectors
+
+    learnt, tested = tiles(60), tiles(20)
+    exchanged = tested.view(20, 2, 3, 2, 2).flip(1).reshape(tested.shape)
+    for statistics, differ in (("all tiles", False), ("each place", True)):
+        normal, wrong = (tile_places.maps_of(learnt, values, 2, statistics) for values in (tested, exchanged))
+        assert bool(wrong.min() > normal.max()) is differ
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
