@@ -21,7 +21,7 @@ from utad.fitting import held_out_of
 from utad.loading import load_detector
 from utad.tiled_engine import TiledEngine
 from utad.training_data import load_training_data
-from utad.types import Sample
+from utad.types import Category, Sample
 
 SIZE = (96, 128)
 """Of an image, with 2 rows and 3 columns of tiles."""
@@ -112,8 +112,9 @@ def test_a_defect_is_found_at_its_place_and_the_shares_add_up(detector):
     normal, defective = detector.predict([surface(seed=40), damaged(41)])
     assert defective.pred_score > normal.pred_score
     row, column = np.unravel_index(defective.anomaly_map.argmax(), SIZE)
-    assert 44 <= row < 70
-    assert 84 <= column < 110
+    # The coarsest map has a position every 8 pixels.
+    assert 50 - 8 <= row < 64 + 8
+    assert 90 - 8 <= column < 104 + 8
     for prediction in (normal, defective):
         assert sum(prediction.shares.values()) == pytest.approx(prediction.pred_score, abs=1e-6)
         assert prediction.anomaly_map.shape == SIZE
@@ -140,8 +141,13 @@ def test_a_shift_of_the_grid_hardly_moves_the_map(detector, shift):
     assert np.corrcoef(moved.ravel(), reference.ravel())[0, 1] > 0.8
 
 
-def test_there_are_no_seams(detector):
-    """The step from one pixel to the next is no larger where a tile begins or ends than elsewhere."""
+def test_there_are_no_seams():
+    """The step from one pixel to the next is no larger where a tile begins or ends than elsewhere.
+
+    Of a detector of normal images alone: one with a defect among few leaves its trace at its position in a tile.
+    """
+    normal = [Sample(f"{index}", surface(seed=index)) for index in range(N_IMAGES)]
+    detector = UTAD(overrides=SETTINGS).fit(Category("normal", normal), graph=False)
     predictions = detector.predict([surface(192, 256, seed=51 + index) for index in range(6)])
     steps = np.mean([np.abs(np.diff(one.anomaly_map, axis=1)).mean(axis=0) for one in predictions], axis=0)
     starts = [start for start in detector.tiling.grid((192, 256)).columns.starts if start]
