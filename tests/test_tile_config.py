@@ -41,7 +41,7 @@ def test_a_config_with_tiles_is_read_back():
 
 def test_tiles_are_scored_for_small_defects_unless_something_else_is_named():
     scoring = load_config(overrides=["image.tile=256"]).scoring
-    assert scoring.components == ("restored", "deep", "input-finest")
+    assert scoring.components == ("restored", "deep", "input-detail", "input-finest")
     assert "input-finest" in scoring.map_components
     assert scoring.top_fractions == (0.0005,)
     assert not scoring.normalise_illumination

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from utad.config.section import Fraction, NonNegative, Positive, Section
 
 _TILE_COMPONENTS = {
-    "components": ("restored", "deep", "input-finest"),
+    "components": ("restored", "deep", "input-detail", "input-finest"),
     "map_components": ("restored", "input-near", "input-detail", "input-finest"),
 }
 """Of the calibrated measurement where images are cut into tiles, unless components are named."""
