@@ -2,7 +2,7 @@
 
     python docs/serve_page_picture.py [--model demo] [--chromium PROGRAM]
 
-Serves the model, drops two normal and two defective test images of the demo's category on the page, and takes a picture
+Serves the model, drops two defective and two normal test images of the demo's category on the page, and takes a picture
 of it. Needs the extra `serve`, playwright (`pip install playwright`) and Chromium.
 """
 
@@ -30,11 +30,11 @@ COLOURS = 256
 
 
 def write_images(folder: Path) -> list[Path]:
-    """Two normal and two defective test images as files."""
+    """Two defective and two normal test images as files; the page shows the first."""
     samples = list(open_category("textures", category="brick", seed=0).test)
     chosen = [
-        *[sample for sample in samples if not sample.anomalous][:2],
         *[sample for sample in samples if sample.defect == "scratch"][:2],
+        *[sample for sample in samples if not sample.anomalous][:2],
     ]
     files = []
     for sample in chosen:
