@@ -21,7 +21,7 @@ from utad.fitting import held_out_of
 from utad.loading import load_detector
 from utad.tiled_engine import TiledEngine
 from utad.training_data import load_training_data
-from utad.types import Category, Sample
+from utad.types import Sample
 
 SIZE = (96, 128)
 """Of an image, with 2 rows and 3 columns of tiles."""
@@ -78,6 +78,12 @@ def detector(run) -> UTAD:
     return UTAD.load(run)
 
 
+@pytest.fixture(scope="module")
+def of_normals_alone() -> UTAD:
+    """The same without the square, which among so few images leaves its trace at its position in a tile."""
+    return UTAD(overrides=SETTINGS).fit([surface(seed=index) for index in range(N_IMAGES)], graph=False)
+
+
 def test_training_says_what_it_learns_from_and_reports_whole_images(training, detector):
     _, report, log = training
     assert (report["n_images"], report["n_tiles"], report["n_held_out"]) == (10, 60, 2)
@@ -108,13 +114,12 @@ def test_a_model_file_has_the_tiles(run, detector):
     assert fitted.pred_score == detector.predict(damaged(30)).pred_score
 
 
-def test_a_defect_is_found_at_its_place_and_the_shares_add_up(detector):
-    normal, defective = detector.predict([surface(seed=40), damaged(41)])
+def test_a_defect_is_found_at_its_place_and_the_shares_add_up(of_normals_alone):
+    normal, defective = of_normals_alone.predict([surface(seed=40), damaged(41)])
     assert defective.pred_score > normal.pred_score
     row, column = np.unravel_index(defective.anomaly_map.argmax(), SIZE)
-    # The coarsest map has a position every 8 pixels.
-    assert 50 - 8 <= row < 64 + 8
-    assert 90 - 8 <= column < 104 + 8
+    assert 44 <= row < 70
+    assert 84 <= column < 110
     for prediction in (normal, defective):
         assert sum(prediction.shares.values()) == pytest.approx(prediction.pred_score, abs=1e-6)
         assert prediction.anomaly_map.shape == SIZE
@@ -141,13 +146,9 @@ def test_a_shift_of_the_grid_hardly_moves_the_map(detector, shift):
     assert np.corrcoef(moved.ravel(), reference.ravel())[0, 1] > 0.8
 
 
-def test_there_are_no_seams():
-    """The step from one pixel to the next is no larger where a tile begins or ends than elsewhere.
-
-    Of a detector of normal images alone: one with a defect among few leaves its trace at its position in a tile.
-    """
-    normal = [Sample(f"{index}", surface(seed=index)) for index in range(N_IMAGES)]
-    detector = UTAD(overrides=SETTINGS).fit(Category("normal", normal), graph=False)
+def test_there_are_no_seams(of_normals_alone):
+    """The step from one pixel to the next is no larger where a tile begins or ends than elsewhere."""
+    detector = of_normals_alone
     predictions = detector.predict([surface(192, 256, seed=51 + index) for index in range(6)])
     steps = np.mean([np.abs(np.diff(one.anomaly_map, axis=1)).mean(axis=0) for one in predictions], axis=0)
     starts = [start for start in detector.tiling.grid((192, 256)).columns.starts if start]
@@ -155,7 +156,7 @@ def test_there_are_no_seams():
     # Between the same positions of the map, 8 pixels apart, of which it is interpolated.
     others = np.setdiff1d(np.arange(7, 255, 8), borders)
     assert (borders % 8 == 7).all()
-    assert steps[borders].mean() < 1.25 * steps[others].mean()
+    assert steps[borders].mean() < 1.1 * steps[others].mean()
 
 
 def test_scores_do_not_grow_with_the_size_of_images(detector):
