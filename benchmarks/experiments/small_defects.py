@@ -18,15 +18,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from measuring.camera import image
-from measuring.experiments import add_run, experiment_parser, opened
+from measuring.experiments import add_run, experiment_parser, opened, ranking
 from utad.config import load_config
 from utad.detector import UTAD
 from utad.types import Category, Sample
 
-_ROUNDED = 4
 TRAINING = 24
 TESTED = 80
 DEFECT = 12
@@ -85,14 +83,8 @@ def measured(given: str, arguments: argparse.Namespace) -> dict[str, Any]:
     else:
         category, _ = opened(given, arguments)
     anomalous, peaks = peaks_of(category, settings)
-    rows = {}
-    for name, values in {**peaks, **fused(anomalous, peaks)}.items():
-        recall = (values[anomalous] > values[~anomalous].max()).mean()
-        rows[name] = {
-            "image_auroc": round(float(roc_auc_score(anomalous, values)), _ROUNDED),
-            "recall_above_all_normal": round(float(recall), _ROUNDED),
-        }
-    return {"tile": arguments.tile, "rows": rows}
+    found = {**peaks, **fused(anomalous, peaks)}
+    return {"tile": arguments.tile, "rows": {name: ranking(anomalous, values) for name, values in found.items()}}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

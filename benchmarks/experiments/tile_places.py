@@ -14,15 +14,15 @@ three minutes for the commutators on one core.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from measuring.experiments import add_run, experiment_parser, opened
+from measuring.experiments import ROUNDED, add_run, experiment_parser, opened, ranking
 from utad.config import Config
 from utad.data.reading import load_image, load_mask
 from utad.data.tensors import to_tensor
@@ -37,7 +37,6 @@ from utad.scoring.perceptual import upsample
 from utad.scoring.standardisation import Standardisation
 from utad.types import Mask, Sample
 
-_ROUNDED = 4
 _BATCH = 32
 
 STATISTICS = ("all tiles", "each place")
@@ -122,15 +121,12 @@ def measured(maps: Tensor, tested: Tiled, size: int) -> dict[str, float]:
         enlarged = torch.nn.functional.interpolate(of_image[:, None], size=grid.side, mode="bilinear")[:, 0]
         for tile, values in zip(grid.tiles, enlarged.numpy(), strict=True):
             stitcher.add(tile, values)
-        stitched = stitcher.stitched()
-        pixels.update(stitched, mask, stitched > np.inf)
-    anomalous, found = tested.anomalous, pixels.compute()
-    values = {
-        "image_auroc": roc_auc_score(anomalous, scores),
-        "recall_above_all_normal": (scores[anomalous] > scores[~anomalous].max()).mean(),
-        "aupro": found.aupro if found is not None else float("nan"),
+        pixels.update(stitcher.stitched(), mask, np.zeros_like(mask))
+    found = pixels.compute()
+    return {
+        **ranking(tested.anomalous, scores),
+        "aupro": round(found.aupro if found is not None else math.nan, ROUNDED),
     }
-    return {key: round(float(value), _ROUNDED) for key, value in values.items()}
 
 
 def compared(given: str, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:

@@ -77,7 +77,8 @@ def restored_images(document: dict[str, Any]) -> str:
 
 def illumination(document: dict[str, Any]) -> str:
     """False alarms by change of illumination, and quality, of `benchmarks/experiments/illumination.py`."""
-    runs = sorted(_by_category_and_label(document).items(), key=lambda named: named[0])
+    named = {f"{name}, {label}": run for name, runs in _by_category(document).items() for label, run in runs.items()}
+    runs = sorted(named.items(), key=lambda item: item[0])
     names = {name: None for _, run in runs for name in run["quality"]}
     rows = [
         [name, *(f"{run['quality'][name]:.3f}" if name in run["quality"] else "–" for _, run in runs)] for name in names
@@ -237,15 +238,6 @@ def camera(document: dict[str, Any]) -> str:
     heads = ["images, seed", "settings", "training images:", "test images:", "defect, px:", "tile, px:", "tiles:"]
     heads += ["recall:", "false alarms:", "recall at 1 %:", "peak at the defect:", "training:", "one image:"]
     return "\n".join(table([*heads, "memory, training:", "memory, scoring:"], rows))
-
-
-def _by_category_and_label(document: dict[str, Any]) -> dict[str, Any]:
-    """Every run of one seed, by the category and what its settings are called."""
-    return {
-        f"{category.rsplit('/', 1)[0]}, {label}": run
-        for label, by_category in document["runs"].items()
-        for category, run in by_category.items()
-    }
 
 
 def _by_category(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

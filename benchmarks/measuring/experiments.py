@@ -8,10 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
 from utad.config import Config, load_config
 from utad.evaluation.provenance import commit, machine, versions
 from utad.evaluation.suites import suite_named
 from utad.types import Category
+
+ROUNDED = 4
+"""Decimal places of what goes into results."""
 
 
 def experiment_parser(description: str | None, output: str) -> argparse.ArgumentParser:
@@ -34,6 +41,20 @@ def opened(given: str, arguments: argparse.Namespace, *, settings: tuple[str, ..
     sized = [f"image.size={suite.size}"] if suite.size is not None else []
     config = load_config(overrides=[*sized, *settings, *arguments.settings], seed=arguments.seed)
     return suite.open(dataset, name, root=root, seed=arguments.seed), config
+
+
+def ranking(anomalous: NDArray[np.bool_], scores: NDArray[Any]) -> dict[str, float]:
+    """How well scores tell anomalous images from normal ones: image AUROC, and the recall above all normal images.
+
+    Args:
+        anomalous: `(N,)`, some of them and not all.
+        scores: `(N,)`, higher is more anomalous.
+    """
+    recall = (scores[anomalous] > scores[~anomalous].max()).mean()
+    return {
+        "image_auroc": round(float(roc_auc_score(anomalous, scores)), ROUNDED),
+        "recall_above_all_normal": round(float(recall), ROUNDED),
+    }
 
 
 def add_run(given: str, arguments: argparse.Namespace, found: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from experiments import feature_impression, illumination, labels, masks, small_defects, tile_places
-from measuring import camera
+from measuring import camera, experiments
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks" / "experiments").glob("*.py"))
@@ -73,6 +73,12 @@ def test_components_are_put_on_one_scale():
     spread = np.quantile([0, 1, 2, 3, 4], 0.84) - 2
     assert found["maximum of input, deep"][5] == pytest.approx(8 / spread)
     assert found["mean of input, deep"][5] == pytest.approx((8 / spread + 2 / spread) / 2)
+
+
+def test_a_ranking_counts_what_lies_above_all_normal_images():
+    scores = np.array([0.0, 2.0, 1.0, 2.0, 3.0])
+    found = experiments.ranking(np.array([False, False, True, True, True]), scores)
+    assert found == {"image_auroc": pytest.approx(4.5 / 6), "recall_above_all_normal": pytest.approx(1 / 3, abs=1e-4)}
 
 
 def test_fabricated_images_differ_in_surface_and_in_one_defect():

@@ -22,9 +22,10 @@ class TileConfig(Section):
     """Tiles of `side` pixels of the input, each resized to `image.size` (docs/adr/0021).
 
     `side: auto` is the largest at which a defect of `image.smallest_defect` pixels is still seen. Neighbours share at
-    least `overlap` pixels; where it is not given a quarter of the side, and with `auto` an eighth, or two of the
-    smallest defects; with 0 there are seams. At most `training` tiles are learnt from, evenly from all images and
-    places. The threshold is set on whole images, of at most `threshold` tiles together, but on no fewer than 20 images.
+    least `overlap` pixels; where it is not given a quarter of the side, and with `auto` an eighth or two of the
+    smallest defects, whichever is more; with 0 there are seams. At most `training` tiles are learnt from, evenly from
+    all images and places. The threshold is set on whole images, of at most `threshold` tiles together, but on no fewer
+    than 20 images.
     """
 
     side: int | Literal["auto"]
