@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
 from utad.data.tiling import Stitcher, Tile, TileGrid, Tiling
-from utad.predictor import Engine
+from utad.predictor import Engine, PlacedEngine
 from utad.types import EngineResult, FloatMap, Image, LazyArrays
 
 
@@ -26,7 +26,7 @@ class TiledEngine:
     code is that of the highest tile.
 
     Args:
-        engine: that scores a tile as an image.
+        engine: that scores a tile as an image; one that is told its place where places have statistics of their own.
         tiling: of the model.
         region: of interest, in the images; None where all of them counts.
         slope: by how much the normalised score grows with the raw one.
@@ -81,7 +81,11 @@ class TiledEngine:
         batches = grid.batches(image, size)
 
         def score(batch: tuple[Sequence[Tile], list[Image]], *, concurrent: bool) -> Sequence[EngineResult]:
-            return self.engine.run(batch[1], concurrent=concurrent)
+            tiles, cut = batch
+            places = self.tiling.places(grid, tiles)
+            if not places:
+                return self.engine.run(cut, concurrent=concurrent)
+            return cast("PlacedEngine", self.engine).run_placed(cut, places, concurrent=concurrent)
 
         if self.engine.streams > 1 and len(grid) > (self.engine.streams - 1) * size:
             outcomes = in_order(partial(score, concurrent=True), batches, workers=self.engine.streams)

@@ -10,7 +10,7 @@ from tests import fabricate
 from utad.config import load_config
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tensors import to_tensor
-from utad.data.tiled_images import OVERVIEW, drawn_tiles, load_tiles, tiling_of
+from utad.data.tiled_images import OVERVIEW, TiledImages, drawn_tiles, load_tiles, tiling_of
 from utad.data.tiling import Tiling
 from utad.errors import ConfigError, DatasetError, InputError
 from utad.types import Sample
@@ -25,6 +25,11 @@ def files(folder, count: int = 5, *, grey: bool = False) -> list[Sample]:
     return [Sample(path.name, path, anomalous=False) for path in paths]
 
 
+def batches_of(found: TiledImages) -> torch.Tensor:
+    """All tiles of the second image."""
+    return torch.cat([batch for batch, _ in found.batches(1, 4)])
+
+
 def test_all_tiles_of_all_images_as_the_networks_see_them(tmp_path):
     samples = files(tmp_path, 3)
     found = load_tiles(samples, settings())
@@ -36,8 +41,8 @@ def test_all_tiles_of_all_images_as_the_networks_see_them(tmp_path):
     assert found.tiles.names[:2] == ("0.png at 0,0", f"0.png at {grid.columns.starts[1]},0")
     assert found.names == ("0.png", "1.png", "2.png")
     assert found.overviews.shape == (3, 3, OVERVIEW, OVERVIEW)
-    assert torch.equal(torch.cat(list(found.batches(1, 4))), found.tiles.images[found.image_of == 1])
-    assert [len(batch) for batch in found.batches(1, 4)] == [4] * (len(grid) // 4) + [len(grid) % 4] * bool(
+    assert torch.equal(batches_of(found), found.tiles.images[found.image_of == 1])
+    assert [len(batch) for batch, _ in found.batches(1, 4)] == [4] * (len(grid) // 4) + [len(grid) % 4] * bool(
         len(grid) % 4
     )
     assert found.tiling.area == pytest.approx(60 * 90 / 32**2)
@@ -62,7 +67,7 @@ def test_tiles_of_a_region_of_interest(tmp_path):
     expected = [to_tensor(tile, 32, 3) for tile in grid.cut(image[20:, 40:])]
     assert found.counts == (len(grid),) * 2
     assert torch.equal(found.tiles.images[found.image_of == 1], torch.stack(expected))
-    assert torch.equal(torch.cat(list(found.batches(1, 4))), torch.stack(expected))
+    assert torch.equal(batches_of(found), torch.stack(expected))
     assert found.tiles.names[0] == "0.png at 40,20"
     assert torch.equal(found.overviews[1], to_tensor(region.filled(image), OVERVIEW, 3))
 
@@ -80,7 +85,7 @@ def test_grey_images_have_one_channel_and_one_of_colour_makes_three(tmp_path):
     mixed = load_tiles([*grey, *files(tmp_path / "colour", 1)], settings())
     assert mixed.tiles.images.shape[1] == 3
     assert mixed.overviews.shape[1] == 3
-    assert next(mixed.batches(0, 2)).shape[1] == 3
+    assert next(mixed.batches(0, 2))[0].shape[1] == 3
 
 
 def test_a_colour_image_counts_as_one_though_only_grey_tiles_were_drawn(tmp_path):

@@ -24,7 +24,7 @@ class Brightness(Measurement):
     compared = ("image",)
     component_names = ()
 
-    def forward(self, features: Sequence[Images], size: int) -> Measured:
+    def forward(self, features: Sequence[Images], size: int, places=None) -> Measured:
         (stage,) = features
         return Measured(stage["image"].mean(dim=(1, 2, 3)), stage["image"][:, 0], {})
 
@@ -32,7 +32,7 @@ class Brightness(Measurement):
         measured = self(features, size)
         return {"score": measured.score, "anomaly_map": measured.anomaly_map}
 
-    def fit(self, collected, size, anomalous, fold_of=None) -> Measured:
+    def fit(self, collected, size, anomalous, fold_of=None, places=None) -> Measured:
         assert anomalous is None
         return Measured(collected["score"], collected["anomaly_map"], {})
 

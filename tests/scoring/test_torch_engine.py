@@ -130,7 +130,7 @@ class Given(nn.Module):
         self.images = {name: torch.rand(2, 1, 8, 8, generator=generator) for name in compared or ALL_IMAGES}
         self.maps = {name: torch.rand(2, 8, 8, generator=generator) for name in ("input", "whole")}
 
-    def forward(self, images: torch.Tensor) -> Detection:
+    def forward(self, images: torch.Tensor, places: torch.Tensor | None = None) -> Detection:
         assert images.shape == (2, 1, 8, 8)
         return Detection(torch.zeros(2), torch.zeros(2), torch.zeros(2, 8, 8), self.maps, self.images)
 

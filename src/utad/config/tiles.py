@@ -14,7 +14,7 @@ MOST_SIDE = 4096
 
 EXPECTED = (
     "a side in pixels of the images (256), a side and an overlap ([256, 64]), auto, or a mapping of side, overlap, "
-    "training and threshold"
+    "training, threshold and places"
 )
 
 
@@ -25,13 +25,15 @@ class TileConfig(Section):
     least `overlap` pixels; where it is not given a quarter of the side, and with `auto` an eighth or two of the
     smallest defects, whichever is more; with 0 there are seams. At most `training` tiles are learnt from, evenly from
     all images and places. The threshold is set on whole images, of at most `threshold` tiles together, but on no fewer
-    than 20 images.
+    than 20 images. Where all images have the same grid of at most 64 tiles, and there are 8 to learn from for each of
+    its places, `places` gives these statistics of their own, shrunk towards those of all.
     """
 
     side: int | Literal["auto"]
     overlap: Annotated[int, Field(ge=0)] | None = None
     training: Annotated[int, Field(ge=4)] = 2000
     threshold: Positive = 6000
+    places: bool = True
 
     @model_validator(mode="before")
     @classmethod

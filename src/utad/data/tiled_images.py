@@ -23,8 +23,9 @@ from utad.data.reading import load_image, read_size
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
 from utad.data.tensors import to_tensor
+from utad.data.tile_places import TilePlaces, common_places
 from utad.data.tiled_part import tiled_part
-from utad.data.tiling import LEAST_DEFECT, Tiling, automatic_overlap, automatic_side
+from utad.data.tiling import LEAST_DEFECT, Tile, TileGrid, Tiling, automatic_overlap, automatic_side
 from utad.errors import ConfigError, DatasetError, ImageReadError
 from utad.progress import tracked
 from utad.types import Image, Sample
@@ -53,6 +54,7 @@ class TiledImages:
         most_scored: tiles of whole images that the threshold is set on.
         alignment: that the images are brought to before they are cut; None where they stay as they lie.
         region: of interest in them; None where all of them counts.
+        places: of the tiles, where those of one place are to have statistics of their own; None where they are not.
     """
 
     tiling: Tiling
@@ -66,6 +68,7 @@ class TiledImages:
     most_scored: int
     alignment: Alignment | None = None
     region: RegionOfInterest | None = None
+    places: TilePlaces | None = field(default=None, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,8 +85,8 @@ class TiledImages:
         """A value for each image `(N,)` to one for each tile `(M,)`."""
         return values[self.image_of]
 
-    def batches(self, index: int, size: int) -> Iterator[Tensor]:
-        """All tiles of one image, read anew, in batches of at most `size` as the networks see them.
+    def batches(self, index: int, size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """All tiles of one image, read anew, in batches of at most `size` as the networks see them, and their places.
 
         Raises:
             ImageReadError: if the file cannot be read any more.
@@ -91,8 +94,10 @@ class TiledImages:
         sample = self.samples[index]
         image = aligned(sample, load_image(sample, max_pixels=self.max_pixels), self.alignment)
         grid, side = self.tiling.grid((image.shape[0], image.shape[1]), self.region), int(self.tiles.images.shape[-1])
-        for _, cut in grid.batches(image, size):
-            yield torch.stack([to_tensor(tile, side, self.tiles.channels) for tile in cut])
+        tiling = replace(self.tiling, layout=self.places.layout if self.places is not None else None)
+        for tiles, cut in grid.batches(image, size):
+            places = torch.tensor(tiling.places(grid, tiles)) if self.places is not None else None
+            yield torch.stack([to_tensor(tile, side, self.tiles.channels) for tile in cut]), places
 
 
 def load_tiles(
@@ -155,9 +160,15 @@ def load_tiles(
 @dataclass
 class _Cut:
     size: tuple[int, int]
-    places: list[tuple[int, int]]
+    grid: TileGrid
+    tiles: list[Tile]
     tensors: list[Tensor]
     overview: Tensor
+
+    def corners(self) -> list[tuple[int, int]]:
+        """Column and row of the first pixel of each tile in the image."""
+        top, left = self.grid.part.origin
+        return [(left + tile.left, top + tile.top) for tile in self.tiles]
 
 
 def _cut(
@@ -174,9 +185,7 @@ def _cut(
     whole = image if region is None else region.filled(image)
     seen = channels or (1 if is_grey(whole) else 3)
     tensors = [to_tensor(tile, side, seen) for tile in grid.cut(image, tiles)]
-    top, left = grid.part.origin
-    places = [(left + tile.left, top + tile.top) for tile in tiles]
-    return _Cut(size, places, tensors, to_tensor(whole, OVERVIEW, seen))
+    return _Cut(size, grid, tiles, tensors, to_tensor(whole, OVERVIEW, seen))
 
 
 def _gathered(
@@ -188,13 +197,14 @@ def _gathered(
 ) -> TiledImages:
     assert settings.tile is not None
     sizes = [cut.size for _, cut in found]
-    names = tuple(f"{sample.name} at {left},{top}" for sample, cut in found for left, top in cut.places)
-    image_of = torch.tensor([index for index, (_, cut) in enumerate(found) for _ in cut.places], dtype=torch.long)
+    names = tuple(f"{sample.name} at {left},{top}" for sample, cut in found for left, top in cut.corners())
+    image_of = torch.tensor([index for index, (_, cut) in enumerate(found) for _ in cut.tiles], dtype=torch.long)
     overviews = joined([cut.overview for _, cut in found])
     # All grey or none: a colour image of which only grey tiles were drawn is one of colour still.
     tensors = [tensor.expand(overviews.shape[1], -1, -1) for _, cut in found for tensor in cut.tensors]
     for _, cut in found:
         cut.tensors.clear()
+    places = common_places([cut.grid.layout for _, cut in found], [cut.tiles for _, cut in found])
     return TiledImages(
         tiling=replace(tiling, area=median(map(tiling.area_of, sizes))),
         tiles=LoadedImages(joined(tensors), names, skipped, channels=overviews.shape[1]),
@@ -205,6 +215,7 @@ def _gathered(
         overviews=overviews,
         max_pixels=settings.max_pixels,
         most_scored=settings.tile.threshold,
+        places=places if settings.tile.places else None,
     )
 
 

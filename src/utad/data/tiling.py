@@ -50,6 +50,28 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How many rows and columns a grid has.
+
+    Attributes:
+        rows: of tiles.
+        columns: of tiles.
+    """
+
+    rows: int
+    columns: int
+
+    @property
+    def count(self) -> int:
+        """Places that it has, row by row; those of tiles that are left out among them."""
+        return self.rows * self.columns
+
+    def place_of(self, tile: Tile) -> int:
+        """The number of a tile's place, from 0."""
+        return tile.row * self.columns + tile.column
+
+
+@dataclass(frozen=True)
 class TileGrid:
     """The tiles of images of one size.
 
@@ -80,6 +102,11 @@ class TileGrid:
             for column, left in enumerate(self.columns.starts)
             if self.part.counts(top, left, self.side)
         )
+
+    @property
+    def layout(self) -> Layout:
+        """Its rows and columns."""
+        return Layout(len(self.rows.starts), len(self.columns.starts))
 
     def cut(self, image: Image, tiles: Sequence[Tile] | None = None) -> list[Image]:
         """The pixels of tiles.
@@ -147,6 +174,7 @@ class Tiling:
         growth: by how much the highest raw score of normal tiles grows where there are e times as many; 0 before that
             is known.
         by_component: whether an image has the highest of its tiles component by component, and not the score of one.
+        layout: of the grid whose places have statistics of their own; None where all have the same.
     """
 
     side: int
@@ -154,6 +182,7 @@ class Tiling:
     area: float = 0.0
     growth: float = 0.0
     by_component: bool = False
+    layout: Layout | None = None
 
     def grid(self, size: tuple[int, int], region: RegionOfInterest | None = None) -> TileGrid:
         """The tiles of images of size `(H, W)`, or of the box around a region of interest in them."""
@@ -174,6 +203,16 @@ class Tiling:
         """
         return self.growth * math.log(self.area_of(size) / self.area) if self.area > 0 else 0.0
 
+    def places(self, grid: TileGrid, tiles: Sequence[Tile]) -> list[int]:
+        """The places of tiles of an image, as a detector takes them: none where no place has statistics of its own.
+
+        In a grid of another layout they are not known, which is told by the number after the last.
+        """
+        if self.layout is None:
+            return []
+        known = grid.layout == self.layout
+        return [self.layout.place_of(tile) if known else self.layout.count for tile in tiles]
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
         return asdict(self)
@@ -181,7 +220,10 @@ class Tiling:
     @classmethod
     def of(cls, values: Mapping[str, Any] | None) -> Tiling | None:
         """The inverse of `as_dict`; None where there is nothing."""
-        return cls(**values) if values is not None else None
+        if values is None:
+            return None
+        layout = values.get("layout")
+        return cls(**{**values, "layout": Layout(**layout) if layout is not None else None})
 
 
 def automatic_side(smallest_defect: int, size: int, sizes: Sequence[tuple[int, int]]) -> int:

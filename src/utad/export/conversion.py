@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from utad.dependencies import require
 from utad.export.graph import ExportGraph, MaskRule
-from utad.export.graph_io import INPUT, boundary_outputs, graph_outputs
+from utad.export.graph_io import INPUT, PLACE, boundary_outputs, graph_outputs
 from utad.models.upsampling import UpsampledConv
 from utad.scoring.network import DetectorNetwork
 
@@ -33,10 +34,11 @@ def write_onnx(network: DetectorNetwork, path: Path, mask: MaskRule) -> None:
         mask: how the map becomes the mask.
     """
     sizes = {dim: torch.export.Dim(name, min=1, max=_MOST) for dim, name in enumerate(("n", "h", "w"))}
-    images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
-    program = torch.export.export(ExportGraph(_on_cpu(network), mask).eval(), (images,), dynamic_shapes=(sizes,))
-    names = list(_outputs(network))
-    exported: Any = torch.onnx.export(program, dynamo=True, input_names=[INPUT], output_names=names, verbose=False)
+    example = _example(network)
+    shapes = (sizes, {0: sizes[0]})[: len(example)]
+    program = torch.export.export(ExportGraph(_on_cpu(network), mask).eval(), example, dynamic_shapes=shapes)
+    inputs, outputs = list(_inputs(network)), list(_outputs(network))
+    exported: Any = torch.onnx.export(program, dynamo=True, input_names=inputs, output_names=outputs, verbose=False)
     assert exported is not None
     exported.save(path)
 
@@ -56,16 +58,18 @@ def to_openvino(network: DetectorNetwork, mask: MaskRule, *, boundaries: bool = 
     # The parts of openvino.convert_model, without its command line's checks, which take twice as long as all else.
     decoding = require("openvino.frontend.pytorch.ts_decoder")
     graph = ExportGraph(_on_cpu(network), mask, boundaries=boundaries).eval()
-    images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
+    example = _example(network)
     with torch.no_grad(), warnings.catch_warnings():
         # Tracing warns of every size that it takes for fixed; parity is what says whether it is right.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(graph, (images,), check_trace=False)  # type: ignore[no-untyped-call]
-        decoder = decoding.TorchScriptPythonDecoder(traced, example_input=(images,))
+        traced = torch.jit.trace(graph, example, check_trace=False)  # type: ignore[no-untyped-call]
+        decoder = decoding.TorchScriptPythonDecoder(traced, example_input=example)
     frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
     model = frontend.convert(frontend.load(decoder))
-    model.inputs[0].get_node().set_element_type(openvino.Type.u8)
-    model.inputs[0].get_node().set_partial_shape(openvino.PartialShape([-1, -1, -1, 3]))
+    taken = ((openvino.Type.u8, [-1, -1, -1, 3]), (openvino.Type.i64, [-1]))
+    for taker, (element_type, shape) in zip(model.inputs, taken, strict=False):
+        taker.get_node().set_element_type(element_type)
+        taker.get_node().set_partial_shape(openvino.PartialShape(shape))
     model.validate_nodes_and_infer_types()
     _name(model, network, boundaries=boundaries)
     return model
@@ -97,9 +101,19 @@ def _name(model: Any, network: DetectorNetwork, *, boundaries: bool) -> None:
     names = _outputs(network)
     if boundaries:
         names = (*names, *boundary_outputs(len(model.outputs) - len(names)))
-    model.inputs[0].get_tensor().set_names({INPUT})
-    for output, name in zip(model.outputs, names, strict=True):
-        output.get_tensor().set_names({name})
+    for ports, called in ((model.inputs, _inputs(network)), (model.outputs, names)):
+        for port, name in zip(ports, called, strict=True):
+            port.get_tensor().set_names({name})
+
+
+def _example(network: DetectorNetwork) -> tuple[Tensor, ...]:
+    """Inputs of the graph, for the tracer."""
+    images = torch.zeros(_EXAMPLE, dtype=torch.uint8)
+    return (images, torch.zeros(len(images), dtype=torch.long))[: len(_inputs(network))]
+
+
+def _inputs(network: DetectorNetwork) -> tuple[str, ...]:
+    return (INPUT, PLACE) if network.measurement.placed else (INPUT,)
 
 
 def _outputs(network: DetectorNetwork) -> tuple[str, ...]:

@@ -149,35 +149,48 @@ class ExportEngine:
             ModelFileError: if the runtime does not accept the graph, which it compiles when it is needed; or in a
                 process that was forked off the one that opened it, where that folder is another one by now.
         """
-        images = [self._filled(image) for image in images]
-        shallow = [image for image in images if image.dtype == np.uint8]
-        if len(shallow) == len(images):
-            return self._run_8_bits(shallow, concurrent=concurrent)
-        of_8_bits = iter(self._run_8_bits(shallow, concurrent=concurrent) if shallow else ())
-        return [
-            next(of_8_bits) if image.dtype == np.uint8 else self._run_16_bits(image, concurrent=concurrent)
-            for image in images
-        ]
+        return self.run_placed(images, (), concurrent=concurrent)
 
-    def _run_8_bits(self, images: Sequence[Image], *, concurrent: bool) -> list[EngineResult]:
+    def run_placed(
+        self, images: Sequence[Image], places: Sequence[int], *, concurrent: bool = False
+    ) -> list[EngineResult]:
+        """The same, of tiles at places that have statistics of their own."""
+        seen = [self._filled(image) for image in images]
+        shallow = [index for index, image in enumerate(seen) if image.dtype == np.uint8]
+        found: dict[int, EngineResult] = {}
+        if shallow:
+            chosen, at = [seen[index] for index in shallow], [places[index] for index in shallow if places]
+            found.update(zip(shallow, self._run_8_bits(chosen, at, concurrent=concurrent), strict=True))
+        for index, image in enumerate(seen):
+            if index not in found:
+                found[index] = self._run_16_bits(image, places[index : index + 1], concurrent=concurrent)
+        return [found[index] for index in range(len(seen))]
+
+    def _run_8_bits(self, images: Sequence[Image], places: Sequence[int], *, concurrent: bool) -> list[EngineResult]:
         # Copies: a camera's driver may fill the caller's array anew before a picture is looked at.
         batch = np.stack([image.astype(np.uint8) for image in images])
-        arrays = self._usable().run(batch, self._scored, concurrent=concurrent)
-        return [self._of_8_bits(arrays, index, batch[index].copy()) for index in range(len(images))]
+        arrays = self._usable().run(batch, self._scored, places=places, concurrent=concurrent)
+        return [
+            self._of_8_bits(arrays, index, batch[index].copy(), places[index : index + 1])
+            for index in range(len(images))
+        ]
 
-    def _of_8_bits(self, arrays: Arrays, index: int, image: NDArray[np.uint8]) -> EngineResult:
+    def _of_8_bits(self, arrays: Arrays, index: int, image: NDArray[np.uint8], place: Sequence[int]) -> EngineResult:
         size = (image.shape[0], image.shape[1])
-        return self._result(arrays, index, size, lambda names: self._usable().run(image[None], names))
+        return self._result(arrays, index, size, lambda names: self._usable().run(image[None], names, places=place))
 
-    def _run_16_bits(self, image: Image, *, concurrent: bool) -> EngineResult:
+    def _run_16_bits(self, image: Image, place: Sequence[int], *, concurrent: bool) -> EngineResult:
         if self._manifest.bits < 16:
             raise InputError(
                 "this export takes images of 8 bits, and got one of 16: rounding it could lose all that the model was "
                 "trained on. Export the model again with this version of utad, or score it with the run itself"
             )
         prepared, size = self._prepared(image), (image.shape[0], image.shape[1])
-        arrays = self._usable().run_prepared(prepared, size, self._scored, concurrent=concurrent)
-        return self._result(arrays, 0, size, lambda names: self._usable().run_prepared(prepared, size, names))
+
+        def computed(names: Sequence[str], *, concurrent: bool = False) -> Arrays:
+            return self._usable().run_prepared(prepared, size, names, places=place, concurrent=concurrent)
+
+        return self._result(computed(self._scored, concurrent=concurrent), 0, size, computed)
 
     def _filled(self, image: Image) -> Image:
         """What the graph itself does to 8 bits, and does not see of 16."""

@@ -81,8 +81,12 @@ class ExportGraph(nn.Module):
         self.register_buffer("region", torch.from_numpy(region.mask.astype(np.uint8)) if region else None)
         self.register_buffer("fill", torch.tensor(region.fill, dtype=torch.uint8) if region else None)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor, places: Tensor | None = None) -> tuple[Tensor, ...]:
         """Images `(N, H, W, 3)` uint8 to the outputs.
+
+        Args:
+            images: as they are, or tiles of them.
+            places: of tiles, `(N,)` int64, where places have statistics of their own.
 
         Returns:
             Normalised score `(N,)`, raw score `(N,)`, normalised map `(N, H, W)`, mask `(N, H, W)` bool; impression,
@@ -101,7 +105,7 @@ class ExportGraph(nn.Module):
         seen = network.stack(restored)
         stages = network.backbone(seen)
         features = network.split(stages)
-        measured = network.measurement(features, network.size)
+        measured = network.measurement(features, network.size, places)
         code = network.code([stage["image"] for stage in features if "image" in stage])
         to_image = bilinear_weights(side, rows), bilinear_weights(side, columns)
         anomaly_map = _lowest_outside(resize(self.pixel_normalisation.apply(measured.anomaly_map), *to_image), inside)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from utad.data.streaming import BATCH_PIXELS
 from utad.dependencies import require
-from utad.export.graph_io import CUTS, INPUT, PREPARED
+from utad.export.graph_io import CUTS, INPUT, PLACE, PREPARED, place_input
 from utad.export.manifest import Precision
 from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores
 
@@ -57,24 +57,41 @@ class OpenVinoGraph:
         self.streams = usable_cores(threads)
         self._threads = threads
 
-    def run(self, images: NDArray[np.uint8], names: Sequence[str], *, concurrent: bool = False) -> Arrays:
+    def run(
+        self,
+        images: NDArray[np.uint8],
+        names: Sequence[str],
+        *,
+        places: Sequence[int] = (),
+        concurrent: bool = False,
+    ) -> Arrays:
         """Images `(N, H, W, 3)` to the named outputs; one by one on all cores, or concurrently, at most `max_batch`."""
         given = len(images)
         if not concurrent or not self._worth_filling(images):
             graph = self._graph((1, *images.shape[1:3]), names, concurrent=concurrent)
-            results = [graph.run(image[None]) for image in images]
+            results = [
+                graph.run(images[index : index + 1], place_input(places[index : index + 1])) for index in range(given)
+            ]
             return {name: np.concatenate([arrays[name] for arrays in results]) for name in names}
-        filled = np.concatenate([images, np.repeat(images[-1:], self.max_batch - given, axis=0)])
-        arrays = self._graph(filled.shape[:3], names, concurrent=True).run(filled)
+        missing = self.max_batch - given
+        filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
+        at = place_input([*places, *list(places[-1:]) * missing])
+        arrays = self._graph(filled.shape[:3], names, concurrent=True).run(filled, at)
         return {name: arrays[name][:given] for name in names}
 
     def run_prepared(
-        self, prepared: NDArray[np.float32], size: tuple[int, int], names: Sequence[str], *, concurrent: bool = False
+        self,
+        prepared: NDArray[np.float32],
+        size: tuple[int, int],
+        names: Sequence[str],
+        *,
+        places: Sequence[int] = (),
+        concurrent: bool = False,
     ) -> Arrays:
         """An image `(C, S, S)` in [0, 1], as the networks see it, to the named outputs at the size `(H, W)`."""
         graph = self._graph((1, *size), names, concurrent=concurrent, prepared=True)
         # Of the image itself its size alone is looked at.
-        arrays = graph.run(np.zeros((1, *size, 3), np.uint8), {PREPARED: prepared[None]})
+        arrays = graph.run(np.zeros((1, *size, 3), np.uint8), {PREPARED: prepared[None], **place_input(places)})
         return {name: arrays[name] for name in names}
 
     def _worth_filling(self, images: NDArray[np.uint8]) -> bool:
@@ -106,7 +123,8 @@ class OpenVinoGraph:
     def _compile(self, shape: list[int], names: Sequence[str], *, concurrent: bool, prepared: bool) -> CompiledGraph:
         model = self._model.clone()
         # What the compiler knows of the shape it need not work out for every image.
-        model.reshape(shape)
+        known = {INPUT: shape, PLACE: shape[:1]}
+        model.reshape({name: known[name] for name in tensor_names(model.inputs)})
         model = _giving(self._openvino, model, (*names, PREPARED) if prepared else names)
         if prepared:
             _, model = _cut(self._openvino, model, [PREPARED])
@@ -159,7 +177,7 @@ class CompiledGraph:
         for _ in range(streams):
             self._free.put([part.compiled.create_infer_request() for part in parts])
 
-    def run(self, images: NDArray[np.uint8], given: Mapping[str, NDArray[np.float32]] = MappingProxyType({})) -> Arrays:
+    def run(self, images: NDArray[np.uint8], given: Mapping[str, NDArray[Any]] = MappingProxyType({})) -> Arrays:
         """Images `(N, H, W, 3)`, as many as it was compiled for, to everything that the parts give.
 
         Args:

@@ -8,13 +8,13 @@ from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any, cast
 
-import numpy as np
 from numpy.typing import NDArray
 
 from utad.data.geometry import Geometry
 from utad.data.streaming import iterate_images
 from utad.dependencies import require
 from utad.errors import checked
+from utad.export.graph_io import INPUT, place_input
 from utad.interpret.figures import to_8_bit
 from utad.types import Image, Sample
 
@@ -63,7 +63,7 @@ def quantise(
 
 
 class _Images:
-    """The images one by one as the graph takes them, `(1, H, W, 3)`, as often as wanted.
+    """The inputs of the graph by name, the images one by one as it takes them, `(1, H, W, 3)`, as often as wanted.
 
     Of images that are cut into tiles it is one tile each, of another place each time.
     """
@@ -73,17 +73,18 @@ class _Images:
         self._max_pixels = max_pixels
         self._geometry = geometry
 
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+    def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
         for index, (_, read) in enumerate(iterate_images(self.samples, max_pixels=self._max_pixels)):
             image = cast("Image", checked(read))
-            letterbox, tiling = self._geometry.letterbox, self._geometry.tiling
+            letterbox, tiling, places = self._geometry.letterbox, self._geometry.tiling, list[int]()
             if letterbox is not None:
                 image = letterbox.framed(image)
             if tiling is not None:
                 grid = tiling.grid((image.shape[0], image.shape[1]), self._geometry.region)
                 # 7 steps further each time: in a few images all rows and columns have had their turn.
-                (image,) = grid.cut(image, [grid.tiles[7 * index % len(grid)]])
-            yield to_8_bit(image)[None]
+                tiles = [grid.tiles[7 * index % len(grid)]]
+                (image,), places = grid.cut(image, tiles), tiling.places(grid, tiles)
+            yield {INPUT: to_8_bit(image)[None], **place_input(places)}
 
 
 def _is_quantised(node: Any) -> bool:

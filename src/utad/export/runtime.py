@@ -30,17 +30,31 @@ class Graph(Protocol):
     max_batch: int
     streams: int
 
-    def run(self, images: NDArray[np.uint8], names: Sequence[str], *, concurrent: bool = False) -> Arrays:
+    def run(
+        self,
+        images: NDArray[np.uint8],
+        names: Sequence[str],
+        *,
+        places: Sequence[int] = (),
+        concurrent: bool = False,
+    ) -> Arrays:
         """Images `(N, H, W, 3)` to the named outputs; others are not computed.
 
         Args:
             images: at most `max_batch` of them where batches are concurrent.
             names: what is computed.
+            places: of tiles, N of them for a graph that takes them; none for others.
             concurrent: other batches are computed meanwhile; otherwise every image may have all cores.
         """
 
     def run_prepared(
-        self, prepared: NDArray[np.float32], size: tuple[int, int], names: Sequence[str], *, concurrent: bool = False
+        self,
+        prepared: NDArray[np.float32],
+        size: tuple[int, int],
+        names: Sequence[str],
+        *,
+        places: Sequence[int] = (),
+        concurrent: bool = False,
     ) -> Arrays:
         """One image as the networks see it to the named outputs.
 
@@ -48,7 +62,8 @@ class Graph(Protocol):
             prepared: `(C, S, S)` in [0, 1].
             size: `(H, W)` of the image itself, and of its maps and pictures.
             names: what is computed.
-            concurrent: as for `run`.
+            places: as for `run`.
+            concurrent: likewise.
         """
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from utad.config import Config
 from utad.data.subsets import evenly, fold_indices, spread_over
 from utad.data.synthetic_anomalies import add_anomalies
+from utad.data.tile_places import TilePlaces
 from utad.data.tiled_images import TiledImages
 from utad.data.tiling import Tiling
 from utad.models.feature_impression import FeatureImpression
@@ -79,7 +80,8 @@ def calibrate(
     scores of all images, and likewise for maps. Without one, the gap between the scores of images that both stages were
     trained on and of others is added to the former.
 
-    Of tiles, all that is left out is left out by image, and the normalisation of scores is that of whole images.
+    Of tiles, all that is left out is left out by image, and the normalisation of scores is that of whole images. Where
+    they have places in common, these get statistics of their own.
 
     Args:
         network: trained.
@@ -125,7 +127,8 @@ def _calibrate(
         anomalous = _anomalous_vectors(network, seen, config, batch_size, shown)
     fold_of = fold_indices(len(tiles.samples), settings.folds) if tiles is not None else None
     of_chosen = fold_of[tiles.image_of[chosen]] if tiles is not None and fold_of is not None else None
-    measured = measurement.fit(collected, network.size, anomalous, of_chosen)
+    places = tiles.places[chosen] if tiles is not None and tiles.places is not None else None
+    measured = measurement.fit(collected, network.size, anomalous, of_chosen, places)
     scores, maps, parts = measured.score, network.at_pixels(measured.anomaly_map), measured.score_parts
     # What whole images are scored with needs the room, and maps of tiles are shown nowhere.
     kept = measured.anomaly_map if tiles is None else torch.empty(0)
@@ -140,14 +143,15 @@ def _calibrate(
         trained = trained_on[chosen].to(scores.device)
         gained, raised = gap(scores[trained], scores[~trained]), trained_on
     else:
-        gained, by_maps = _gaps(network, seen, witness, chosen, batch_size, shown)
+        gained, by_maps = _gaps(network, seen, places, witness, chosen, batch_size, shown)
         maps, raised = maps + by_maps, torch.ones_like(trained_on)
     tiling = None
     if tiles is not None:
         # From here on an image stands where its tiles stood.
         chosen, raised = chosen_images(tiles), tiles.by_image(raised)
         scores, growth = highest_of_tiles(of_tiles, tiles)
-        tiling = replace(tiles.tiling, growth=growth, by_component=measurement.by_component)
+        layout = places.layout if places is not None and measurement.placed else None
+        tiling = replace(tiles.tiling, growth=growth, by_component=measurement.by_component, layout=layout)
     measurement.forget_folds()
     scores = torch.where(raised[chosen].to(scores.device), scores + gained, scores)
     network.normalisation.fit(
@@ -174,11 +178,19 @@ def _on_scale_of_images(
 
 
 def _gaps(
-    network: DetectorNetwork, images: Tensor, witness: Witness, chosen: Tensor, batch_size: int, shown: Progress
+    network: DetectorNetwork,
+    images: Tensor,
+    places: TilePlaces | None,
+    witness: Witness,
+    chosen: Tensor,
+    batch_size: int,
+    shown: Progress,
 ) -> tuple[float, float]:
     """How much higher the witness's scores, and the values of its maps, are where it was not trained."""
     features = _features_of(network, shown, witness.impression)
-    seen = [network.measurement(features(batch), network.size) for batch in torch.split(images, batch_size)]
+    batches = torch.split(images, batch_size)
+    at = torch.split(places.of, batch_size) if places is not None else [None] * len(batches)
+    seen = [network.measurement(features(batch), network.size, of) for batch, of in zip(batches, at, strict=True)]
     of_score, of_map = (
         torch.cat([one.score for one in seen]),
         torch.cat([network.at_pixels(one.anomaly_map) for one in seen]),

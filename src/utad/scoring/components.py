@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from utad.config import ScoringConfig
+from utad.data.tile_places import TilePlaces
 from utad.models.two_stage import PAIRS, FeatureName, Features
 from utad.scoring.distance import FeatureDistance
 from utad.scoring.feature_weighting import AnomalousVectors
@@ -91,18 +92,21 @@ class ScoreComponent(nn.Module):
         self.standardisation = standardisation
         self._of_folds: list[FeatureDistance] = []
 
-    def forward(self, features: Sequence[Features]) -> Tensor:
-        """Features, one entry per stage, to the standardised map `(N, g, g)`; g is 1 without a grid."""
-        maps: Tensor = self.standardisation.of_map(self.distance(feature_vectors(self.spec, features)))
-        return maps
+    def forward(self, features: Sequence[Features], places: Tensor | None = None) -> Tensor:
+        """Features, one entry per stage, to the standardised map `(N, g, g)`; g is 1 without a grid.
 
-    def without_fold(self, features: Sequence[Features], fold: int) -> Tensor:
+        Args:
+            features: of N images.
+            places: of each, `(N,)` int64, where they are tiles whose places have statistics of their own.
+        """
+        return self._standardised(self.distance, features, places)
+
+    def without_fold(self, features: Sequence[Features], fold: int, places: Tensor | None = None) -> Tensor:
         """As `forward`, by the distance that was fitted without the images of a fold.
 
         It is there after a `fit` that kept the folds, until `forget_folds`.
         """
-        maps: Tensor = self.standardisation.of_map(self._of_folds[fold](feature_vectors(self.spec, features)))
-        return maps
+        return self._standardised(self._of_folds[fold], features, places)
 
     def forget_folds(self) -> None:
         """Gives up what `without_fold` needs."""
@@ -114,6 +118,7 @@ class ScoreComponent(nn.Module):
         anomalous: AnomalousVectors | None,
         fold_of: Tensor,
         positions: Tensor | None = None,
+        places: TilePlaces | None = None,
         *,
         keep_folds: bool = False,
     ) -> Standardised:
@@ -124,22 +129,41 @@ class ScoreComponent(nn.Module):
             anomalous: vectors at synthetic anomalies put into these images, if there are any.
             fold_of: the fold of each image, `(N,)` int64.
             positions: bool `(g, g)`, those that count; None for all.
+            places: of the N images, where they are tiles whose places are to have statistics of their own.
             keep_folds: for `without_fold`.
 
         Returns:
             The same images, each measured by a distance and a standardisation that were fitted without it.
         """
         self.forget_folds()
-        self.distance.fit(vectors, anomalous, positions)
+        if places is not None and anomalous is not None:
+            anomalous = anomalous.at_places(places.of)
+        self.distance.fit(vectors, anomalous, positions, places)
         maps = vectors.new_empty(len(vectors), *vectors.shape[2:])
+        elsewhere = torch.empty_like(maps) if places is not None else None
         for fold in range(int(fold_of.max()) + 1):
             left_out = fold_of == fold
             others = anomalous.without(left_out) if anomalous is not None else None
-            distance = self.distance.unfitted().fit(vectors[~left_out], others, positions)
-            maps[left_out] = torch.cat([distance(batch) for batch in torch.split(vectors[left_out], _BATCH)])
+            learnt, asked = (places[chosen] if places is not None else None for chosen in (~left_out, left_out))
+            distance = self.distance.unfitted().fit(vectors[~left_out], others, positions, learnt)
+            maps[left_out] = _distances(distance, vectors[left_out], asked)
+            if elsewhere is not None and asked is not None:
+                elsewhere[left_out] = _distances(distance, vectors[left_out], asked.unknown)
             if keep_folds:
                 self._of_folds.append(distance)
-        return self.standardisation.fit(maps, positions)
+        return self.standardisation.fit(maps, positions, places, elsewhere)
+
+    def _standardised(self, distance: FeatureDistance, features: Sequence[Features], places: Tensor | None) -> Tensor:
+        maps: Tensor = self.standardisation.of_map(distance(feature_vectors(self.spec, features), places), places)
+        return maps
+
+
+def _distances(distance: FeatureDistance, vectors: Tensor, places: TilePlaces | None) -> Tensor:
+    """Of vectors `(N, C, g, g)`, a few at a time, `(N, g, g)`."""
+    if places is None:
+        return torch.cat([distance(batch) for batch in torch.split(vectors, _BATCH)])
+    batches = zip(torch.split(vectors, _BATCH), torch.split(places.of, _BATCH), strict=True)
+    return torch.cat([distance(batch, of) for batch, of in batches])
 
 
 def build_component(name: str, config: ScoringConfig, seed: int, *, regional: bool = False) -> ScoreComponent:

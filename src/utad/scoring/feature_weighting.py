@@ -15,7 +15,7 @@ Gaussians without its negative terms (docs/adr/0005).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,20 +33,28 @@ class AnomalousVectors:
         vectors: `(K, C)`.
         position: in the map, row by row, `(K,)` int64.
         image: which normal image the anomaly was put into, `(K,)` int64.
+        place: of that image, where it is a tile of a grid whose places have statistics of their own, `(K,)` int64; None
+            where none has.
     """
 
     vectors: Tensor
     position: Tensor
     image: Tensor
+    place: Tensor | None = None
 
     def without(self, left_out: Tensor) -> AnomalousVectors:
         """Those of images that are not left out, a bool `(N,)`."""
         kept = ~left_out[self.image]
-        return AnomalousVectors(self.vectors[kept], self.position[kept], self.image[kept])
+        place = self.place[kept] if self.place is not None else None
+        return AnomalousVectors(self.vectors[kept], self.position[kept], self.image[kept], place)
+
+    def at_places(self, places: Tensor) -> AnomalousVectors:
+        """The same, of which the places are known: those of all normal images, `(N,)` int64."""
+        return replace(self, place=places.to(self.image.device)[self.image])
 
     @staticmethod
     def joined(parts: Sequence[AnomalousVectors]) -> AnomalousVectors:
-        """All parts as one."""
+        """All parts as one; no place is known in any of them yet."""
         return AnomalousVectors(
             torch.cat([part.vectors for part in parts]),
             torch.cat([part.position for part in parts]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from typing_extensions import override
 
 from utad.errors import NotFittedError
@@ -33,3 +33,19 @@ class FittedModule(nn.Module):
             if stored is not None:
                 setattr(self, name, torch.empty_like(stored, device=self.get_buffer(name).device))
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def at_place(statistics: Tensor, places: Tensor | None, dimensions: int) -> Tensor:
+    """What a fitted module knows, of the place of each image where its places have statistics of their own.
+
+    Args:
+        statistics: with so many dimensions; one more, `(P + 1, ...)`, with places.
+        places: of N images, `(N,)` int64; None where they are not known, or have none.
+        dimensions: of the statistics of one place.
+
+    Returns:
+        `(N, ...)` with places, and what all images have in common without.
+    """
+    if statistics.ndim == dimensions:
+        return statistics
+    return statistics[-1] if places is None else statistics[places]

@@ -88,13 +88,13 @@ def score_tiles(
     """
     measurement = network.measurement
 
-    def parts(batch: Tensor, fold: int) -> Tensor:
-        measured = measurement.without_fold(features(batch), network.size, fold)
+    def parts(batch: Tensor, places: Tensor | None, fold: int) -> Tensor:
+        measured = measurement.without_fold(features(batch), network.size, fold, places)
         columns = list(measured.score_parts.values()) if measurement.by_component else [measured.score]
         return torch.stack(columns, dim=1).cpu()
 
     return [
-        torch.cat([parts(batch, int(fold_of[index])) for batch in tiles.batches(index, batch_size)])
+        torch.cat([parts(*batch, int(fold_of[index])) for batch in tiles.batches(index, batch_size)])
         for index in chosen_images(tiles).tolist()
     ]
 

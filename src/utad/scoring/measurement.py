@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from utad.config import Config, ScoringConfig
 from utad.data.subsets import fold_indices
+from utad.data.tile_places import TilePlaces
 from utad.data.working_region import WorkingRegion
 from utad.errors import ConfigError
 from utad.models.two_stage import ALL_IMAGES, PAIRS, Features, ImageName
@@ -58,24 +59,39 @@ class Measurement(nn.Module, ABC):
     by_component: bool = False
     restores_features: bool = False
 
+    @property
+    def placed(self) -> bool:
+        """Whether the places of tiles have statistics of their own; none have before it was fitted."""
+        return False
+
     @abstractmethod
-    def forward(self, features: Sequence[Features], size: int) -> Measured:
-        """Features of N images, one entry per stage, and S, to raw values."""
+    def forward(self, features: Sequence[Features], size: int, places: Tensor | None = None) -> Measured:
+        """From features to raw values.
+
+        Args:
+            features: of N images, one entry per stage.
+            size: S.
+            places: of the images, where they are tiles and `placed`, `(N,)` int64, the number of places where it is
+                not known; None where none is, or they are images themselves.
+        """
 
     @abstractmethod
     def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """What `fit` needs of a batch of N normal images, tensors of N rows by name."""
 
-    def without_fold(self, features: Sequence[Features], size: int, fold: int) -> Measured:
+    def without_fold(
+        self, features: Sequence[Features], size: int, fold: int, places: Tensor | None = None
+    ) -> Measured:
         """As `forward`, by what was fitted without the images of a fold; where nothing is fitted, the same.
 
         Args:
             features: of images that `fit` got none of, but for those of the fold.
             size: S.
             fold: of those that `fit` was given; what it needs is there until `forget_folds`.
+            places: as for `forward`.
         """
         del fold
-        measured: Measured = self(features, size)
+        measured: Measured = self(features, size, places)
         return measured
 
     def forget_folds(self) -> None:
@@ -88,6 +104,7 @@ class Measurement(nn.Module, ABC):
         size: int,
         anomalous: Mapping[str, AnomalousVectors] | None,
         fold_of: Tensor | None = None,
+        places: TilePlaces | None = None,
     ) -> Measured:
         """Fits to normal images.
 
@@ -97,6 +114,7 @@ class Measurement(nn.Module, ABC):
             anomalous: by the same names, the vectors at synthetic anomalies; None where there are none.
             fold_of: the fold of each image of the cross-fitting, `(N,)` int64, which are kept for `without_fold`; None
                 for `fold_indices`.
+            places: of the images, where they are tiles whose places are to have statistics of their own.
 
         Returns:
             Raw values of the same images, each measured without having been learnt from.
@@ -123,8 +141,9 @@ class PaperMeasurement(Measurement):
         self.compared = tuple(name for name in ALL_IMAGES if any(name in PAIRS[pair] for pair in config.pairs))
         self.top_fractions = config.top_fractions
 
-    def forward(self, features: Sequence[Features], size: int) -> Measured:
-        """Sum of the perceptual distances; the components are the pairs."""
+    def forward(self, features: Sequence[Features], size: int, places: Tensor | None = None) -> Measured:
+        """Sum of the perceptual distances; the components are the pairs, and places have no part in them."""
+        del places
         maps = perceptual_maps(features, size, self.weights, self.pairs)
         anomaly_map = torch.stack(list(maps.values())).sum(dim=0)
         seen = [at_pixels(values, self.counted) for values in maps.values()]
@@ -143,9 +162,10 @@ class PaperMeasurement(Measurement):
         size: int,
         anomalous: Mapping[str, AnomalousVectors] | None,
         fold_of: Tensor | None = None,
+        places: TilePlaces | None = None,
     ) -> Measured:
         """Nothing is fitted."""
-        del size, anomalous, fold_of
+        del size, anomalous, fold_of, places
         return Measured(collected["score"], collected["anomaly_map"], {})
 
 
@@ -189,14 +209,23 @@ class CalibratedMeasurement(Measurement):
         self.compared = tuple(name for name in ALL_IMAGES if any(name in spec.images for spec in specs))
         self.restores_features = any("feature_impression" in spec.images for spec in specs)
 
-    def forward(self, features: Sequence[Features], size: int) -> Measured:
-        """Average of the standardised components."""
-        return self._of_maps({name: component(features) for name, component in self._components().items()}, size)
+    @property
+    def placed(self) -> bool:
+        """Whether the places of tiles have statistics of their own."""
+        return any(component.standardisation.placed for component in self._components().values())
 
-    def without_fold(self, features: Sequence[Features], size: int, fold: int) -> Measured:
+    def forward(self, features: Sequence[Features], size: int, places: Tensor | None = None) -> Measured:
+        """Average of the standardised components."""
+        components = self._components().items()
+        return self._of_maps({name: component(features, places) for name, component in components}, size)
+
+    def without_fold(
+        self, features: Sequence[Features], size: int, fold: int, places: Tensor | None = None
+    ) -> Measured:
         """The same by distances that were fitted without the images of a fold."""
         components = self._components().items()
-        return self._of_maps({name: component.without_fold(features, fold) for name, component in components}, size)
+        maps = {name: component.without_fold(features, fold, places) for name, component in components}
+        return self._of_maps(maps, size)
 
     def forget_folds(self) -> None:
         """Gives up the distances of all folds."""
@@ -226,6 +255,7 @@ class CalibratedMeasurement(Measurement):
         size: int,
         anomalous: Mapping[str, AnomalousVectors] | None,
         fold_of: Tensor | None = None,
+        places: TilePlaces | None = None,
     ) -> Measured:
         """Fits every component."""
         maps: dict[str, Tensor] = {}
@@ -235,7 +265,8 @@ class CalibratedMeasurement(Measurement):
             folds = (fold_indices(len(vectors), self.folds) if fold_of is None else fold_of).to(vectors.device)
             positions = self.region.positions(vectors.shape[-1]).to(vectors.device) if self.region else None
             at_anomalies = anomalous[name] if anomalous is not None else None
-            standardised = component.fit(vectors, at_anomalies, folds, positions, keep_folds=fold_of is not None)
+            keep = fold_of is not None
+            standardised = component.fit(vectors, at_anomalies, folds, positions, places, keep_folds=keep)
             maps[name] = standardised.maps
             if name in self.scored:
                 scores[name] = standardised.scores

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from utad.data.tile_places import TilePlaces
 from utad.scoring.distance import FeatureDistance
 from utad.scoring.feature_weighting import AnomalousVectors
 from utad.seeding import generator_for
@@ -37,13 +38,15 @@ class NeighbourDistance(FeatureDistance):
         vectors: Tensor,
         anomalous: AnomalousVectors | None = None,  # noqa: ARG002
         positions: Tensor | None = None,
+        places: TilePlaces | None = None,  # noqa: ARG002
     ) -> NeighbourDistance:
-        """Fits to the features of normal images; synthetic anomalies have no part in it.
+        """Fits to the features of normal images; neither synthetic anomalies nor places have a part in it.
 
         Args:
             vectors: `(N, C, g, g)`.
             anomalous: not used.
             positions: bool `(g, g)`, those that are learnt from; None for all.
+            places: not used.
         """
         patches = _patches(vectors)
         if positions is not None:
@@ -59,8 +62,8 @@ class NeighbourDistance(FeatureDistance):
         """A new distance of the same settings."""
         return NeighbourDistance(self.size, self.seed)
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Features `(N, C, g, g)` to distances `(N, g, g)`, at least 0."""
+    def forward(self, vectors: Tensor, places: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Features `(N, C, g, g)` to distances `(N, g, g)`, at least 0; places are not used."""
         self.require_fitted()
         nearest = nearest_distance(_patches(vectors), self.bank)
         return (nearest / self.scale).reshape(vectors.shape[0], *vectors.shape[2:])

@@ -96,11 +96,12 @@ class DetectorNetwork(nn.Module):
         self.working_region = WorkingRegion.of(region, size, channels) if region is not None else None
         self.register_buffer("counted", pixels_of(self.working_region), persistent=False)
 
-    def forward(self, images: Tensor) -> Detection:
+    def forward(self, images: Tensor, places: Tensor | None = None) -> Detection:
         """Images to normalised scores and maps.
 
         Args:
             images: `(N, C, S, S)` in [0, 1]; with a region, made of images that it has filled outside.
+            places: as for `Measurement.forward`.
 
         Raises:
             NotFittedError: before calibration.
@@ -108,7 +109,7 @@ class DetectorNetwork(nn.Module):
         """
         restored = self.two_stage(images, self.measurement.compared)
         features = self.features(restored)
-        measured = self.measurement(features, self.size)
+        measured = self.measurement(features, self.size, places)
         normalisation = self.normalisation.of_image()
         score = normalisation.apply(measured.score)
         detection = Detection(

@@ -41,18 +41,26 @@ class TorchEngine:
     def __init__(self, network: DetectorNetwork) -> None:
         self.network = network
 
-    @torch.inference_mode()
     def run(self, images: Sequence[Image], *, concurrent: bool = False) -> list[EngineResult]:
         """One result per image `(H, W, 3)`, uint8 or uint16; torch's own threads compute.
 
         Raises:
             NonFiniteScoreError: if a score or map is not finite.
         """
+        return self.run_placed(images, (), concurrent=concurrent)
+
+    @torch.inference_mode()
+    def run_placed(
+        self, images: Sequence[Image], places: Sequence[int], *, concurrent: bool = False
+    ) -> list[EngineResult]:
+        """The same, of tiles at places that have statistics of their own."""
         del concurrent
         network, region = self.network, self.network.region
         seen = images if region is None else [region.filled(image) for image in images]
         tensors = [to_tensor(image, network.size, network.channels) for image in seen]
-        detection = network(torch.stack(tensors).to(next(network.parameters()).device))
+        device = next(network.parameters()).device
+        at = torch.tensor(places, device=device) if places else None
+        detection = network(torch.stack(tensors).to(device), at)
         return [
             _result(detection, network, index, (image.shape[0], image.shape[1])) for index, image in enumerate(images)
         ]
