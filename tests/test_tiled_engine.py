@@ -9,7 +9,7 @@ import pytest
 
 from tests import fabricate
 from utad.data.region_of_interest import RegionOfInterest
-from utad.data.tiling import Tiling
+from utad.data.tiling import Layout, Tiling
 from utad.errors import ImageReadError, NonFiniteScoreError
 from utad.predictor import Predictor
 from utad.tiled_engine import TiledEngine
@@ -186,3 +186,26 @@ def test_an_image_too_small_for_the_region_is_named():
     found = TiledEngine(Brightness(), TILING, RegionOfInterest(mask, (5, 6, 7)), slope=2.0)
     with pytest.raises(ImageReadError, match="2 x 40 pixels lies in the region of interest"):
         Predictor(found).predict(np.zeros((40, 2, 3), np.uint8))
+
+
+class Placed(Brightness):
+    """Knows where tiles lie, and refuses those whose place it is not told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: list[int] = []
+
+    def run(self, images, *, concurrent: bool = False):
+        raise AssertionError("got tiles without their places")
+
+    def run_placed(self, images, places, *, concurrent: bool = False):
+        assert len(images) == len(places)
+        self.places += places
+        return super().run(images, concurrent=concurrent)
+
+
+def test_a_tile_brings_its_place_where_places_have_statistics():
+    inner = Placed()
+    tiled = engine(inner, replace(TILING, layout=Layout(2, 3)))
+    tiled.run([fabricate.picture(56, 80), fabricate.picture(80, 56), fabricate.picture(30, 30)])
+    assert inner.places == [*range(6), *[6] * 6, 6]

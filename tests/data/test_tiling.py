@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests import fabricate
 from utad.data.region_of_interest import RegionOfInterest
-from utad.data.tiling import LEAST_DEFECT, Stitcher, Tiling, automatic_overlap, automatic_side, continued
+from utad.data.tiling import LEAST_DEFECT, Layout, Stitcher, Tiling, automatic_overlap, automatic_side, continued
 
 
 @st.composite
@@ -125,10 +127,13 @@ def test_an_area_counts_no_overlap():
     assert Tiling(100, 0).area_of((10, 250)) == 2.5
 
 
-def test_plain_values_and_back():
-    tiling = Tiling(256, 64, area=7.5, growth=0.25)
-    assert Tiling.of(tiling.as_dict()) == tiling
+@pytest.mark.parametrize("layout", [None, Layout(3, 7)])
+def test_plain_values_and_back(layout):
+    tiling = Tiling(256, 64, area=7.5, growth=0.25, layout=layout)
+    assert Tiling.of(json.loads(json.dumps(tiling.as_dict()))) == tiling
     assert Tiling.of(None) is None
+    before = {"side": 256, "overlap": 64, "area": 7.5, "growth": 0.25}
+    assert Tiling.of(before) == Tiling(**before)
     assert math.isclose(tiling.excess((2560, 1920)), 0.25 * math.log(75 / 7.5))
 
 
@@ -152,3 +157,22 @@ def test_batches_are_the_tiles_in_their_order():
     assert all(
         np.array_equal(*pair) for pair in zip((c for _, cuts in batches for c in cuts), grid.cut(image), strict=True)
     )
+
+
+def test_the_places_of_tiles_are_numbered_row_by_row():
+    tiling = Tiling(32, 8, layout=Layout(2, 3))
+    grid = tiling.grid((56, 80))
+    assert tiling.places(grid, grid.tiles) == [0, 1, 2, 3, 4, 5]
+    assert tiling.places(grid, [grid.tiles[4], grid.tiles[1]]) == [4, 1]
+    assert replace(tiling, layout=None).places(grid, grid.tiles) == []
+    # In a grid of another layout nobody knows them.
+    other = tiling.grid((80, 56))
+    assert tiling.places(other, other.tiles) == [6] * 6
+
+
+def test_a_tile_that_is_left_out_leaves_its_number_out():
+    mask = np.ones((56, 80), bool)
+    mask[:, 24:56] = False
+    tiling = Tiling(32, 8, layout=Layout(2, 3))
+    grid = tiling.grid((56, 80), RegionOfInterest(mask, (0, 0, 0)))
+    assert tiling.places(grid, grid.tiles) == [0, 2, 3, 5]

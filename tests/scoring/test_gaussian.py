@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from utad.data.tile_places import TilePlaces
+from utad.data.tiling import Layout
 from utad.errors import NotFittedError
 from utad.scoring import gaussian
+from utad.scoring.feature_weighting import AnomalousVectors
 from utad.scoring.gaussian import GaussianDistance
 
 
@@ -107,3 +110,71 @@ def test_positions_that_do_not_count_are_not_learnt_from():
     torch.testing.assert_close(one(vectors)[:, inside], same(junk)[:, inside])
     everywhere = GaussianDistance().fit(vectors, positions=torch.ones(8, 8, dtype=torch.bool))
     torch.testing.assert_close(everywhere(vectors), GaussianDistance().fit(vectors)(vectors), rtol=1e-4, atol=1e-5)
+
+
+def at(places: list[int]) -> TilePlaces:
+    return TilePlaces(Layout(1, 3), torch.tensor(places))
+
+
+def test_a_place_has_a_mean_of_its_own_shrunk_towards_that_of_all():
+    vectors = normals(30)
+    vectors[20:] += 5
+    places = at([0] * 20 + [1] * 10)
+    distance = GaussianDistance().fit(vectors, places=places)
+    common = GaussianDistance().fit(vectors).mean
+    assert distance.mean.shape == (4, 3, 4, 4)
+    torch.testing.assert_close(distance.mean[1], (vectors[20:].sum(dim=0) + 8 * common) / 18)
+    # Where nothing was seen, and where nobody knows the place, it is that of all.
+    torch.testing.assert_close(distance.mean[2], common)
+    torch.testing.assert_close(distance.mean[3], common)
+
+
+def test_what_is_normal_at_another_place_is_far():
+    vectors = 0.1 * normals(60)
+    vectors[30:] += 5
+    distance = GaussianDistance().fit(vectors, places=at([0] * 30 + [1] * 30))
+    known, swapped = (distance(vectors[:4], torch.full((4,), place)) for place in (0, 1))
+    assert float(swapped.mean()) > 3 * float(known.mean())
+    torch.testing.assert_close(distance(vectors), distance(vectors, torch.full((60,), 3)))
+
+
+@pytest.mark.parametrize("images", [1, 7])
+def test_with_places_the_covariance_is_that_of_deviations_from_their_means(monkeypatch, images):
+    vectors = normals(40)
+    places = at([index % 2 for index in range(40)])
+    vectors[1::2] += 5
+    monkeypatch.setattr(gaussian, "SUMMED_VALUES", images * vectors[0].numel())
+    distance = GaussianDistance().fit(vectors, places=places)
+    deviations = vectors - distance.mean[places.of]
+    own = torch.einsum("nchw,ndhw->hwcd", deviations.double(), deviations.double()).flatten(0, 1) / 40
+    shared = own.mean(dim=0)
+    ridge = 1e-3 * shared.diagonal().mean() * torch.eye(3, dtype=torch.float64)
+    whitening = distance.whitening.double()
+    identity = whitening @ (0.4 * shared + 0.6 * own + ridge) @ whitening.transpose(1, 2)
+    torch.testing.assert_close(identity, torch.eye(3, dtype=torch.float64).expand(16, 3, 3), rtol=1e-3, atol=1e-3)
+
+
+def test_an_anomaly_is_compared_with_the_mean_of_its_place():
+    vectors = normals(60, 2)
+    vectors[30:] += 5
+    source, position = torch.tensor([3, 40, 50]), torch.tensor([0, 5, 9])
+    of_anomalies = vectors.flatten(2).transpose(1, 2)[source, position] + 3
+    places = at([0] * 30 + [1] * 30)
+    anomalous = AnomalousVectors(of_anomalies, position, source).at_places(places.of)
+    assert anomalous.place is not None
+    assert anomalous.place.tolist() == [0, 1, 1]
+    distance = GaussianDistance().fit(vectors, places=places)
+    deviations = of_anomalies - torch.stack(
+        [distance.mean[place, :, at // 4, at % 4] for place, at in ((0, 0), (1, 5), (1, 9))]
+    )
+    block = distance.whitening[position]  # 4 x 4 positions are blocks of their own
+    expected = torch.einsum("kdc,kc->kd", block, deviations)
+    found = distance._whitened(anomalous, distance.whitening, 4)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_distance_with_places_can_be_loaded():
+    vectors, places = normals(30), at([index % 3 for index in range(30)])
+    distance, fresh = GaussianDistance().fit(vectors, places=places), GaussianDistance()
+    fresh.load_state_dict(distance.state_dict())
+    assert torch.equal(fresh(vectors, places.of), distance(vectors, places.of))

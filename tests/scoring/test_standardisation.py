@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from utad.data.tile_places import TilePlaces
+from utad.data.tiling import Layout
 from utad.errors import NotFittedError
 from utad.scoring import standardisation
 from utad.scoring.standardisation import Standardisation, top_k_means, top_k_parts
@@ -146,3 +148,26 @@ def test_a_regional_standardisation_is_loaded_with_its_positions():
     loaded.load_state_dict(fitted.state_dict())
     assert torch.equal(loaded.of_map(maps(2)), fitted.of_map(maps(2)))
     assert list(Standardisation((0.5,)).state_dict()) == ["mean", "deviation", "of_images"]
+
+
+def test_each_place_has_statistics_of_its_own():
+    values, elsewhere = maps(40), maps(40, seed=1) + 100
+    values[1::2] = 3 * values[1::2] + 7
+    places = TilePlaces(Layout(1, 3), torch.arange(40) % 2)
+    fitted, alone = Standardisation((0.1,)), [Standardisation((0.1,)) for _ in range(3)]
+    found = fitted.fit(values, places=places, elsewhere=elsewhere)
+    of_alone = [one.fit(part) for one, part in zip(alone, (values[::2], values[1::2], elsewhere), strict=True)]
+    assert fitted.placed
+    assert not alone[0].placed
+    # Nothing was seen of the third place, which then has the statistics of no known one.
+    for row, one in enumerate((*alone, alone[2])):
+        torch.testing.assert_close(fitted.mean[row], one.mean)
+        torch.testing.assert_close(fitted.deviation[row], one.deviation)
+    torch.testing.assert_close(found.maps[::2], of_alone[0].maps)
+    torch.testing.assert_close(found.maps[1::2], of_alone[1].maps)
+    torch.testing.assert_close(
+        fitted.of_map(values[:2], torch.tensor([0, 1])),
+        torch.cat([alone[0].of_map(values[:1]), alone[1].of_map(values[1:2])]),
+    )
+    torch.testing.assert_close(fitted.of_map(elsewhere), alone[2].of_map(elsewhere))
+    assert float(found.scores.mean()) == pytest.approx(0, abs=1e-5)

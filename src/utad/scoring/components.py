@@ -90,7 +90,7 @@ class ScoreComponent(nn.Module):
         self.spec = spec
         self.distance = distance
         self.standardisation = standardisation
-        self._of_folds: list[FeatureDistance] = []
+        self._of_folds: list[tuple[FeatureDistance, Standardisation]] = []
 
     def forward(self, features: Sequence[Features], places: Tensor | None = None) -> Tensor:
         """Features, one entry per stage, to the standardised map `(N, g, g)`; g is 1 without a grid.
@@ -99,14 +99,14 @@ class ScoreComponent(nn.Module):
             features: of N images.
             places: of each, `(N,)` int64, where they are tiles whose places have statistics of their own.
         """
-        return self._standardised(self.distance, features, places)
+        return self._standardised(self.distance, self.standardisation, features, places)
 
     def without_fold(self, features: Sequence[Features], fold: int, places: Tensor | None = None) -> Tensor:
-        """As `forward`, by the distance that was fitted without the images of a fold.
+        """As `forward`, by the distance and the standardisation that were fitted without the images of a fold.
 
         It is there after a `fit` that kept the folds, until `forget_folds`.
         """
-        return self._standardised(self._of_folds[fold], features, places)
+        return self._standardised(*self._of_folds[fold], features, places)
 
     def forget_folds(self) -> None:
         """Gives up what `without_fold` needs."""
@@ -141,6 +141,7 @@ class ScoreComponent(nn.Module):
         self.distance.fit(vectors, anomalous, positions, places)
         maps = vectors.new_empty(len(vectors), *vectors.shape[2:])
         elsewhere = torch.empty_like(maps) if places is not None else None
+        distances: list[FeatureDistance] = []
         for fold in range(int(fold_of.max()) + 1):
             left_out = fold_of == fold
             others = anomalous.without(left_out) if anomalous is not None else None
@@ -150,12 +151,23 @@ class ScoreComponent(nn.Module):
             if elsewhere is not None and asked is not None:
                 elsewhere[left_out] = _distances(distance, vectors[left_out], asked.unknown)
             if keep_folds:
-                self._of_folds.append(distance)
+                distances.append(distance)
+        for fold, distance in enumerate(distances):
+            known = fold_of != fold
+            standardisation = self.standardisation.unfitted()
+            at = places[known] if places is not None else None
+            standardisation.fit(maps[known], positions, at, elsewhere[known] if elsewhere is not None else None)
+            self._of_folds.append((distance, standardisation))
         return self.standardisation.fit(maps, positions, places, elsewhere)
 
-    def _standardised(self, distance: FeatureDistance, features: Sequence[Features], places: Tensor | None) -> Tensor:
-        maps: Tensor = self.standardisation.of_map(distance(feature_vectors(self.spec, features), places), places)
-        return maps
+    def _standardised(
+        self,
+        distance: FeatureDistance,
+        standardisation: Standardisation,
+        features: Sequence[Features],
+        places: Tensor | None,
+    ) -> Tensor:
+        return standardisation.of_map(distance(feature_vectors(self.spec, features), places), places)
 
 
 def _distances(distance: FeatureDistance, vectors: Tensor, places: TilePlaces | None) -> Tensor:

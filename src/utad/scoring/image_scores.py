@@ -89,9 +89,7 @@ def score_tiles(
     measurement = network.measurement
 
     def parts(batch: Tensor, places: Tensor | None, fold: int) -> Tensor:
-        measured = measurement.without_fold(features(batch), network.size, fold, places)
-        columns = list(measured.score_parts.values()) if measurement.by_component else [measured.score]
-        return torch.stack(columns, dim=1).cpu()
+        return measurement.parts_without_fold(features(batch), network.size, fold, places).cpu()
 
     return [
         torch.cat([parts(*batch, int(fold_of[index])) for batch in tiles.batches(index, batch_size)])

@@ -79,23 +79,24 @@ class Measurement(nn.Module, ABC):
     def collect(self, features: Sequence[Features], size: int) -> dict[str, Tensor]:
         """What `fit` needs of a batch of N normal images, tensors of N rows by name."""
 
-    def without_fold(
-        self, features: Sequence[Features], size: int, fold: int, places: Tensor | None = None
-    ) -> Measured:
-        """As `forward`, by what was fitted without the images of a fold; where nothing is fitted, the same.
+    def parts_without_fold(self, features: Sequence[Features], size: int, fold: int, places: Tensor | None) -> Tensor:
+        """What makes the raw scores, by what was fitted without the images of a fold; where nothing is, as `forward`.
 
         Args:
-            features: of images that `fit` got none of, but for those of the fold.
+            features: of N images that `fit` got none of, but for those of the fold.
             size: S.
             fold: of those that `fit` was given; what it needs is there until `forget_folds`.
             places: as for `forward`.
+
+        Returns:
+            Their K parts where they go by component, and the scores themselves otherwise, `(N, K)`.
         """
         del fold
         measured: Measured = self(features, size, places)
-        return measured
+        return measured.score[:, None]
 
     def forget_folds(self) -> None:
-        """Gives up what `without_fold` needs."""
+        """Gives up what `parts_without_fold` needs."""
 
     @abstractmethod
     def fit(
@@ -112,8 +113,8 @@ class Measurement(nn.Module, ABC):
             collected: what `collect` gives, of all normal images; it may be emptied on the way, which saves memory.
             size: S, the side of the images.
             anomalous: by the same names, the vectors at synthetic anomalies; None where there are none.
-            fold_of: the fold of each image of the cross-fitting, `(N,)` int64, which are kept for `without_fold`; None
-                for `fold_indices`.
+            fold_of: the fold of each image of the cross-fitting, `(N,)` int64, which are kept for `parts_without_fold`;
+                None for `fold_indices`.
             places: of the images, where they are tiles whose places are to have statistics of their own.
 
         Returns:
@@ -216,16 +217,20 @@ class CalibratedMeasurement(Measurement):
 
     def forward(self, features: Sequence[Features], size: int, places: Tensor | None = None) -> Measured:
         """Average of the standardised components."""
-        components = self._components().items()
-        return self._of_maps({name: component(features, places) for name, component in components}, size)
+        components = self._components()
+        maps = {name: component(features, places) for name, component in components.items()}
+        scores = {name: components[name].standardisation.of_score(maps[name]) for name in self.scored}
+        return self._average(maps, scores, size)
 
-    def without_fold(
-        self, features: Sequence[Features], size: int, fold: int, places: Tensor | None = None
-    ) -> Measured:
-        """The same by distances that were fitted without the images of a fold."""
-        components = self._components().items()
-        maps = {name: component.without_fold(features, fold, places) for name, component in components}
-        return self._of_maps(maps, size)
+    def parts_without_fold(self, features: Sequence[Features], size: int, fold: int, places: Tensor | None) -> Tensor:
+        """The parts by distances and standardisations that were fitted without the images of a fold; no map is made."""
+        del size
+        components = self._components()
+        scores = [
+            components[name].standardisation.of_score(components[name].without_fold(features, fold, places))
+            for name in self.scored
+        ]
+        return torch.stack(scores, dim=1) / len(scores)
 
     def forget_folds(self) -> None:
         """Gives up the distances of all folds."""
@@ -265,16 +270,11 @@ class CalibratedMeasurement(Measurement):
             folds = (fold_indices(len(vectors), self.folds) if fold_of is None else fold_of).to(vectors.device)
             positions = self.region.positions(vectors.shape[-1]).to(vectors.device) if self.region else None
             at_anomalies = anomalous[name] if anomalous is not None else None
-            keep = fold_of is not None
+            keep = fold_of is not None and name in self.scored
             standardised = component.fit(vectors, at_anomalies, folds, positions, places, keep_folds=keep)
             maps[name] = standardised.maps
             if name in self.scored:
                 scores[name] = standardised.scores
-        return self._average(maps, scores, size)
-
-    def _of_maps(self, maps: Mapping[str, Tensor], size: int) -> Measured:
-        components = self._components()
-        scores = {name: components[name].standardisation.of_score(maps[name]) for name in self.scored}
         return self._average(maps, scores, size)
 
     def _components(self) -> dict[str, ScoreComponent]:

@@ -80,6 +80,10 @@ class Standardisation(FittedModule):
         self.top_fractions = tuple(top_fractions)
         self.regional = regional
 
+    def unfitted(self) -> Standardisation:
+        """A new standardisation of the same settings."""
+        return Standardisation(self.top_fractions, regional=self.regional)
+
     def fit(
         self,
         maps: Tensor,
