@@ -3,12 +3,12 @@
     PYTHONPATH=benchmarks python benchmarks/experiments/tile_places.py SUITE/CATEGORY ... [--real-root DIR] \
         [--tile SIDE,OVERLAP] [--components NAME,...] [--set KEY=VALUE ...]
 
-Of features of the image alone, without training and without weighted directions. `all tiles` is what the product does:
-one mean for each position in a tile. `each place` has one for each position in each place of the grid, shrunk towards
-the former as if that had been seen in 8 images, and distances are standardised at each place likewise; the covariance
-is that of all tiles in both. Of each component the image AUROC of its highest value in the image, the recall above all
-normal test images, and AUPRO of its map. Images whose grids differ have no places in common, and are refused. Takes
-three minutes for the commutators on one core.
+Of features of the image alone, without training and without weighted directions. `each place` is what the product does
+where all images have one grid: one mean for each position in each place of it, shrunk towards that of all tiles, and
+distances that are standardised at each place. `all tiles` is what it does where they have not. The statistics are those
+of all training tiles, without cross-fitting. Of each component the image AUROC of its highest value in the image, the
+recall above all normal test images, and AUPRO of its map. Images whose grids differ have no places in common, and are
+refused. Takes three minutes for the commutators on one core.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ from measuring.experiments import ROUNDED, add_run, experiment_parser, opened, r
 from utad.config import Config
 from utad.data.reading import load_image, load_mask
 from utad.data.tensors import to_tensor
-from utad.data.tiling import Stitcher, TileGrid, Tiling
+from utad.data.tile_places import TilePlaces
+from utad.data.tiling import Layout, Stitcher, TileGrid, Tiling
 from utad.evaluation.metrics import PixelAccumulator
 from utad.models.backbones import build_backbone
 from utad.models.two_stage import Features
-from utad.scoring.components import COMPONENTS, feature_vectors
-from utad.scoring.gaussian import PRIOR_IMAGES, GaussianDistance
+from utad.scoring.components import COMPONENTS, distances_of, feature_vectors
+from utad.scoring.gaussian import GaussianDistance
 from utad.scoring.illumination import illumination_step
 from utad.scoring.perceptual import upsample
 from utad.scoring.standardisation import Standardisation
 from utad.types import Mask, Sample
-
-_BATCH = 32
 
 STATISTICS = ("all tiles", "each place")
 
@@ -81,33 +80,27 @@ def tiles_of(samples: Sequence[Sample], tiling: Tiling, components: Sequence[str
     return Tiled(joined, grids, masks, np.array([bool(sample.anomalous) for sample in samples]))
 
 
-def maps_of(learnt: Tensor, tested: Tensor, places: int, statistics: str) -> Tensor:
+def maps_of(learnt: Tensor, tested: Tensor, layout: Layout, statistics: str) -> Tensor:
     """Standardised maps of the test tiles, `(N, g, g)`.
 
     Args:
         learnt: vectors of normal tiles, `(M, C, g, g)`.
         tested: of test tiles, `(N, C, g, g)`.
-        places: P; tiles number p, p + P, ... lie at the same one.
+        layout: of the grid of P places; tiles number p, p + P, ... lie at the same one.
         statistics: one of `STATISTICS`.
     """
-    groups = [slice(None)] if statistics == "all tiles" else [slice(place, None, places) for place in range(places)]
-    centre = learnt.mean(dim=0)
-    deviations, others = torch.empty_like(learnt), torch.empty_like(tested)
-    for group in groups:
-        count = len(learnt[group])
-        mean = (count * learnt[group].mean(dim=0) + PRIOR_IMAGES * centre) / (count + PRIOR_IMAGES)
-        deviations[group], others[group] = learnt[group] - mean, tested[group] - mean
-    distance = GaussianDistance().fit(deviations)
-    normal, found = (_distances(distance, values) for values in (deviations, others))
-    for group in groups:
-        standardisation = Standardisation((1.0,))
-        standardisation.fit(normal[group])
-        found[group] = standardisation.of_map(found[group])
-    return found
-
-
-def _distances(distance: GaussianDistance, vectors: Tensor) -> Tensor:
-    return torch.cat([distance(batch) for batch in torch.split(vectors, _BATCH)])
+    normal, others = (
+        TilePlaces(layout, torch.arange(len(vectors)) % layout.count) if statistics == "each place" else None
+        for vectors in (learnt, tested)
+    )
+    distance = GaussianDistance().fit(learnt, places=normal)
+    standardisation = Standardisation((1.0,))
+    elsewhere = distances_of(distance, learnt, normal.unknown) if normal is not None else None
+    standardisation.fit(distances_of(distance, learnt, normal), places=normal, elsewhere=elsewhere)
+    maps: Tensor = standardisation.of_map(
+        distances_of(distance, tested, others), others.of if others is not None else None
+    )
+    return maps
 
 
 def measured(maps: Tensor, tested: Tiled, size: int) -> dict[str, float]:
@@ -141,7 +134,7 @@ def compared(given: str, arguments: argparse.Namespace) -> dict[str, dict[str, f
     for name in names:
         vectors, others = learnt.vectors.pop(name), tested.vectors.pop(name)
         for statistics in STATISTICS:
-            maps = maps_of(vectors, others, len(tested.grids[0]), statistics)
+            maps = maps_of(vectors, others, tested.grids[0].layout, statistics)
             found[f"{name}, {statistics}"] = measured(maps, tested, config.image.size)
             print(f"{name}, {statistics}", found[f"{name}, {statistics}"], flush=True)
     return found

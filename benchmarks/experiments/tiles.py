@@ -1,11 +1,11 @@
 """Tiles of large images: what they are worth beside whole images, and small defects in images of a camera.
 
     PYTHONPATH=benchmarks python benchmarks/experiments/tiles.py SUITE/CATEGORY ... \
-        [--real-root DIR] [--tile SIDE] [--methods utad,padim,patchcore] [--set KEY=VALUE ...]
+        [--real-root DIR] [--tile SIDE] [--methods utad,padim,patchcore] [--set KEY=VALUE ...] [--tiles-alone]
     PYTHONPATH=benchmarks python benchmarks/experiments/tiles.py fabricated/HEIGHTxWIDTH \
         [--train N] [--test N] [--defect PIXELS] [--work DIR] [--set KEY=VALUE ...]
 
-The first trains every method on whole images and on tiles, and measures image AUROC, AUPRO, recall and false alarms.
+The first trains every method on whole images and on tiles, or on these alone, and measures image AUROC, AUPRO, recall and false alarms.
 The second fabricates textures of that size with one defect of a few pixels in every second test image, trains with
 `image.tile=auto`, and scores with the exported graph: recall and false alarms at the default threshold, recall at
 exactly 1 % of the normal test images, seconds an image, and the peak memory of training and of scoring. Each line runs
@@ -39,10 +39,13 @@ _ROUNDED = 4
 
 
 def compared(given: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every method on whole images and on tiles."""
+    """Every method on whole images and on tiles, or on these alone."""
     found = {}
+    ways: list[tuple[str, ...]] = [(f"image.tile={arguments.tile}",)]
+    if not arguments.tiles_alone:
+        ways.insert(0, ())
     for method in arguments.methods.split(","):
-        for tile in ((), (f"image.tile={arguments.tile}",)):
+        for tile in ways:
             name = f"{method}, tiles of {arguments.tile}" if tile else method
             result, peak = in_fresh_process(measured, given, arguments, method, tile)
             found[name] = {**result, "peak_memory_mb": round(peak)}
@@ -155,6 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = experiment_parser(__doc__, "benchmarks/results/tiles.json")
     parser.add_argument("--tile", default="256", help="value of image.tile, for suites")
     parser.add_argument("--methods", default="utad,padim,patchcore", help="for suites")
+    parser.add_argument("--tiles-alone", action="store_true", help="likewise, without the lines of whole images")
     parser.add_argument("--train", type=int, default=60, help="fabricated training images")
     parser.add_argument("--test", type=int, default=200, help="fabricated test images, half of them normal")
     parser.add_argument("--defect", type=int, default=12, help="width of a fabricated defect, in pixels")

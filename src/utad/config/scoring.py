@@ -10,7 +10,7 @@ from utad.config.section import Fraction, NonNegative, Positive, Section
 
 _TILE_COMPONENTS = {
     "components": ("restored", "deep", "input-detail", "input-finest"),
-    "map_components": ("restored", "input-near", "input-detail", "input-finest"),
+    "map_components": ("restored", "input", "input-detail", "input-finest"),
 }
 """Of the calibrated measurement where images are cut into tiles, unless components are named."""
 

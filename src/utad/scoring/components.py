@@ -147,9 +147,9 @@ class ScoreComponent(nn.Module):
             others = anomalous.without(left_out) if anomalous is not None else None
             learnt, asked = (places[chosen] if places is not None else None for chosen in (~left_out, left_out))
             distance = self.distance.unfitted().fit(vectors[~left_out], others, positions, learnt)
-            maps[left_out] = _distances(distance, vectors[left_out], asked)
+            maps[left_out] = distances_of(distance, vectors[left_out], asked)
             if elsewhere is not None and asked is not None:
-                elsewhere[left_out] = _distances(distance, vectors[left_out], asked.unknown)
+                elsewhere[left_out] = distances_of(distance, vectors[left_out], asked.unknown)
             if keep_folds:
                 distances.append(distance)
         for fold, distance in enumerate(distances):
@@ -170,8 +170,8 @@ class ScoreComponent(nn.Module):
         return standardisation.of_map(distance(feature_vectors(self.spec, features), places), places)
 
 
-def _distances(distance: FeatureDistance, vectors: Tensor, places: TilePlaces | None) -> Tensor:
-    """Of vectors `(N, C, g, g)`, a few at a time, `(N, g, g)`."""
+def distances_of(distance: FeatureDistance, vectors: Tensor, places: TilePlaces | None) -> Tensor:
+    """Distances `(N, g, g)` of vectors `(N, C, g, g)`, a few at a time; `places` of tiles that have them."""
     if places is None:
         return torch.cat([distance(batch) for batch in torch.split(vectors, _BATCH)])
     batches = zip(torch.split(vectors, _BATCH), torch.split(places.of, _BATCH), strict=True)
