@@ -6,10 +6,11 @@
         [--train N] [--test N] [--defect PIXELS] [--work DIR] [--set KEY=VALUE ...]
 
 The first trains every method on whole images and on tiles, or on these alone, and measures image AUROC, AUPRO, recall
-and false alarms. The second fabricates textures of that size with one defect of a few pixels in every second test image, trains with
-`image.tile=auto`, and scores with the exported graph: recall and false alarms at the default threshold, recall at
-exactly 1 % of the normal test images, seconds an image, and the peak memory of training and of scoring. Each line runs
-in a process of its own. The commutators take 40 minutes on one core, 3000 x 4000 pixels an hour and 1 GB of disk.
+and false alarms. The second fabricates textures of that size with one defect of a few pixels in every second test
+image, trains with `image.tile=auto`, and scores with the exported graph: recall and false alarms at the default
+threshold, recall at exactly 1 % of the normal test images, seconds an image, and the peak memory of training and of
+scoring. Each line runs in a process of its own. The commutators take 40 minutes on one core, 3000 x 4000 pixels an hour
+and 1 GB of disk.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class TileConfig(Section):
     least `overlap` pixels; where it is not given a quarter of the side, and with `auto` an eighth or two of the
     smallest defects, whichever is more; with 0 there are seams. At most `training` tiles are learnt from, evenly from
     all images and places. The threshold is set on whole images, of at most `threshold` tiles together, but on no fewer
-    than 20 images. Where all images have the same grid of at most 64 tiles, and there are 8 to learn from for each of
+    than 20 images. Where all images have the same grid of at most 64 tiles, and there are 16 to learn from for each of
     its places, `places` gives these statistics of their own, shrunk towards those of all.
     """
 

@@ -13,7 +13,7 @@ from utad.data.tiling import Layout, Tile
 MOST_PLACES = 64
 """Places that get statistics of their own at most: each needs a mean of every position of a tile, in every model."""
 
-LEAST_TILES = 8
+LEAST_TILES = 16
 """Tiles of a place to learn from, on average, below which its statistics would say little."""
 
 
