@@ -116,6 +116,7 @@ def fit_network(
             )
             report.seconds.update(trained.seconds)
             report.records.extend(trained.records)
+            del normal, anomalous  # calibration needs the room
     scores = calibrate(network, images, trained_on, config, witness=witness, tiles=tiles, progress=progress)
     return Fitted(report.seconds, scores, tuple(report.records))
 

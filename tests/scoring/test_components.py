@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from utad.config import ScoringConfig
+from utad.data.tile_places import TilePlaces
+from utad.data.tiling import Layout
 from utad.models.two_stage import ALL_IMAGES, Images
 from utad.scoring.components import COMPONENTS, average_over, build_component, feature_vectors
 from utad.scoring.gaussian import GaussianDistance
@@ -95,3 +97,20 @@ def test_whole_is_one_vector_per_image():
 def test_a_short_backbone_gives_the_stages_that_there_are():
     assert tuple(vectors_of("residual", pyramid(1)).shape) == (2, 3, 32, 32)
     assert tuple(vectors_of("input", pyramid(2)).shape) == (2, 4, 16, 16)
+
+
+def test_components_of_a_fine_grid_know_no_places():
+    places = TilePlaces(Layout(1, 2), torch.arange(24) % 2)
+    folds = torch.arange(24) // 6
+    vectors = torch.randn(24, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for name, knows in (
+        ("input", True),
+        ("deep", True),
+        ("whole", True),
+        ("input-detail", False),
+        ("input-finest", False),
+    ):
+        component = build_component(name, ScoringConfig(), 0)
+        component.fit(vectors, None, folds, places=places)
+        assert component.standardisation.placed is knows
+        assert component.distance.get_buffer("mean").ndim == (4 if knows else 3)

@@ -8,6 +8,7 @@ from utad.data.subsets import fold_indices
 from utad.data.working_region import WorkingRegion
 from utad.errors import ConfigError
 from utad.models.two_stage import ALL_IMAGES, Images
+from utad.scoring.components import feature_vectors
 from utad.scoring.image_scores import PartsScale
 from utad.scoring.measurement import (
     CalibratedMeasurement,
@@ -198,3 +199,26 @@ def test_of_a_region_eq_8_is_scored_inside_alone():
     torch.testing.assert_close(inside.score, expected)
     torch.testing.assert_close(torch.stack(list(inside.score_parts.values())).sum(dim=0), inside.score)
     assert build_measurement(config, region).state_dict() == {}
+
+
+def test_without_its_fold_an_image_has_no_part_in_what_it_is_measured_by():
+    """An odd one among few normal images makes itself look more normal, unless it is left out altogether."""
+    measurement = built("input", fractions="[0.05]")
+    stages = features(12)
+    for level, stage in enumerate(stages):
+        stage["image"][3, :, (8 >> level) :, (8 >> level) :] += 4.0
+    folds = fold_indices(12, 4)
+    collected = measurement.collect(stages, 16)
+    measurement.fit(collected, 16, None, folds)
+    odd = [{name: maps[3:4] for name, maps in stage.items()} for stage in stages]
+    parts = measurement.parts_without_fold(odd, 16, int(folds[3]), None)
+    assert parts.shape == (1, 1)
+    component = measurement.get_submodule("components.input")
+    mean, deviation = component.standardisation.of_images.flatten().tolist()
+    highest = float(component.without_fold(odd, int(folds[3])).max())
+    # Of 4 x 4 positions 5 % are the highest one; both scores have one scale.
+    assert float(parts) * deviation + mean == pytest.approx(highest, rel=1e-5)
+    # Its own part in the standardisation would take most of that away, however the distance was fitted.
+    distance, _ = component._of_folds[int(folds[3])]
+    by_all = component.standardisation.of_map(distance(feature_vectors(component.spec, odd)))
+    assert highest > 2 * float(by_all.max())

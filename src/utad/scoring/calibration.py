@@ -119,9 +119,7 @@ def _calibrate(
 ) -> NormalScores:
     settings, measurement = config.calibration, network.measurement
     features, seen = _features_of(network, shown), images[chosen]
-    batches = [measurement.collect(features(batch), network.size) for batch in torch.split(seen, batch_size)]
-    # Each is given up where it is joined, and again where it is fitted: together they are most of the memory.
-    collected = {name: torch.cat([batch.pop(name) for batch in batches]) for name in list(batches[0])}
+    collected = _collected(network, seen, features, batch_size)
     anomalous = None
     if measurement.weighted and settings.synthetic_anomalies > 0:
         anomalous = _anomalous_vectors(network, seen, config, batch_size, shown)
@@ -165,6 +163,19 @@ def _calibrate(
     highest = scores.argsort(descending=True, stable=True)[:MAPS]
     shown_maps = network.normalisation.of_pixel().apply(kept[highest] + by_maps) if len(kept) else kept
     return NormalScores(found, chosen[highest.cpu()], shown_maps.float().cpu(), tiling)
+
+
+def _collected(
+    network: DetectorNetwork, images: Tensor, features: Callable[[Tensor], list[Features]], batch_size: int
+) -> dict[str, Tensor]:
+    """What the measurement needs of all images; put in its place at once, since it is most of the memory."""
+    found: dict[str, Tensor] = {}
+    for start in range(0, len(images), batch_size):
+        batch = network.measurement.collect(features(images[start : start + batch_size]), network.size)
+        for name, values in batch.items():
+            whole = found.setdefault(name, values.new_empty((len(images), *values.shape[1:])))
+            whole[start : start + len(values)] = values
+    return found
 
 
 def _on_scale_of_images(

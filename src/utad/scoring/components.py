@@ -20,6 +20,9 @@ from utad.scoring.gaussian import GaussianDistance
 from utad.scoring.neighbours import NeighbourDistance
 from utad.scoring.standardisation import Standardisation, Standardised
 
+COARSE = 2
+"""The stage from whose grid on places of tiles have statistics of their own: what is finer does not lie still."""
+
 _BATCH = 16
 
 
@@ -44,6 +47,11 @@ class ComponentSpec:
     grid: int | None
     windows: tuple[int, ...] = (3,)
     neighbours: bool = False
+
+    @property
+    def knows_places(self) -> bool:
+        """Whether the places of tiles get statistics of their own."""
+        return self.grid is None or self.grid >= COARSE
 
 
 _X: tuple[FeatureName, ...] = ("image",)
@@ -129,13 +137,15 @@ class ScoreComponent(nn.Module):
             anomalous: vectors at synthetic anomalies put into these images, if there are any.
             fold_of: the fold of each image, `(N,)` int64.
             positions: bool `(g, g)`, those that count; None for all.
-            places: of the N images, where they are tiles whose places are to have statistics of their own.
+            places: of the N images, where they are tiles whose places are to have statistics of their own; a component
+                of a finer grid has none.
             keep_folds: for `without_fold`.
 
         Returns:
             The same images, each measured by a distance and a standardisation that were fitted without it.
         """
         self.forget_folds()
+        places = places if self.spec.knows_places else None
         if places is not None and anomalous is not None:
             anomalous = anomalous.at_places(places.of)
         self.distance.fit(vectors, anomalous, positions, places)

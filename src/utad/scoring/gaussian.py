@@ -33,8 +33,8 @@ MAX_BLOCK_VALUES = 2**22
 PRIOR_IMAGES = 8
 """Weight of the shared mean in the mean of a position, and of that in the mean of a place, in images."""
 
-SUMMED_VALUES = 2**24
-"""Values whose products are summed at a time, which bounds the memory: twice 128 MB as float64."""
+SUMMED_VALUES = 2**22
+"""Values whose products are summed at a time, which bounds the memory: twice 32 MB as float64."""
 
 RIDGE = 1e-3
 """Added to the diagonal of every covariance, as a part of its mean."""
