@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from tests.tiled import SETTINGS
 from utad import UTAD
 from utad.data.tiling import Layout
+from utad.export.manifest import Format
 from utad.export.writing import export_detector
 from utad.loading import load_detector
 from utad.types import Image, Sample
@@ -87,9 +90,22 @@ def test_a_model_file_has_the_places(detector, tmp_path):
         assert stored.predict(image).pred_score == detector.predict(image).pred_score
 
 
+@pytest.fixture(scope="module")
+def exported(detector, tmp_path_factory):
+    """The folders by their format, each written when it is first asked for."""
+
+    @cache
+    def written(graph_format: Format) -> Path:
+        folder = tmp_path_factory.mktemp("placed") / graph_format
+        export_detector(detector, folder, graph_format=graph_format)
+        return folder
+
+    return lambda graph_format: load_detector(written(graph_format))
+
+
 @pytest.mark.parametrize("graph_format", ["onnx", "openvino"])
-def test_a_graph_takes_the_places(detector, graph_format, tmp_path):
-    exported = exported_as(detector, tmp_path, graph_format)
+def test_a_graph_takes_the_places(detector, exported, graph_format):
+    exported = exported(graph_format)
     wide = np.concatenate([part(96), part(97)], axis=1)
     images = [part(94), part(95, pattern="columns rows"), wide, part(98).astype(np.uint16) * 257]
     for one, other in zip(detector.predict(images), exported.predict(images), strict=True):
@@ -100,9 +116,9 @@ def test_a_graph_takes_the_places(detector, graph_format, tmp_path):
         assert np.abs(other.pictures["impression"].astype(int) - one.pictures["impression"]).max() <= 2
 
 
-def test_batches_that_are_filled_up_keep_their_places(detector, tmp_path):
+def test_batches_that_are_filled_up_keep_their_places(detector, exported):
     """Streams of OpenVINO compute batches of one size, the last of which is filled with tiles of some place."""
-    exported = exported_as(detector, tmp_path, "openvino")
+    exported = exported("openvino")
     exported.engine.engine.streams = 2
     exported.engine.engine.max_batch = 4
     images = [part(100), part(101, pattern="columns rows"), np.concatenate([part(102)] * 5, axis=1)]
@@ -122,11 +138,6 @@ def test_rounded_graphs_take_the_places_too(detector, precision, tmp_path):
 
 def test_eq_8_has_no_statistics_and_so_none_of_places():
     assert trained("scoring.method=paper", "scoring.space=pixels").tiling.layout is None
-
-
-def exported_as(detector: UTAD, folder, graph_format):
-    export_detector(detector, folder / graph_format, graph_format=graph_format)
-    return load_detector(folder / graph_format)
 
 
 def test_images_that_tell_their_places_apart_are_needed():
