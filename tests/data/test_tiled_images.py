@@ -10,6 +10,7 @@ from tests import fabricate
 from utad.config import load_config
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.tensors import to_tensor
+from utad.data.tile_places import LEAST_TILES
 from utad.data.tiled_images import OVERVIEW, TiledImages, drawn_tiles, load_tiles, tiling_of
 from utad.data.tiling import Tiling
 from utad.errors import ConfigError, DatasetError, InputError
@@ -46,6 +47,22 @@ def test_all_tiles_of_all_images_as_the_networks_see_them(tmp_path):
         len(grid) % 4
     )
     assert found.tiling.area == pytest.approx(60 * 90 / 32**2)
+
+
+def test_tiles_of_one_grid_bring_their_places(tmp_path):
+    samples = files(tmp_path, LEAST_TILES)
+    found = load_tiles(samples, settings())
+    grid = found.tiling.grid((60, 90))
+    assert found.places is not None
+    assert found.places.layout == grid.layout
+    assert found.places.of.tolist() == list(range(len(grid))) * LEAST_TILES
+    assert found.tiling.layout is None  # until statistics know them
+    assert [places.tolist() for _, places in found.batches(1, 8) if places is not None] == [
+        list(range(start, min(start + 8, len(grid)))) for start in range(0, len(grid), 8)
+    ]
+    without = load_tiles(samples, settings("{side: 32, overlap: 8, training: 1000, places: false}"))
+    assert without.places is None
+    assert [places for _, places in without.batches(1, 8)] == [None] * -(-len(grid) // 8)
 
 
 def test_what_concerns_all_tiles_of_an_image(tmp_path):
