@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,24 +11,11 @@ from typer.testing import CliRunner
 from tests import fabricate
 from utad.cli.app import app
 from utad.errors import DatasetError, ModelFileError, OutputError
-from utad.products.index import Product, ProductIndex
+from utad.products.index import ProductIndex
 
 
 def utad(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def index(run, tmp_path_factory) -> Path:
-    """Of two products that are trained and one that is not."""
-    folder = tmp_path_factory.mktemp("products")
-    products = [Product(name=name, folder=name, preset="fast", seed=0, status="trained") for name in ("cap", "seal")]
-    for product in products:
-        shutil.copytree(run, folder / product.folder, ignore=shutil.ignore_patterns("checkpoints"))
-    products.append(Product(name="ring", folder="ring", preset="fast", seed=0, status="failed", error="no images"))
-    written = ProductIndex(version="0.1.0", source="parts", products=tuple(products))
-    (folder / "index.json").write_text(written.model_dump_json(), encoding="utf-8")
-    return folder
 
 
 @pytest.fixture
@@ -73,7 +59,7 @@ def test_folders_that_are_no_products_are_refused(index, images, tmp_path):
     other = fabricate.save(tmp_path / "other" / "bottle" / "0.png", fabricate.picture()).parent.parent
     refused = utad("predict", index, other, "--output", tmp_path / "out").exception
     assert isinstance(refused, DatasetError)
-    assert "holds the folders bottle, and there are detectors for cap, seal" in str(refused)
+    assert "holds the products bottle, and there are detectors for cap, seal" in str(refused)
     assert utad("predict", index, images / "cap", images / "seal", "--output", tmp_path / "out").exit_code == 2
     assert isinstance(utad("predict", index, images, "--output", images / "out").exception, OutputError)
     assert not (tmp_path / "out").exists()

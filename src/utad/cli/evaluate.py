@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,7 +24,12 @@ from utad.cli.options import (
     read_from,
     say,
     start_logging,
+    tell_failures,
 )
+
+if TYPE_CHECKING:
+    from utad.evaluation.evaluate import EvaluationReport
+    from utad.types import Category as Images
 
 
 def evaluate(
@@ -43,27 +51,79 @@ def evaluate(
     """Evaluate MODEL on the test images of DATA, or all of them where it has no split.
 
     Writes metrics.json, metrics.md, predictions.csv and report.html, a page that opens from disk.
+
+    With an index of detectors, which utad train --all writes, DATA holds a category, or a folder, for each product:
+    each is evaluated with the detector of its name into a folder of its own, and the tables of all stand beside these.
     """
     start_logging()
     if explain and not report:
         raise typer.BadParameter("the explanations are reached from the report: leave out --no-report")
-    from utad.data.catalog import folders_of, open_category
+    from utad.data.catalog import folders_of
+    from utad.overlap import refuse_overlap
+    from utad.products.index import index_file
+
+    inputs = folders_of(data, root=root)
+    refuse_overlap(output, inputs)
+    test = _Test(data, root=root, layout=layout, download=download)
+    evaluated = partial(_evaluated, test, batch_size=batch_size, runtime=runtime, report=report, explain=explain)
+    index = index_file(model)
+    if index is None:
+        from utad.evaluation.evaluate import METRICS
+        from utad.report.evaluation_report import REPORT
+
+        outcome, images = evaluated(model, output, category)
+        if as_json:
+            print_json({**outcome.as_dict(), **read_from(images)})
+        say(f"{outcome.table}\n{output / (REPORT if report else METRICS[0])}", as_json=as_json)
+        return
+    if category is not None:
+        raise typer.BadParameter("an index evaluates each of its products: leave it out", param_hint="--category")
+    _of_products(index, test, output, lambda name, one: evaluated(one, output / name, name)[0], as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Test:
+    """Where the test images are, by the options of the command."""
+
+    data: str
+    root: Path | None
+    layout: str | None
+    download: bool
+
+
+def _evaluated(
+    test: _Test,
+    model: Path,
+    output: Path,
+    category: str | None,
+    *,
+    batch_size: int,
+    runtime: Runtime,
+    report: bool,
+    explain: int,
+) -> tuple[EvaluationReport, Images]:
+    """Evaluates one detector into a folder, and says what it was evaluated on."""
+    from utad.data.catalog import open_category
     from utad.evaluation.evaluate import evaluate_to_folder, labelled
     from utad.loading import explaining_detector, load_detector
-    from utad.overlap import refuse_overlap
-    from utad.report.evaluation_report import REPORT, HtmlReport
+    from utad.report.evaluation_report import HtmlReport
     from utad.training_images import unseen
 
-    refuse_overlap(output, folders_of(data, root=root))
     detector = load_detector(model, runtime=runtime)
     opened = open_category(
-        data, category=category, root=root, seed=detector.config.seed, download=download, layout=layout, split=False
+        test.data,
+        category=category,
+        root=test.root,
+        seed=detector.config.seed,
+        download=test.download,
+        layout=test.layout,
+        split=False,
     )
     images = replace(opened, test=unseen(opened.test, model))
     page = HtmlReport(
         labelled(images),
         title=images.name,
-        subject=f"Model {model}, data {data}.",
+        subject=f"Model {model}, data {test.data}.",
         max_pixels=detector.config.image.max_pixels,
         explain=explain,
         explainer=explaining_detector(model, detector) if explain else None,
@@ -72,12 +132,34 @@ def evaluate(
         detector,
         images,
         output,
-        dataset=data,
+        dataset=test.data,
         seed=detector.config.seed,
         batch_size=batch_size,
         progress=on_terminal(),
         companion=page if report else None,
     )
+    return outcome, images
+
+
+def _of_products(
+    index: Path, test: _Test, output: Path, evaluated: Callable[[str, Path], EvaluationReport], *, as_json: bool
+) -> None:
+    """Evaluates many products, each with its own detector of an index."""
+    from utad.data.catalog import folders_of, products_of
+    from utad.evaluation.evaluate import METRICS
+    from utad.products.evaluating import evaluate_products, table_of
+    from utad.products.index import trained_models
+
+    outcomes = evaluate_products(
+        trained_models(index),
+        products_of(test.data, root=test.root, layout=test.layout),
+        output,
+        evaluated,
+        dataset=test.data,
+        apart_from=folders_of(test.data, root=test.root),
+    )
     if as_json:
-        print_json({**outcome.evaluation.as_dict(), **read_from(images)})
-    say(f"{outcome.table}\n{output / (REPORT if report else 'metrics.json')}", as_json=as_json)
+        print_json(outcomes.as_dict())
+    if outcomes.done:
+        say(f"{table_of(outcomes)}\n{output / METRICS[0]}", as_json=as_json)
+    tell_failures(outcomes.failed, not_done="evaluated")

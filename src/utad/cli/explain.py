@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from utad.cli.options import Json, Model, Output, conclude, counted, kinds_of, on_terminal, print_json, start_logging
+from utad.cli.options import (
+    Json,
+    Model,
+    Output,
+    conclude,
+    counted,
+    folder_of_products,
+    kinds_of,
+    on_terminal,
+    print_json,
+    say,
+    start_logging,
+    tell_failures,
+)
+
+if TYPE_CHECKING:
+    from utad.report.explanation_folder import ExplanationSummary
 
 SAVABLE = ("page", "png", "svg")
 
@@ -22,6 +40,8 @@ def explain(
 ) -> None:
     """Explain the scores of IMAGES: a page and a figure for each in --output, and an index of several.
 
+    With an index of detectors, which utad train --all writes, IMAGES is a folder that holds a folder for each product.
+
     The pages open from disk and ask no server for anything. MODEL may be an exported folder; figures need what comes
     with the extra `train`, pages (--save page) do not.
     """
@@ -30,19 +50,63 @@ def explain(
     if not wanted:
         raise typer.BadParameter(f"nothing to save: choose from {', '.join(SAVABLE)}", param_hint="--save")
 
-    from utad.loading import explaining_detector
     from utad.overlap import refuse_overlap
-    from utad.report.explanation_folder import explain_to_folder
+    from utad.products.index import index_file
 
     refuse_overlap(output, images)
-    detector = explaining_detector(model)
-    summary = explain_to_folder(detector, images, output, save=wanted, neighbours=neighbours, progress=on_terminal())
+    explained = partial(_explained, save=wanted, neighbours=neighbours)
+    index = index_file(model)
+    if index is not None:
+        _of_products(index, images, output, explained, as_json=as_json)
+        return
+    summary = explained(model, images, output)
     if as_json:
         print_json(summary.as_dict())
-    conclude(
-        f"{counted(summary.n_images)} explained, {summary.n_anomalous} anomalous",
-        summary.failed,
-        not_done="explained",
-        leads_to=output / summary.opens,
-        as_json=as_json,
+    conclude(_in_words(summary), summary.failed, not_done="explained", leads_to=output / summary.opens, as_json=as_json)
+
+
+def _explained(
+    model: Path, images: Sequence[Path], output: Path, *, save: Sequence[str], neighbours: int
+) -> ExplanationSummary:
+    from utad.loading import explaining_detector
+    from utad.report.explanation_folder import explain_to_folder
+
+    detector = explaining_detector(model)
+    return explain_to_folder(detector, images, output, save=save, neighbours=neighbours, progress=on_terminal())
+
+
+def _of_products(
+    index: Path,
+    images: Sequence[Path],
+    output: Path,
+    explained: Callable[[Path, Sequence[Path], Path], ExplanationSummary],
+    *,
+    as_json: bool,
+) -> None:
+    """Explains the folders of many products, each by its own detector of an index."""
+    from utad.data.folder import product_folders
+    from utad.products.each import for_each_product
+    from utad.products.index import trained_models
+
+    folder = folder_of_products(images, "IMAGES")
+    found = for_each_product(
+        trained_models(index),
+        product_folders(folder),
+        lambda name, model: explained(model, [folder / name], output / name),
+        source=str(folder),
+        when_stopped=lambda done: f"of {counted(done, 'product')} all is explained; the same command begins anew",
     )
+    if as_json:
+        print_json(found.as_dict())
+    lines = [
+        f"{name}: {_in_words(one)}"
+        + (f", {len(one.failed)} could not be read" if one.failed else "")
+        + f": {output / name / one.opens}"
+        for name, one in found.done.items()
+    ]
+    say("\n".join(lines), as_json=as_json)
+    tell_failures([line for one in found.done.values() for line in one.failed] + found.failed, not_done="explained")
+
+
+def _in_words(summary: ExplanationSummary) -> str:
+    return f"{counted(summary.n_images)} explained, {summary.n_anomalous} anomalous"

@@ -156,10 +156,28 @@ def conclude(done: str, failed: Sequence[str], *, not_done: str, leads_to: Path,
     """
     unread = f", {len(failed)} could not be read" if failed else ""
     say(f"{done}{unread}: {leads_to}", as_json=as_json)
+    tell_failures(failed, not_done=not_done)
+
+
+def tell_failures(failed: Sequence[str], *, not_done: str) -> None:
+    """Names what a command failed for, and exits with 1 if there is any; arguments as for `conclude`."""
     for failure in failed:
         typer.echo(f"not {not_done}: {failure}", err=True)
     if failed:
         raise typer.Exit(1)
+
+
+def folder_of_products(paths: Sequence[Path], given_as: str) -> Path:
+    """The one folder that goes with an index of detectors, and holds a folder for each product.
+
+    Raises:
+        BadParameter: if it is no folder, or there are several; `given_as` is the name of the argument.
+    """
+    if len(paths) != 1 or not paths[0].is_dir():
+        raise typer.BadParameter(
+            "MODEL is an index of detectors: give one folder that holds a folder for each product", param_hint=given_as
+        )
+    return paths[0]
 
 
 def print_json(values: Mapping[str, Any]) -> None:

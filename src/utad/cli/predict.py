@@ -23,10 +23,12 @@ from utad.cli.options import (
     conclude,
     counted,
     decide,
+    folder_of_products,
     on_terminal,
     print_json,
     say,
     start_logging,
+    tell_failures,
     wanted_kinds,
 )
 
@@ -156,15 +158,17 @@ def _of_products(
     as_json: bool,
 ) -> None:
     """Scores the folders of many products, each by its own detector of an index."""
+    from utad.data.folder import product_folders
+    from utad.products.each import for_each_product
     from utad.products.index import trained_models
-    from utad.products.predicting import predict_products
 
-    if len(paths) != 1 or not paths[0].is_dir():
-        raise typer.BadParameter(
-            "MODEL is an index of detectors: give one folder that holds a folder for each product", param_hint="INPUTS"
-        )
-    found = predict_products(
-        trained_models(index), paths[0], lambda name, model, images: score(model, [images], output / name)
+    folder = folder_of_products(paths, "INPUTS")
+    found = for_each_product(
+        trained_models(index),
+        product_folders(folder),
+        lambda name, model: score(model, [folder / name], output / name),
+        source=str(folder),
+        when_stopped=lambda done: f"of {done} products all is scored; the same command with --resume goes on",
     )
     if as_json:
         print_json(found.as_dict())
@@ -172,14 +176,10 @@ def _of_products(
         f"{name}: {counted(one.n_images)}, {one.n_anomalous} anomalous"
         + (f", {len(one.failed)} could not be read" if one.failed else "")
         + f": {output / name / 'predictions.csv'}"
-        for name, one in found.scored.items()
+        for name, one in found.done.items()
     ]
     say("\n".join(lines), as_json=as_json)
-    unread = [line for one in found.scored.values() for line in one.failed]
-    for line in (*unread, *found.failed):
-        typer.echo(f"not scored: {line}", err=True)
-    if unread or found.failed:
-        raise typer.Exit(1)
+    tell_failures([line for one in found.done.values() for line in one.failed] + found.failed, not_done="scored")
 
 
 def _on_ray(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from utad.data.ground_truth import Truth, truth_of
 from utad.errors import DataError, checked
@@ -24,10 +24,26 @@ METRICS = ("metrics.json", "metrics.md")
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """An evaluation, and the Markdown table of it."""
+    """An evaluation, and the Markdown table of it.
+
+    Attributes:
+        evaluation: of a detector on a category.
+        table: of this category.
+        seed: of the detector.
+    """
 
     evaluation: Evaluation
     table: str
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values of the evaluation."""
+        return self.evaluation.as_dict()
+
+    @property
+    def by_seed(self) -> dict[str, dict[str, Any]]:
+        """The same by method and seed, as `metrics.json` has them below the category."""
+        return {"utad": {str(self.seed): self.as_dict()}}
 
 
 class Companion(Protocol):
@@ -85,15 +101,19 @@ def evaluate_to_folder(
             if companion is not None:
                 companion.add(sample, prediction, truth)
         evaluation = accumulator.compute()
-        metrics = evaluation.as_dict()
-        nested = {Path(dataset).name: {category.name: {"utad": {str(seed): metrics}}}}
-        table = comparison_table([row_of(category.name, "utad", [metrics])]) + _region_note(evaluation)
-        texts = (json.dumps(nested, indent=2, ensure_ascii=False, allow_nan=False), table)
-        for name, text in zip(METRICS, texts, strict=True):
+        table = comparison_table([row_of(category.name, "utad", [evaluation.as_dict()])]) + _region_note(evaluation)
+        found = EvaluationReport(evaluation, table, seed)
+        nested = {Path(dataset).name: {category.name: found.by_seed}}
+        for name, text in zip(METRICS, (as_json_text(nested), table), strict=True):
             folder.write(name, text + "\n")
         if companion is not None:
             companion.finish(evaluation, folder.write)
-    return EvaluationReport(evaluation, table)
+    return found
+
+
+def as_json_text(values: Mapping[str, Any]) -> str:
+    """The text of a JSON file for people: indented, names as they are."""
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def evaluate_method(predictor: Predictor, category: Category, *, batch_size: int = 8) -> Evaluation:
