@@ -13,6 +13,7 @@ import torch
 
 from experiments import feature_impression, illumination, labels, masks, small_defects, tile_places
 from measuring import camera, experiments
+from utad.data.tiling import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks" / "experiments").glob("*.py"))
@@ -102,7 +103,9 @@ def test_what_is_normal_at_one_place_stands_out_at_another_by_statistics_of_plac
     learnt, tested = tiles(60), tiles(20)
     exchanged = tested.view(20, 2, 3, 2, 2).flip(1).reshape(tested.shape)
     for statistics, differ in (("all tiles", False), ("each place", True)):
-        normal, wrong = (tile_places.maps_of(learnt, values, 2, statistics) for values in (tested, exchanged))
+        normal, wrong = (
+            tile_places.maps_of(learnt, values, Layout(1, 2), statistics) for values in (tested, exchanged)
+        )
         assert bool(wrong.min() > normal.max()) is differ
 
 
