@@ -24,7 +24,7 @@ class Mean:
     def __init__(self) -> None:
         self.calls = []
 
-    def run(self, images, names, *, places=(), concurrent=False):
+    def run(self, images, names, *, places=None, concurrent=False):
         assert images.dtype == np.uint8
         self.calls.append((tuple(names), concurrent))
         scores = images.mean(axis=(1, 2, 3), dtype=np.float32) / 255

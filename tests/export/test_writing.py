@@ -190,9 +190,9 @@ def test_many_images_score_as_each_alone_does(graph_format, precision, load):
     graph = engine._graph
     run, engine.streams, graph.streams = graph.run, 2, 2
 
-    def watched(images, names, *, concurrent=False):
+    def watched(images, names, *, places=None, concurrent=False):
         calls.append((len(images), concurrent))
-        return run(images, names, concurrent=concurrent)
+        return run(images, names, places=places, concurrent=concurrent)
 
     graph.run = watched
     one_size = [fabricate.picture(40, 48, seed=seed) for seed in range(5)]
@@ -248,7 +248,8 @@ class Giving:
     def __init__(self, count: int) -> None:
         self.names = SCORES[:count]
 
-    def run(self, images):
+    def run(self, images, given):
+        assert given == {}
         return {name: np.zeros(len(images)) for name in self.names}
 
 

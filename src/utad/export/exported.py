@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from utad.predictor import Engine, Predictor
 from utad.thresholds import past_calibrations
 from utad.types import EngineResult, Image, LazyArrays
 from utad.whole_images import of_whole_images
+
+_Places: TypeAlias = NDArray[np.int64] | None
+"""Of tiles, `(N,)`; None where no place has statistics of its own."""
 
 
 class ExportedDetector(Predictor):
@@ -156,30 +159,32 @@ class ExportEngine:
     ) -> list[EngineResult]:
         """The same, of tiles at places that have statistics of their own."""
         seen = [self._filled(image) for image in images]
+        at = np.array(places, np.int64) if places else None
         shallow = [index for index, image in enumerate(seen) if image.dtype == np.uint8]
-        found: dict[int, EngineResult] = {}
-        if shallow:
-            chosen, at = [seen[index] for index in shallow], [places[index] for index in shallow if places]
-            found.update(zip(shallow, self._run_8_bits(chosen, at, concurrent=concurrent), strict=True))
-        for index, image in enumerate(seen):
-            if index not in found:
-                found[index] = self._run_16_bits(image, places[index : index + 1], concurrent=concurrent)
-        return [found[index] for index in range(len(seen))]
+        if len(shallow) == len(seen):
+            return self._run_8_bits(seen, at, concurrent=concurrent)
+        chosen = [seen[index] for index in shallow]
+        of_8_bits = iter(self._run_8_bits(chosen, _of(at, shallow), concurrent=concurrent) if shallow else ())
+        return [
+            next(of_8_bits)
+            if image.dtype == np.uint8
+            else self._run_16_bits(image, _of(at, [index]), concurrent=concurrent)
+            for index, image in enumerate(seen)
+        ]
 
-    def _run_8_bits(self, images: Sequence[Image], places: Sequence[int], *, concurrent: bool) -> list[EngineResult]:
+    def _run_8_bits(self, images: Sequence[Image], places: _Places, *, concurrent: bool) -> list[EngineResult]:
         # Copies: a camera's driver may fill the caller's array anew before a picture is looked at.
         batch = np.stack([image.astype(np.uint8) for image in images])
         arrays = self._usable().run(batch, self._scored, places=places, concurrent=concurrent)
         return [
-            self._of_8_bits(arrays, index, batch[index].copy(), places[index : index + 1])
-            for index in range(len(images))
+            self._of_8_bits(arrays, index, batch[index].copy(), _of(places, [index])) for index in range(len(images))
         ]
 
-    def _of_8_bits(self, arrays: Arrays, index: int, image: NDArray[np.uint8], place: Sequence[int]) -> EngineResult:
+    def _of_8_bits(self, arrays: Arrays, index: int, image: NDArray[np.uint8], place: _Places) -> EngineResult:
         size = (image.shape[0], image.shape[1])
         return self._result(arrays, index, size, lambda names: self._usable().run(image[None], names, places=place))
 
-    def _run_16_bits(self, image: Image, place: Sequence[int], *, concurrent: bool) -> EngineResult:
+    def _run_16_bits(self, image: Image, place: _Places, *, concurrent: bool) -> EngineResult:
         if self._manifest.bits < 16:
             raise InputError(
                 "this export takes images of 8 bits, and got one of 16: rounding it could lose all that the model was "
@@ -230,6 +235,11 @@ class ExportEngine:
             code=arrays[CODE][index].copy() if CODE in arrays else np.empty(0, np.float32),
             inside=self._region.inside(size) if self._region is not None else None,
         )
+
+
+def _of(places: _Places, chosen: Sequence[int]) -> _Places:
+    """The places of some of the tiles."""
+    return None if places is None else places[list(chosen)]
 
 
 def _computed(again: Callable[[Sequence[str]], Arrays], outputs: Sequence[str], names: Sequence[str]) -> LazyArrays:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
 INPUT = "image"
 
 PLACE = "place"
@@ -31,11 +26,6 @@ SHARES = "shares"
 CUTS: tuple[tuple[str, str], ...] = ((PREPARED, "f32"), ("restored", "bf16"), ("seen", "f32"), ("stage", "bf16"))
 """A graph for bf16 is cut where networks and arithmetic meet: the tensors there, which it gives too, and the precision
 of the part that computes them. What comes last is f32."""
-
-
-def place_input(places: Sequence[int]) -> dict[str, NDArray[np.int64]]:
-    """What a graph takes besides the images, by name: the places of tiles, if they have statistics of their own."""
-    return {PLACE: np.array(places, np.int64)} if len(places) else {}
 
 
 def component_outputs(count: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from utad.dependencies import require
-from utad.export.graph_io import INPUT, PREPARED, SCORES, place_input
+from utad.export.graph_io import INPUT, PLACE, PREPARED, SCORES
 from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores
 
 
@@ -41,12 +41,13 @@ class OnnxGraph:
         images: NDArray[np.uint8],
         names: Sequence[str],
         *,
-        places: Sequence[int] = (),
+        places: NDArray[np.int64] | None = None,
         concurrent: bool = False,
     ) -> Arrays:
         """Images `(N, H, W, 3)`, any number, to the named outputs; alone on all cores, or concurrently on one."""
         session = self._session(names, concurrent=concurrent)
-        return dict(zip(names, session.run(list(names), {INPUT: images, **place_input(places)}), strict=True))
+        given = {INPUT: images, **({} if places is None else {PLACE: places})}
+        return dict(zip(names, session.run(list(names), given), strict=True))
 
     def run_prepared(
         self,
@@ -54,12 +55,13 @@ class OnnxGraph:
         size: tuple[int, int],
         names: Sequence[str],
         *,
-        places: Sequence[int] = (),
+        places: NDArray[np.int64] | None = None,
         concurrent: bool = False,
     ) -> Arrays:
         """An image `(C, S, S)` in [0, 1], as the networks see it, to the named outputs at the size `(H, W)`."""
         session = self._session(names, concurrent=concurrent, prepared=True)
-        given = {INPUT: np.zeros((1, *size, 3), np.uint8), PREPARED: prepared[None], **place_input(places)}
+        given = {INPUT: np.zeros((1, *size, 3), np.uint8), PREPARED: prepared[None]}
+        given |= {} if places is None else {PLACE: places}
         return dict(zip(names, session.run(list(names), given), strict=True))
 
     def _session(self, names: Sequence[str], *, concurrent: bool, prepared: bool = False) -> Any:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from utad.data.streaming import BATCH_PIXELS
 from utad.dependencies import require
-from utad.export.graph_io import CUTS, INPUT, PLACE, PREPARED, place_input
+from utad.export.graph_io import CUTS, INPUT, PLACE, PREPARED
 from utad.export.manifest import Precision
 from utad.export.runtime import Arrays, best_batch, runtime_errors, usable_cores
 
@@ -62,20 +62,19 @@ class OpenVinoGraph:
         images: NDArray[np.uint8],
         names: Sequence[str],
         *,
-        places: Sequence[int] = (),
+        places: NDArray[np.int64] | None = None,
         concurrent: bool = False,
     ) -> Arrays:
         """Images `(N, H, W, 3)` to the named outputs; one by one on all cores, or concurrently, at most `max_batch`."""
         given = len(images)
         if not concurrent or not self._worth_filling(images):
             graph = self._graph((1, *images.shape[1:3]), names, concurrent=concurrent)
-            results = [
-                graph.run(images[index : index + 1], place_input(places[index : index + 1])) for index in range(given)
-            ]
+            alone = [slice(index, index + 1) for index in range(given)]
+            results = [graph.run(images[one], {} if places is None else {PLACE: places[one]}) for one in alone]
             return {name: np.concatenate([arrays[name] for arrays in results]) for name in names}
         missing = self.max_batch - given
         filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
-        at = place_input([*places, *list(places[-1:]) * missing])
+        at = {} if places is None else {PLACE: np.concatenate([places, np.repeat(places[-1:], missing)])}
         arrays = self._graph(filled.shape[:3], names, concurrent=True).run(filled, at)
         return {name: arrays[name][:given] for name in names}
 
@@ -85,13 +84,14 @@ class OpenVinoGraph:
         size: tuple[int, int],
         names: Sequence[str],
         *,
-        places: Sequence[int] = (),
+        places: NDArray[np.int64] | None = None,
         concurrent: bool = False,
     ) -> Arrays:
         """An image `(C, S, S)` in [0, 1], as the networks see it, to the named outputs at the size `(H, W)`."""
         graph = self._graph((1, *size), names, concurrent=concurrent, prepared=True)
         # Of the image itself its size alone is looked at.
-        arrays = graph.run(np.zeros((1, *size, 3), np.uint8), {PREPARED: prepared[None], **place_input(places)})
+        at = {} if places is None else {PLACE: places}
+        arrays = graph.run(np.zeros((1, *size, 3), np.uint8), {PREPARED: prepared[None], **at})
         return {name: arrays[name] for name in names}
 
     def _worth_filling(self, images: NDArray[np.uint8]) -> bool:

@@ -8,13 +8,14 @@ from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from utad.data.geometry import Geometry
 from utad.data.streaming import iterate_images
 from utad.dependencies import require
 from utad.errors import checked
-from utad.export.graph_io import INPUT, place_input
+from utad.export.graph_io import INPUT, PLACE
 from utad.interpret.figures import to_8_bit
 from utad.types import Image, Sample
 
@@ -76,15 +77,18 @@ class _Images:
     def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
         for index, (_, read) in enumerate(iterate_images(self.samples, max_pixels=self._max_pixels)):
             image = cast("Image", checked(read))
-            letterbox, tiling, places = self._geometry.letterbox, self._geometry.tiling, list[int]()
+            letterbox, tiling = self._geometry.letterbox, self._geometry.tiling
+            taken: dict[str, NDArray[Any]] = {}
             if letterbox is not None:
                 image = letterbox.framed(image)
             if tiling is not None:
                 grid = tiling.grid((image.shape[0], image.shape[1]), self._geometry.region)
                 # 7 steps further each time: in a few images all rows and columns have had their turn.
                 tiles = [grid.tiles[7 * index % len(grid)]]
-                (image,), places = grid.cut(image, tiles), tiling.places(grid, tiles)
-            yield {INPUT: to_8_bit(image)[None], **place_input(places)}
+                (image,) = grid.cut(image, tiles)
+                if tiling.layout is not None:
+                    taken = {PLACE: np.array(tiling.places(grid, tiles))}
+            yield {INPUT: to_8_bit(image)[None], **taken}
 
 
 def _is_quantised(node: Any) -> bool:

@@ -35,7 +35,7 @@ class Graph(Protocol):
         images: NDArray[np.uint8],
         names: Sequence[str],
         *,
-        places: Sequence[int] = (),
+        places: NDArray[np.int64] | None = None,
         concurrent: bool = False,
     ) -> Arrays:
         """Images `(N, H, W, 3)` to the named outputs; others are not computed.
@@ -43,7 +43,7 @@ class Graph(Protocol):
         Args:
             images: at most `max_batch` of them where batches are concurrent.
             names: what is computed.
-            places: of tiles, N of them for a graph that takes them; none for others.
+            places: of tiles, `(N,)`, for a graph that takes them; None for others.
             concurrent: other batches are computed meanwhile; otherwise every image may have all cores.
         """
 
@@ -53,7 +53,7 @@ class Graph(Protocol):
         size: tuple[int, int],
         names: Sequence[str],
         *,
-        places: Sequence[int] = (),
+        places: NDArray[np.int64] | None = None,
         concurrent: bool = False,
     ) -> Arrays:
         """One image as the networks see it to the named outputs.
