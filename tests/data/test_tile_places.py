@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from utad.data.tile_places import LEAST_TILES, MOST_PLACES, TilePlaces, common_places
@@ -42,3 +43,24 @@ def test_there_are_no_more_places_than_a_model_has_room_for():
     assert places_of(*[wide] * LEAST_TILES) is not None
     wider = grid(32, 24 * (MOST_PLACES + 1) + 8)
     assert places_of(*[wider] * LEAST_TILES) is None
+
+
+@pytest.mark.parametrize(("images", "size"), [(200, (56, 104)), (200, (80, 80)), (100, (80, 104)), (300, (32, 56))])
+def test_as_many_tiles_of_each_place_are_learnt_from(images, size):
+    """An even choice of all tiles could leave out the same places of every image."""
+    places = places_of(*[grid(*size)] * images)
+    assert places is not None
+    most = len(places.of) // 2
+    chosen = places.evenly(most)
+    assert len(chosen) <= most
+    counts = torch.bincount(places.of[chosen])
+    assert counts.tolist() == [most // places.count] * places.count
+    assert chosen.tolist() == sorted(set(chosen.tolist()))
+    assert len(set((chosen // places.count).tolist())) == images
+
+
+def test_of_too_few_tiles_of_a_place_there_are_no_statistics():
+    places = places_of(*[grid(56, 80)] * 40)
+    assert places.evenly(6 * LEAST_TILES) is not None
+    assert places.evenly(6 * LEAST_TILES - 1) is None
+    assert len(places.evenly(1000)) == 240

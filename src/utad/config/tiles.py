@@ -26,7 +26,7 @@ class TileConfig(Section):
     smallest defects, whichever is more; with 0 there are seams. At most `training` tiles are learnt from, evenly from
     all images and places. The threshold is set on whole images, of at most `threshold` tiles together, but on no fewer
     than 20 images. Where all images have the same grid of at most 64 tiles, and there are 16 to learn from for each of
-    its places, `places` gives these statistics of their own, shrunk towards those of all.
+    its places, `places` gives these statistics of their own: means shrunk towards those of all tiles.
     """
 
     side: int | Literal["auto"]

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from utad.data.subsets import evenly
 from utad.data.tiling import Layout, Tile
 
 MOST_PLACES = 64
 """Places that get statistics of their own at most: each needs a mean of every position of a tile, in every model."""
 
 LEAST_TILES = 16
-"""Tiles of a place to learn from, on average, below which its statistics would say little."""
+"""Tiles of every place that are learnt from; of fewer its statistics would say little."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,19 @@ class TilePlaces:
         """How many places there are, P."""
         return self.layout.count
 
+    def evenly(self, most: int) -> Tensor | None:
+        """Which tiles are learnt from, if at most so many may be: as many of each place, `(K,)` int64, ascending.
+
+        None where they would be fewer than `LEAST_TILES` of some place; those that no tile has are none.
+        """
+        of_places = [(self.of == place).nonzero().flatten() for place in sorted(set(self.of.tolist()))]
+        quota = len(self.of) if len(self.of) <= most else most // len(of_places)
+        if min(quota, *map(len, of_places)) < LEAST_TILES:
+            return None
+        # Shifted from place to place: all images have their turn.
+        chosen = [tiles[(evenly(len(tiles), quota) + shift) % len(tiles)] for shift, tiles in enumerate(of_places)]
+        return torch.cat(chosen).sort().values
+
     @property
     def unknown(self) -> TilePlaces:
         """The same tiles, as if nobody knew where they lie."""
@@ -52,7 +66,7 @@ def common_places(layouts: Sequence[Layout], tiles: Sequence[Sequence[Tile]]) ->
         tiles: of each of them that are learnt from.
     """
     layout = layouts[0]
-    learnt = sum(map(len, tiles))
-    if len(set(layouts)) > 1 or not 1 < layout.count <= MOST_PLACES or learnt < LEAST_TILES * layout.count:
+    if len(set(layouts)) > 1 or not 1 < layout.count <= MOST_PLACES:
         return None
-    return TilePlaces(layout, torch.tensor([layout.place_of(tile) for of_image in tiles for tile in of_image]))
+    places = TilePlaces(layout, torch.tensor([layout.place_of(tile) for of_image in tiles for tile in of_image]))
+    return places if places.evenly(len(places.of)) is not None else None

@@ -97,13 +97,19 @@ def calibrate(
     Returns:
         What the images score; those that were not chosen are not measured.
     """
-    chosen = evenly(len(images), config.calibration.max_images)
+    most = config.calibration.max_images
+    places, chosen = None, None
+    if tiles is not None and tiles.places is not None:
+        # As many of each place: an even choice of all tiles would fall in step with the grid.
+        chosen = tiles.places.evenly(most)
+        places = tiles.places[chosen] if chosen is not None else None
+    chosen = chosen if chosen is not None else evenly(len(images), most)
     anomalies = config.calibration.synthetic_anomalies if network.measurement.weighted else 0
     total = len(chosen) * (1 if witness is None else 2) + anomalies
     if tiles is not None:
         total += sum(tiles.counts[index] for index in chosen_images(tiles).tolist())
     with Progress("calibration", total, unit="image" if tiles is None else "tile", bar=progress) as shown:
-        return _calibrate(network, images, trained_on, chosen, config, witness, tiles, batch_size, shown)
+        return _calibrate(network, images, trained_on, chosen, config, witness, tiles, places, batch_size, shown)
 
 
 def _calibrate(
@@ -114,6 +120,7 @@ def _calibrate(
     config: Config,
     witness: Witness | None,
     tiles: TiledImages | None,
+    places: TilePlaces | None,
     batch_size: int,
     shown: Progress,
 ) -> NormalScores:
@@ -125,7 +132,6 @@ def _calibrate(
         anomalous = _anomalous_vectors(network, seen, config, batch_size, shown)
     fold_of = fold_indices(len(tiles.samples), settings.folds) if tiles is not None else None
     of_chosen = fold_of[tiles.image_of[chosen]] if tiles is not None and fold_of is not None else None
-    places = tiles.places[chosen] if tiles is not None and tiles.places is not None else None
     measured = measurement.fit(collected, network.size, anomalous, of_chosen, places)
     scores, maps, parts = measured.score, network.at_pixels(measured.anomaly_map), measured.score_parts
     # What whole images are scored with needs the room, and maps of tiles are shown nowhere.
@@ -173,8 +179,9 @@ def _collected(
     for start in range(0, len(images), batch_size):
         batch = network.measurement.collect(features(images[start : start + batch_size]), network.size)
         for name, values in batch.items():
-            whole = found.setdefault(name, values.new_empty((len(images), *values.shape[1:])))
-            whole[start : start + len(values)] = values
+            if name not in found:
+                found[name] = values.new_empty((len(images), *values.shape[1:]))
+            found[name][start : start + len(values)] = values
     return found
 
 
