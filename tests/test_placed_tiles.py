@@ -118,12 +118,18 @@ def test_a_graph_takes_the_places(detector, exported, graph_format):
 
 def test_batches_that_are_filled_up_keep_their_places(detector, exported):
     """Streams of OpenVINO compute batches of one size, the last of which is filled with tiles of some place."""
-    exported = exported("openvino")
-    exported.engine.engine.streams = 2
-    exported.engine.engine.max_batch = 4
-    images = [part(100), part(101, pattern="columns rows"), np.concatenate([part(102)] * 5, axis=1)]
-    for one, other in zip(detector.predict(images), exported.predict(images), strict=True):
-        assert other.pred_score == pytest.approx(one.pred_score, rel=1e-3, abs=5e-4)
+    graph = exported("openvino").engine.engine._graph
+    grid = detector.tiling.grid((SIDE, 2 * SIDE))
+    tiles = np.stack([tile for seed in (100, 101) for tile in grid.cut(part(seed))][:3])
+    assert len(tiles) < graph.max_batch
+    for places in ([0, 1, 0], [1, 0, 1]):
+        alone, filled = (
+            graph.run(tiles, ("raw_score",), places=np.array(places), concurrent=concurrent)["raw_score"]
+            for concurrent in (False, True)
+        )
+        np.testing.assert_allclose(filled, alone, rtol=1e-4, atol=1e-4)
+        # What is at home in its place scores lower than what is not.
+        assert (alone > 5).all() == (places == [1, 0, 1])
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])

@@ -218,7 +218,7 @@ def test_by_eq_8_an_image_has_the_score_of_its_highest_tile():
 
 def test_the_manifest_of_an_export_says_how_to_cut(run):
     manifest = json.loads((run / "openvino" / "manifest.json").read_text())
-    assert set(manifest["tiling"]) == {"side", "overlap", "area", "growth", "by_component", "layout"}
+    assert set(manifest["tiling"]) == {"side", "overlap", "area", "growth", "by_component"}
     assert manifest["tiling"]["by_component"]
     assert manifest["slope"] > 0
 

@@ -36,8 +36,8 @@ def test_each_product_is_evaluated_as_by_its_detector_alone(index, data, tmp_pat
     one, other = told["products"]["seal"], json.loads(alone.stdout)
     assert one["n_anomalous"] == 2
     assert 0.0 <= one["image"]["auroc"] <= 1.0
-    del one["ms_per_image"]
-    assert {key: other[key] for key in one} == one
+    del one["ms_per_image"], other["ms_per_image"]
+    assert other == one
     rows = [
         (folder / "predictions.csv").read_text().replace("seal/", "")
         for folder in (tmp_path / "out" / "seal", tmp_path / "alone")

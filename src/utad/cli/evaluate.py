@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -78,7 +78,7 @@ def evaluate(
         return
     if category is not None:
         raise typer.BadParameter("an index evaluates each of its products: leave it out", param_hint="--category")
-    _of_products(index, test, output, lambda name, one: evaluated(one, output / name, name)[0], as_json=as_json)
+    _of_products(index, test, output, evaluated, as_json=as_json)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,12 @@ def _evaluated(
 
 
 def _of_products(
-    index: Path, test: _Test, output: Path, evaluated: Callable[[str, Path], EvaluationReport], *, as_json: bool
+    index: Path,
+    test: _Test,
+    output: Path,
+    evaluated: Callable[[Path, Path, str], tuple[EvaluationReport, Images]],
+    *,
+    as_json: bool,
 ) -> None:
     """Evaluates many products, each with its own detector of an index."""
     from utad.data.catalog import folders_of, products_of
@@ -150,16 +155,24 @@ def _of_products(
     from utad.products.evaluating import evaluate_products, table_of
     from utad.products.index import trained_models
 
+    read: dict[str, dict[str, Any]] = {}
+
+    def of_product(name: str, model: Path) -> EvaluationReport:
+        outcome, images = evaluated(model, output / name, name)
+        read[name] = read_from(images)
+        return outcome
+
     outcomes = evaluate_products(
         trained_models(index),
         products_of(test.data, root=test.root, layout=test.layout),
         output,
-        evaluated,
+        of_product,
         dataset=test.data,
         apart_from=folders_of(test.data, root=test.root),
     )
     if as_json:
-        print_json(outcomes.as_dict())
+        products = {name: {**one.as_dict(), **read[name]} for name, one in outcomes.done.items()}
+        print_json({"products": products, "failed": outcomes.failed})
     if outcomes.done:
         say(f"{table_of(outcomes)}\n{output / METRICS[0]}", as_json=as_json)
     tell_failures(outcomes.failed, not_done="evaluated")

@@ -214,8 +214,8 @@ class Tiling:
         return [self.layout.place_of(tile) if known else self.layout.count for tile in tiles]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for a manifest."""
-        return asdict(self)
+        """Plain values, for a manifest; without a layout as before there were any."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def of(cls, values: Mapping[str, Any] | None) -> Tiling | None:

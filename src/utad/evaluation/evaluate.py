@@ -29,11 +29,13 @@ class EvaluationReport:
     Attributes:
         evaluation: of a detector on a category.
         table: of this category.
+        note: what a reader of the table must know, which stands below it; empty where there is nothing.
         seed: of the detector.
     """
 
     evaluation: Evaluation
     table: str
+    note: str
     seed: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -101,8 +103,10 @@ def evaluate_to_folder(
             if companion is not None:
                 companion.add(sample, prediction, truth)
         evaluation = accumulator.compute()
-        table = comparison_table([row_of(category.name, "utad", [evaluation.as_dict()])]) + _region_note(evaluation)
-        found = EvaluationReport(evaluation, table, seed)
+        note = _region_note(evaluation)
+        table = comparison_table([row_of(category.name, "utad", [evaluation.as_dict()])])
+        table = f"{table}\n\n{note}" if note else table
+        found = EvaluationReport(evaluation, table, note, seed)
         nested = {Path(dataset).name: {category.name: found.by_seed}}
         for name, text in zip(METRICS, (as_json_text(nested), table), strict=True):
             folder.write(name, text + "\n")
@@ -149,7 +153,7 @@ def _region_note(evaluation: Evaluation) -> str:
     if evaluation.n_defects_outside is None:
         return ""
     return (
-        "\n\nOnly what lies in the model's region of interest counts. Images whose defects all lie outside, and which "
+        "Only what lies in the model's region of interest counts. Images whose defects all lie outside, and which "
         f"count as normal: {evaluation.n_defects_outside}."
     )
 

@@ -39,6 +39,8 @@ def evaluate_products(
     with output_folder(output, _PURPOSE, apart_from=apart_from) as folder:
         folder.refuse_of_other_purposes(METRICS)
         folder.refuse_others(METRICS)
+        for name in METRICS:
+            folder.remove(name)  # of an earlier call: the folders beside them are written anew
         outcomes = for_each_product(
             models,
             names,
@@ -56,5 +58,7 @@ def evaluate_products(
 
 
 def table_of(outcomes: ProductOutcomes[EvaluationReport]) -> str:
-    """The Markdown table of all products that were evaluated."""
-    return comparison_table([row_of(name, "utad", [one.as_dict()]) for name, one in outcomes.done.items()])
+    """The Markdown table of all products that were evaluated, and below it what is to be known of some of them."""
+    table = comparison_table([row_of(name, "utad", [one.as_dict()]) for name, one in outcomes.done.items()])
+    notes = [f"{name}: {one.note}" for name, one in outcomes.done.items() if one.note]
+    return "\n\n".join([table, *notes])
