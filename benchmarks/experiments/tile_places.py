@@ -4,11 +4,11 @@
         [--tile SIDE,OVERLAP] [--components NAME,...] [--set KEY=VALUE ...]
 
 Of features of the image alone, without training and without weighted directions. `each place` is what the product does
-with the components of a coarse grid where all images have one grid of tiles: one mean for each position in each place of it, shrunk towards that of all tiles, and
-distances that are standardised at each place. `all tiles` is what it does where they have not. The statistics are those
-of all training tiles, without cross-fitting. Of each component the image AUROC of its highest value in the image, the
-recall above all normal test images, and AUPRO of its map. Images whose grids differ have no places in common, and are
-refused. Takes three minutes for the commutators on one core.
+with the components of a coarse grid where all images are cut into one grid of tiles: one mean for each position in each
+place of it, shrunk towards that of all tiles, and distances that are standardised at each place. `all tiles` is what it
+does otherwise. The statistics are those of all training tiles, without cross-fitting. Of each component the image AUROC
+of its highest value in the image, the recall above all normal test images, and AUPRO of its map. Images whose grids
+differ have no places in common, and are refused. Takes three minutes for the commutators on one core.
 """
 
 from __future__ import annotations
