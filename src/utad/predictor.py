@@ -50,15 +50,6 @@ class Engine(Protocol):
         """
 
 
-class PlacedEngine(Engine, Protocol):
-    """An engine that scores tiles whose places may have statistics of their own."""
-
-    def run_placed(
-        self, images: Sequence[Image], places: Sequence[int], *, concurrent: bool = False
-    ) -> Sequence[EngineResult]:
-        """As `run`, of tiles at places that `Tiling.places` gives; none where places have no statistics."""
-
-
 class Predictor(HasGeometry):
     """Scores images with an engine.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,17 @@ from numpy.typing import NDArray
 from utad.data.region_of_interest import RegionOfInterest
 from utad.data.streaming import in_order
 from utad.data.tiling import Stitcher, Tile, TileGrid, Tiling
-from utad.predictor import Engine, PlacedEngine
+from utad.predictor import Engine
 from utad.types import EngineResult, FloatMap, Image, LazyArrays
+
+
+class PlacedEngine(Engine, Protocol):
+    """An engine that scores tiles whose places may have statistics of their own."""
+
+    def run_placed(
+        self, images: Sequence[Image], places: Sequence[int], *, concurrent: bool = False
+    ) -> Sequence[EngineResult]:
+        """As `run`, of tiles at places that `Tiling.places` gives; none where places have no statistics."""
 
 
 class TiledEngine:
