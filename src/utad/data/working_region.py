@@ -61,3 +61,15 @@ class WorkingRegion:
         """How many positions of the working grid count, and how many there are."""
         positions = self.positions(max(1, self.coverage.shape[-1] // REDUCTION))
         return int(positions.sum()), positions.numel()
+
+
+def pixels_of(region: WorkingRegion | None) -> Tensor | None:
+    """Indices of the P pixels that count, row by row, `(P,)` int64; None for all of them."""
+    if region is None:
+        return None
+    return region.positions(region.coverage.shape[-1]).flatten().nonzero().flatten()
+
+
+def at_pixels(maps: Tensor, counted: Tensor | None) -> Tensor:
+    """Maps `(N, S, S)` at the pixels that count, `(N, P)`; as they are where all do."""
+    return maps if counted is None else maps.flatten(1)[:, counted]

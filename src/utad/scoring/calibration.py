@@ -86,7 +86,7 @@ def calibrate(
     Args:
         network: trained.
         images: all normal images, `(N, C, S, S)` in [0, 1], filled outside the network's region; of more than
-            `calibration.max_images`, evenly as many.
+            `calibration.max_images`, evenly as many, and of tiles with places as many of each.
         trained_on: bool `(N,)`, which of them trained the networks.
         config: the resolved config.
         witness: of the feature impression; None where no features are restored.
@@ -98,12 +98,11 @@ def calibrate(
         What the images score; those that were not chosen are not measured.
     """
     most = config.calibration.max_images
-    places, chosen = None, None
-    if tiles is not None and tiles.places is not None:
-        # As many of each place: an even choice of all tiles would fall in step with the grid.
-        chosen = tiles.places.evenly(most)
-        places = tiles.places[chosen] if chosen is not None else None
-    chosen = chosen if chosen is not None else evenly(len(images), most)
+    # As many of each place: an even choice of all tiles can fall in step with the grid.
+    known = tiles.places if tiles is not None else None
+    of_places = known.evenly(most) if known is not None else None
+    places = known[of_places] if known is not None and of_places is not None else None
+    chosen = evenly(len(images), most) if of_places is None else of_places
     anomalies = config.calibration.synthetic_anomalies if network.measurement.weighted else 0
     total = len(chosen) * (1 if witness is None else 2) + anomalies
     if tiles is not None:

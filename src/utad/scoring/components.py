@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from utad.config import ScoringConfig
 from utad.data.tile_places import TilePlaces
+from utad.errors import ConfigError
 from utad.models.two_stage import PAIRS, FeatureName, Features
 from utad.scoring.distance import FeatureDistance
 from utad.scoring.feature_weighting import AnomalousVectors
@@ -186,6 +187,20 @@ def distances_of(distance: FeatureDistance, vectors: Tensor, places: TilePlaces 
         return torch.cat([distance(batch) for batch in torch.split(vectors, _BATCH)])
     batches = zip(torch.split(vectors, _BATCH), torch.split(places.of, _BATCH), strict=True)
     return torch.cat([distance(batch, of) for batch, of in batches])
+
+
+def refuse_unknown(scoring: ScoringConfig) -> None:
+    """Refuses components that there are not, or that have no map where one is named for the map.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    for setting, names in (("components", scoring.components), ("map_components", scoring.map_components)):
+        for name in names:
+            if name not in COMPONENTS:
+                raise ConfigError(f"scoring.{setting}: unknown component {name!r}, choose from {', '.join(COMPONENTS)}")
+            if setting == "map_components" and COMPONENTS[name].grid is None:
+                raise ConfigError(f"scoring.map_components: {name} looks at the image as a whole and has no map")
 
 
 def build_component(name: str, config: ScoringConfig, seed: int, *, regional: bool = False) -> ScoreComponent:

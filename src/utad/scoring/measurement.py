@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from utad.config import Config, ScoringConfig
 from utad.data.subsets import fold_indices
 from utad.data.tile_places import TilePlaces
-from utad.data.working_region import WorkingRegion
-from utad.errors import ConfigError
+from utad.data.working_region import WorkingRegion, at_pixels, pixels_of
 from utad.models.two_stage import ALL_IMAGES, PAIRS, Features, ImageName
-from utad.scoring.components import COMPONENTS, ScoreComponent, build_component, feature_vectors
+from utad.scoring.components import COMPONENTS, ScoreComponent, build_component, feature_vectors, refuse_unknown
 from utad.scoring.feature_weighting import AnomalousVectors
 from utad.scoring.perceptual import perceptual_maps, upsample
 from utad.scoring.standardisation import top_k_means, top_k_parts
@@ -193,7 +192,7 @@ class CalibratedMeasurement(Measurement):
         super().__init__()
         self.region = region
         scoring = config.scoring
-        _refuse_unknown(scoring)
+        refuse_unknown(scoring)
         self.folds = config.calibration.folds
         self.scored = scoring.components
         # A component of the whole image says whether and not where; its one value would lift the map everywhere.
@@ -225,11 +224,8 @@ class CalibratedMeasurement(Measurement):
     def parts_without_fold(self, features: Sequence[Features], size: int, fold: int, places: Tensor | None) -> Tensor:
         """The parts by distances and standardisations that were fitted without the images of a fold; no map is made."""
         del size
-        components = self._components()
-        scores = [
-            components[name].standardisation.of_score(components[name].without_fold(features, fold, places))
-            for name in self.scored
-        ]
+        scored = [self._components()[name] for name in self.scored]
+        scores = [one.standardisation.of_score(one.without_fold(features, fold, places)) for one in scored]
         return torch.stack(scores, dim=1) / len(scores)
 
     def forget_folds(self) -> None:
@@ -293,27 +289,6 @@ class CalibratedMeasurement(Measurement):
             {name: upsample(values, size) for name, values in maps.items()},
             {name: score / len(scores) for name, score in scores.items()},
         )
-
-
-def _refuse_unknown(scoring: ScoringConfig) -> None:
-    for setting, names in (("components", scoring.components), ("map_components", scoring.map_components)):
-        for name in names:
-            if name not in COMPONENTS:
-                raise ConfigError(f"scoring.{setting}: unknown component {name!r}, choose from {', '.join(COMPONENTS)}")
-            if setting == "map_components" and COMPONENTS[name].grid is None:
-                raise ConfigError(f"scoring.map_components: {name} looks at the image as a whole and has no map")
-
-
-def pixels_of(region: WorkingRegion | None) -> Tensor | None:
-    """Indices of the P pixels that count, row by row, `(P,)` int64; None for all of them."""
-    if region is None:
-        return None
-    return region.positions(region.coverage.shape[-1]).flatten().nonzero().flatten()
-
-
-def at_pixels(maps: Tensor, counted: Tensor | None) -> Tensor:
-    """Maps `(N, S, S)` at the pixels that count, `(N, P)`; as they are where all do."""
-    return maps if counted is None else maps.flatten(1)[:, counted]
 
 
 def build_measurement(config: Config, region: WorkingRegion | None = None) -> Measurement:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from utad.config import Config
 from utad.data.region_of_interest import RegionOfInterest
-from utad.data.working_region import WorkingRegion
+from utad.data.working_region import WorkingRegion, at_pixels, pixels_of
 from utad.errors import ConfigError, NonFiniteScoreError
 from utad.models.backbones import Backbone, Pixels, build_backbone
 from utad.models.build import build_feature_impression, build_two_stage
@@ -19,7 +19,7 @@ from utad.models.migration import upgrade
 from utad.models.two_stage import Features, Images, TwoStage
 from utad.scoring.features import by_image, image_code, joined, stacked
 from utad.scoring.illumination import illumination_step
-from utad.scoring.measurement import Measurement, at_pixels, build_measurement, pixels_of
+from utad.scoring.measurement import Measurement, build_measurement
 from utad.scoring.normalisation import ScoreNormalisation
 from utad.scoring.regional_illumination import RegionalIllumination
 from utad.seeding import derived_seed
