@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,14 +15,12 @@ from utad.cli.options import (
     Output,
     conclude,
     counted,
-    folder_of_products,
     kinds_of,
     on_terminal,
     print_json,
-    say,
     start_logging,
-    tell_failures,
 )
+from utad.cli.products import in_each_folder
 
 if TYPE_CHECKING:
     from utad.report.explanation_folder import ExplanationSummary
@@ -57,7 +55,17 @@ def explain(
     explained = partial(_explained, save=wanted, neighbours=neighbours)
     index = index_file(model)
     if index is not None:
-        _of_products(index, images, output, explained, as_json=as_json)
+        in_each_folder(
+            index,
+            images,
+            lambda name, model, folder: explained(model, [folder], output / name),
+            given_as="IMAGES",
+            in_words=_in_words,
+            leads_to=lambda name, one: output / name / one.opens,
+            not_done="explained",
+            when_stopped=lambda done: f"of {counted(done, 'product')} all is explained; the same command begins anew",
+            as_json=as_json,
+        )
         return
     summary = explained(model, images, output)
     if as_json:
@@ -73,39 +81,6 @@ def _explained(
 
     detector = explaining_detector(model)
     return explain_to_folder(detector, images, output, save=save, neighbours=neighbours, progress=on_terminal())
-
-
-def _of_products(
-    index: Path,
-    images: Sequence[Path],
-    output: Path,
-    explained: Callable[[Path, Sequence[Path], Path], ExplanationSummary],
-    *,
-    as_json: bool,
-) -> None:
-    """Explains the folders of many products, each by its own detector of an index."""
-    from utad.data.folder import product_folders
-    from utad.products.each import for_each_product
-    from utad.products.index import trained_models
-
-    folder = folder_of_products(images, "IMAGES")
-    found = for_each_product(
-        trained_models(index),
-        product_folders(folder),
-        lambda name, model: explained(model, [folder / name], output / name),
-        source=str(folder),
-        when_stopped=lambda done: f"of {counted(done, 'product')} all is explained; the same command begins anew",
-    )
-    if as_json:
-        print_json(found.as_dict())
-    lines = [
-        f"{name}: {_in_words(one)}"
-        + (f", {len(one.failed)} could not be read" if one.failed else "")
-        + f": {output / name / one.opens}"
-        for name, one in found.done.items()
-    ]
-    say("\n".join(lines), as_json=as_json)
-    tell_failures([line for one in found.done.values() for line in one.failed] + found.failed, not_done="explained")
 
 
 def _in_words(summary: ExplanationSummary) -> str:

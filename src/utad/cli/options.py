@@ -167,19 +167,6 @@ def tell_failures(failed: Sequence[str], *, not_done: str) -> None:
         raise typer.Exit(1)
 
 
-def folder_of_products(paths: Sequence[Path], given_as: str) -> Path:
-    """The one folder that goes with an index of detectors, and holds a folder for each product.
-
-    Raises:
-        BadParameter: if it is no folder, or there are several; `given_as` is the name of the argument.
-    """
-    if len(paths) != 1 or not paths[0].is_dir():
-        raise typer.BadParameter(
-            "MODEL is an index of detectors: give one folder that holds a folder for each product", param_hint=given_as
-        )
-    return paths[0]
-
-
 def print_json(values: Mapping[str, Any]) -> None:
     """Prints the JSON object of a command."""
     # Names that are not UTF-8 become JSON's own escapes, where the terminal or file would refuse them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,14 +23,12 @@ from utad.cli.options import (
     conclude,
     counted,
     decide,
-    folder_of_products,
     on_terminal,
     print_json,
-    say,
     start_logging,
-    tell_failures,
     wanted_kinds,
 )
+from utad.cli.products import in_each_folder
 
 if TYPE_CHECKING:
     from utad.evaluation.prediction_folder import PredictionSummary
@@ -115,7 +113,19 @@ def predict(
     )
     index = index_file(model)
     if index is not None:
-        _of_products(index, paths, output, score, as_json=as_json)
+        in_each_folder(
+            index,
+            paths,
+            lambda name, one, folder: score(one, [folder], output / name),
+            given_as="INPUTS",
+            in_words=_in_words,
+            leads_to=lambda name, _: output / name / "predictions.csv",
+            not_done="scored",
+            when_stopped=lambda done: (
+                f"of {counted(done, 'product')} all is scored; the same command with --resume goes on"
+            ),
+            as_json=as_json,
+        )
         return
     _conclude(score(model, paths, output), output / "predictions.csv", as_json=as_json)
 
@@ -147,39 +157,6 @@ def _here(
         resume=resume,
         run=identity(model, detector),
     )
-
-
-def _of_products(
-    index: Path,
-    paths: Sequence[Path],
-    output: Path,
-    score: Callable[[Path, Sequence[Path], Path], PredictionSummary],
-    *,
-    as_json: bool,
-) -> None:
-    """Scores the folders of many products, each by its own detector of an index."""
-    from utad.data.folder import product_folders
-    from utad.products.each import for_each_product
-    from utad.products.index import trained_models
-
-    folder = folder_of_products(paths, "INPUTS")
-    found = for_each_product(
-        trained_models(index),
-        product_folders(folder),
-        lambda name, model: score(model, [folder / name], output / name),
-        source=str(folder),
-        when_stopped=lambda done: f"of {done} products all is scored; the same command with --resume goes on",
-    )
-    if as_json:
-        print_json(found.as_dict())
-    lines = [
-        f"{name}: {counted(one.n_images)}, {one.n_anomalous} anomalous"
-        + (f", {len(one.failed)} could not be read" if one.failed else "")
-        + f": {output / name / 'predictions.csv'}"
-        for name, one in found.done.items()
-    ]
-    say("\n".join(lines), as_json=as_json)
-    tell_failures([line for one in found.done.values() for line in one.failed] + found.failed, not_done="scored")
 
 
 def _on_ray(
@@ -220,9 +197,13 @@ def _conclude(summary: PredictionSummary, leads_to: Path, *, as_json: bool) -> N
     if as_json:
         print_json(summary.as_dict())
     conclude(
-        f"{counted(summary.n_images)}, {summary.n_anomalous} anomalous",
+        _in_words(summary),
         summary.failed,
         not_done="scored",
         leads_to=leads_to,
         as_json=as_json,
     )
+
+
+def _in_words(summary: PredictionSummary) -> str:
+    return f"{counted(summary.n_images)}, {summary.n_anomalous} anomalous"
